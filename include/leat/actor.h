@@ -1,0 +1,375 @@
+/* What an actor is: a behaviour (a static const table of functions) and a state of its own.
+ *
+ * The drain rule: an actor is given one input (on_event); its outputs are popped (pop_output)
+ * until there are none; only then is it given the next. An actor never blocks, reads a clock or
+ * touches a socket: time and datagrams come in events, and everything it wants done is an output.
+ *
+ * Every function of a behaviour is called by one worker at a time, and none may block. */
+#ifndef LEAT_ACTOR_H
+#define LEAT_ACTOR_H
+
+#include <string.h>
+
+#include <leat/addr.h>
+#include <leat/buf.h>
+#include <leat/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LEAT_INLINE_MAX 40u  /* bytes of payload a message carries without a buffer */
+#define LEAT_LEN_BODY 0xffu  /* `len` of a message that carries a body instead */
+#define LEAT_DATAGRAM_LEN_MAX 65507u /* payload of one UDP datagram over IPv4 */
+
+/* ---- placement: which worker runs a new actor ---- */
+
+#define LEAT_WORKER_SAME (-1) /* the spawner's own; from a controller: as BEST */
+#define LEAT_WORKER_BEST (-2) /* the one with the fewest actors; or a worker's index, from 0 */
+
+struct leat_behavior;
+
+/* ---- inputs ---- */
+
+enum leat_event_kind {
+    LEAT_EVENT_MESSAGE = 1, /* from, type, and payload or body: leat_event_payload */
+    LEAT_EVENT_SPAWNED,     /* answers a spawn: status; spawned.cookie, spawned.child */
+    LEAT_EVENT_DEADLINE,    /* the time that deadline() gave has come: now */
+    LEAT_EVENT_DOWN,        /* a monitored actor ended: from, status, down.cookie */
+    LEAT_EVENT_SHUTDOWN,    /* the runtime is closing: finish, and pop LEAT_OUTPUT_STOP last */
+    LEAT_EVENT_OPENED,      /* answers an open: status, sock; opened.cookie, opened.local */
+    LEAT_EVENT_DATA,        /* a datagram or a train: sock; data.body, data.peer, segment_size */
+    LEAT_EVENT_WRITABLE,    /* a socket that refused data has room again: sock */
+    LEAT_EVENT_SOCK_ERROR,  /* sock, status (negative errno), error.peer where known (ICMP) */
+    LEAT_EVENT_SOCK_CLOSED, /* the socket is gone, or the route to it: sock, status */
+    LEAT_EVENT_STATS,       /* controllers only: a statistics period has passed */
+};
+
+/* One input, one cache line. All of it is lent: it is valid until on_event returns. */
+struct leat_event {
+    leat_time now;      /* the same for every event of one turn of the worker's loop */
+    uint8_t   kind;     /* enum leat_event_kind */
+    uint8_t   len;      /* MESSAGE: bytes in payload, or LEAT_LEN_BODY */
+    uint16_t  internal; /* the runtime's */
+    union {
+        uint32_t type;         /* MESSAGE: the sender's choice */
+        int32_t  status;       /* the answers, DOWN, errors: 0 or negative errno */
+        uint32_t segment_size; /* DATA: 0 one datagram; else a train: each datagram has this many
+                                  bytes, but the last, which may be shorter */
+    };
+    union {
+        leat_ref  from; /* MESSAGE, DOWN */
+        leat_sock sock; /* OPENED, DATA, WRITABLE, SOCK_ERROR, SOCK_CLOSED */
+    };
+    union {
+        uint8_t    payload[LEAT_INLINE_MAX]; /* MESSAGE, not aligned for more than 8 bytes */
+        leat_slice body;                     /* MESSAGE with LEAT_LEN_BODY, DATA */
+        struct {
+            leat_slice       body;
+            struct leat_addr peer; /* who sent it */
+        } data;
+        struct {
+            uint64_t cookie;
+            leat_ref child; /* LEAT_REF_NONE when status is an error */
+        } spawned;
+        struct {
+            uint64_t         cookie;
+            struct leat_addr local; /* the address bound, its port filled in */
+        } opened;
+        struct {
+            uint64_t cookie;
+        } down;
+        struct {
+            struct leat_addr peer; /* all zero: not known */
+        } error;
+    };
+};
+
+/* The bytes of a message, inline or in its body, and how many; NULL and 0 when it has none. */
+static inline const void *leat_event_payload(const struct leat_event *event, size_t *ret_len)
+{
+    if (event->len == LEAT_LEN_BODY) {
+        *ret_len = event->body.len;
+        return leat_slice_data(event->body);
+    }
+    *ret_len = event->len;
+    return event->len > 0 ? event->payload : NULL;
+}
+
+/* DATA: the local address the datagram arrived at, its scope_id the interface; NULL if not known.
+ * The address stays valid until the socket is closed: an answer may name it as its source. */
+LEAT_API const struct leat_addr *leat_event_local(const struct leat_event *event);
+
+/* ---- outputs ---- */
+
+enum leat_output_kind {
+    LEAT_OUTPUT_SEND = 1, /* to, type, payload or body */
+    LEAT_OUTPUT_SPAWN,    /* spawn, cookie; answered by SPAWNED */
+    LEAT_OUTPUT_MONITOR,  /* to, cookie; answered by DOWN, at once if `to` is dead already */
+    LEAT_OUTPUT_STOP,     /* to: NONE ends this actor, well; another ends when it has done what it
+                             was sent before */
+    LEAT_OUTPUT_FAIL,     /* status (negative errno): ends this actor; its monitors are told */
+    LEAT_OUTPUT_OPEN,     /* open, cookie; answered by OPENED */
+    LEAT_OUTPUT_DATA,     /* sock, data, local, segment_size: a datagram or a train to a peer */
+    LEAT_OUTPUT_DATA_MANY, /* sock, data_many, local, segment_size: one body to many peers */
+    LEAT_OUTPUT_ROUTE,    /* sock, route: a peer's datagrams go to another actor of this worker */
+    LEAT_OUTPUT_CLOSE,    /* sock; answered by SOCK_CLOSED */
+};
+
+/* What happens to a SEND at a full mailbox, or to DATA at a full socket queue. */
+enum leat_full {
+    LEAT_FULL_REFUSE = 0, /* handed back at once through on_refused */
+    LEAT_FULL_WAIT,       /* the drain is parked until there is room, at most send_wait_ns */
+};
+
+/* Options of a UDP socket, as bits. */
+enum leat_udp_flags {
+    LEAT_UDP_REUSEPORT = 1 << 0,  /* several sockets share the port (SO_REUSEPORT) */
+    LEAT_UDP_DUAL_STACK = 1 << 1, /* a socket bound to [::] takes IPv4 too */
+    LEAT_UDP_TRAINS = 1 << 2,     /* the owner takes a whole train as one event */
+};
+
+/* One output. The memory given to pop_output is not cleared: assign a whole struct, or use the
+ * constructors below, which fill in every field. */
+struct leat_output {
+    union {
+        uint64_t                cookie; /* comes back in the event that answers */
+        const struct leat_addr *local;  /* DATA: address and interface to leave from; NULL: the
+                                           kernel's choice; lent until the next pop */
+    };
+    uint8_t kind;  /* enum leat_output_kind */
+    uint8_t len;   /* SEND: bytes in payload, or LEAT_LEN_BODY */
+    uint8_t full;  /* SEND, DATA: enum leat_full */
+    uint8_t flags; /* ROUTE: LEAT_UDP_TRAINS or 0; else 0 */
+    union {
+        uint32_t type;         /* SEND */
+        int32_t  status;       /* FAIL */
+        uint32_t segment_size; /* DATA: 0, or the body is a train of datagrams of this many bytes */
+    };
+    union {
+        leat_ref  to;   /* SEND, MONITOR, STOP */
+        leat_sock sock; /* DATA, ROUTE, CLOSE */
+    };
+    union {
+        uint8_t    payload[LEAT_INLINE_MAX]; /* SEND */
+        leat_slice body;                     /* SEND with LEAT_LEN_BODY, DATA */
+        struct {
+            leat_slice       body;
+            struct leat_addr peer; /* where to */
+        } data;
+        struct {
+            leat_slice              body;
+            const struct leat_addr *peers; /* lent until the next pop */
+            uint32_t                peers_len;
+        } data_many;
+        struct {
+            const struct leat_behavior *behavior;
+            const void                 *arg; /* arg_size bytes, copied when popped */
+            uint32_t                    arg_size;
+            int32_t                     worker; /* an index, LEAT_WORKER_SAME or _BEST */
+        } spawn;
+        struct {
+            struct leat_addr local;    /* port 0: the kernel chooses */
+            uint32_t         recv_buf; /* SO_RCVBUF, bytes; 0: the system's default */
+            uint32_t         send_buf; /* SO_SNDBUF */
+            uint32_t         flags;    /* enum leat_udp_flags */
+            uint32_t         zero;
+        } open;
+        struct {
+            struct leat_addr peer;
+            leat_ref         target; /* LEAT_REF_NONE ends the route */
+        } route;
+    };
+};
+
+/* Constructors: each fills in every field of *out. Bodies are given away with the output. */
+
+static inline void leat_output_clear(struct leat_output *out, enum leat_output_kind kind)
+{
+    memset(out, 0, sizeof(*out));
+    out->kind = (uint8_t)kind;
+}
+
+/* A message with up to LEAT_INLINE_MAX bytes of payload, copied. */
+static inline void leat_output_send(struct leat_output *out, leat_ref to, uint32_t type,
+                                    const void *payload, size_t len)
+{
+    out->cookie = 0;
+    out->kind = LEAT_OUTPUT_SEND;
+    out->len = (uint8_t)(len <= LEAT_INLINE_MAX ? len : LEAT_INLINE_MAX);
+    out->full = LEAT_FULL_REFUSE;
+    out->flags = 0;
+    out->type = type;
+    out->to = to;
+    if (out->len > 0) {
+        memcpy(out->payload, payload, out->len);
+    }
+}
+
+/* A message that carries a slice of a buffer. */
+static inline void leat_output_send_body(struct leat_output *out, leat_ref to, uint32_t type,
+                                         leat_slice body)
+{
+    leat_output_send(out, to, type, NULL, 0);
+    out->len = LEAT_LEN_BODY;
+    out->body = body;
+}
+
+/* A datagram. Set out->local to answer from the address a request came to, out->segment_size to
+ * send the body as a train. */
+static inline void leat_output_data(struct leat_output *out, leat_sock sock,
+                                    const struct leat_addr *peer, leat_slice body)
+{
+    leat_output_clear(out, LEAT_OUTPUT_DATA);
+    out->sock = sock;
+    out->data.body = body;
+    out->data.peer = *peer;
+}
+
+/* The answer to a DATA event: the same bytes if you like, to where it came from, from where it
+ * arrived. `body` is given away; event->data.body is only lent, so ref it first. */
+static inline void leat_output_reply(struct leat_output *out, const struct leat_event *event,
+                                     leat_slice body)
+{
+    leat_output_data(out, event->sock, &event->data.peer, body);
+    out->local = leat_event_local(event);
+}
+
+/* A child. `arg` is copied when the output is popped. */
+static inline void leat_output_spawn(struct leat_output *out, const struct leat_behavior *behavior,
+                                     const void *arg, uint32_t arg_size, uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_SPAWN);
+    out->cookie = cookie;
+    out->spawn.behavior = behavior;
+    out->spawn.arg = arg;
+    out->spawn.arg_size = arg_size;
+    out->spawn.worker = LEAT_WORKER_SAME;
+}
+
+/* A UDP socket bound to `local`; set out->open for buffer sizes and flags. */
+static inline void leat_output_open(struct leat_output *out, const struct leat_addr *local,
+                                    uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_OPEN);
+    out->cookie = cookie;
+    out->open.local = *local;
+}
+
+static inline void leat_output_monitor(struct leat_output *out, leat_ref to, uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_MONITOR);
+    out->cookie = cookie;
+    out->to = to;
+}
+
+/* Later datagrams from `peer` reach `target` directly, which may also send on the socket. Both must
+ * live on this worker; LEAT_REF_NONE ends the route. */
+static inline void leat_output_route(struct leat_output *out, leat_sock sock,
+                                     const struct leat_addr *peer, leat_ref target)
+{
+    leat_output_clear(out, LEAT_OUTPUT_ROUTE);
+    out->sock = sock;
+    out->route.peer = *peer;
+    out->route.target = target;
+}
+
+static inline void leat_output_close(struct leat_output *out, leat_sock sock)
+{
+    leat_output_clear(out, LEAT_OUTPUT_CLOSE);
+    out->sock = sock;
+}
+
+static inline void leat_output_stop(struct leat_output *out)
+{
+    leat_output_clear(out, LEAT_OUTPUT_STOP);
+}
+
+static inline void leat_output_fail(struct leat_output *out, int status)
+{
+    leat_output_clear(out, LEAT_OUTPUT_FAIL);
+    out->status = status;
+}
+
+/* ---- the behaviour ---- */
+
+/* All functions get the actor's state, `self`. They run on the actor's worker, one at a time. */
+struct leat_behavior {
+    const char *name;            /* in statistics, traces and logs; never NULL */
+    size_t      state_size;      /* zeroed, aligned to 16, freed by the runtime; 0 is allowed */
+    uint32_t    mailbox_len_max; /* messages that may wait; 0: the runtime's default */
+
+    /* Once, before any input; `arg` is lent. 0, or a negative errno: the actor ends without fini,
+     * its spawner gets SPAWNED with that status. NULL: nothing to do. */
+    int (*init)(void *self, const void *arg, leat_time now);
+
+    /* One input. Never while outputs are left. Never NULL. */
+    void (*on_event)(void *self, const struct leat_event *event);
+
+    /* The next output into *ret, or false when there are none. NULL: an actor without outputs.
+     * After STOP or FAIL it is not asked again. */
+    bool (*pop_output)(void *self, leat_time now, struct leat_output *ret);
+
+    /* An output that could not be done, in the middle of the drain: -EAGAIN full, -ETIMEDOUT waited
+     * in vain, or the error. The body is the actor's again: keep it or leat_buf_unref it. NULL: the
+     * runtime frees it. Refusals are counted either way. */
+    void (*on_refused)(void *self, struct leat_output *output, int status);
+
+    /* When DEADLINE is wanted; asked once after each drain. LEAT_NEVER: not at all. NULL: never. */
+    leat_time (*deadline)(const void *self);
+
+    /* Once, at the end, whatever ended it. Give back what the state owns. NULL: nothing. */
+    void (*fini)(void *self);
+};
+
+/* The actor's own ref, from the state the runtime gave it: to hand to third parties or to send to
+ * oneself. Only within the behaviour's functions. */
+LEAT_API leat_ref leat_self(const void *self);
+
+/* ---- outbox: a fixed ring of outputs that an actor may embed in its state ---- */
+
+struct leat_outbox {
+    uint32_t head; /* next to pop */
+    uint32_t len;
+};
+
+/* A member of the state: `leat_outbox(4) out;`. A zeroed one is empty. */
+#define leat_outbox(n)                                                                                 struct {                                                                                               struct leat_outbox ring;                                                                           struct leat_output slots[n];                                                                   }
+
+/* A slot for one more output, to be filled by a constructor; NULL when it is full. An actor's
+ * outbox is empty whenever on_event is called, so n is the most one input may cause. */
+#define leat_outbox_put(box)                                                                           leat__outbox_put(&(box)->ring, (box)->slots, sizeof((box)->slots) / sizeof((box)->slots[0]))
+
+/* Takes the oldest into *ret; false when it is empty. All that pop_output needs to do. */
+#define leat_outbox_pop(box, ret)                                                                      leat__outbox_pop(&(box)->ring, (box)->slots, sizeof((box)->slots) / sizeof((box)->slots[0]), ret)
+
+/* Outputs that may still be put. */
+#define leat_outbox_room(box) (sizeof((box)->slots) / sizeof((box)->slots[0]) - (box)->ring.len)
+
+static inline struct leat_output *leat__outbox_put(struct leat_outbox *ring,
+                                                   struct leat_output *slots, size_t slots_len)
+{
+    if (ring->len == slots_len) {
+        return NULL;
+    }
+    size_t at = ring->head + ring->len++;
+    return &slots[at < slots_len ? at : at - slots_len];
+}
+
+static inline bool leat__outbox_pop(struct leat_outbox *ring, const struct leat_output *slots,
+                                    size_t slots_len, struct leat_output *ret)
+{
+    if (ring->len == 0) {
+        return false;
+    }
+    *ret = slots[ring->head];
+    ring->head = ring->head + 1 < slots_len ? ring->head + 1 : 0;
+    ring->len--;
+    return true;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

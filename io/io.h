@@ -1,0 +1,128 @@
+/* The backend table: bytes in, bytes out, completion-shaped. Readiness backends turn readiness into
+ * completions, never the other way round. A backend belongs to one worker thread, which alone calls
+ * it, but for `wake`. It knows sockets by index, and nothing of actors: `token` is the caller's. */
+#ifndef LEAT_IO_H
+#define LEAT_IO_H
+
+#include <leat/actor.h>
+#include <leat/addr.h>
+#include <leat/buf.h>
+#include <leat/runtime.h>
+
+#include "pool.h"
+
+struct io;        /* one backend instance; each backend's struct starts with struct io_base */
+struct sim_world; /* the network and clock that all simulated backends of a runtime share: sim.h */
+
+struct io_config {
+    struct pool      *pool; /* the worker's: receive buffers come from it */
+    uint32_t          send_queue_len_max; /* datagrams per socket that wait for the kernel */
+    uint32_t          worker;             /* index, for messages */
+    struct sim_world *world;              /* "sim" only */
+    void (*log)(void *context, enum leat_log_level level, const char *text);
+    void *log_context;
+};
+
+enum io_op_kind {
+    IO_OP_OPEN, /* answered by IO_DONE_OPENED with the same token */
+    IO_OP_DATA, /* to one peer; no answer, unless the kernel does not take it: IO_DONE_ERROR */
+    IO_OP_CLOSE, /* what is queued is tried once, then IO_DONE_CLOSED is the socket's last word */
+};
+
+struct io_op {
+    enum io_op_kind kind;
+    uint32_t        sock;  /* DATA, CLOSE: the index that OPENED gave */
+    uint64_t        token; /* OPEN: the caller's, in every completion of the socket */
+    union {
+        struct {
+            struct leat_addr local;
+            uint32_t         recv_buf, send_buf; /* bytes, 0: default */
+            uint32_t         flags;              /* enum leat_udp_flags */
+        } open;
+        struct {
+            leat_slice              body; /* accepted: its reference is the backend's */
+            const struct leat_addr *peer; /* lent until submit returns */
+            const struct leat_addr *local; /* the same; NULL: the kernel's choice */
+            uint32_t                segment_size; /* 0: one datagram; else a train */
+        } data;
+    };
+};
+
+enum io_done_kind {
+    IO_DONE_OPENED,   /* status; sock; peer holds the local address with its port */
+    IO_DONE_DATA,     /* body (its reference is the receiver's), peer, segment_size; the local
+                         address is in body.buf->local, stable until CLOSED was delivered */
+    IO_DONE_WRITABLE, /* a submit was refused with -EAGAIN: the socket's queue is half empty now */
+    IO_DONE_ERROR,    /* status, and peer where known (else zero): ICMP, ENOBUFS, EMSGSIZE, ... */
+    IO_DONE_CLOSED,   /* status; the index may be used again from now on */
+};
+
+struct io_done {
+    enum io_done_kind kind;
+    uint32_t          sock;
+    uint64_t          token;
+    int32_t           status; /* 0 or negative errno */
+    uint32_t          segment_size;
+    leat_slice        body;
+    struct leat_addr  peer;
+};
+
+/* Counters, kept by the worker's thread. */
+struct io_stats {
+    uint64_t recv_datagrams, recv_bytes, recv_calls, recv_starved;
+    uint64_t sent_datagrams, sent_bytes, send_calls, send_errors;
+    uint64_t sockets; /* open now */
+};
+
+struct io_ops {
+    const char *name;
+
+    /* Whether it can work here: 0, or a negative errno and a line that says what was tried and what
+     * the user can do. Any thread; may do system calls. */
+    int (*probe)(char *why, size_t why_len);
+
+    /* Makes an instance. On an error nothing is left behind. */
+    int (*init)(const struct io_config *config, struct io **ret);
+
+    /* Queues one operation; no system call but for OPEN. 0, or: -EAGAIN the socket's send queue is
+     * full (WRITABLE follows); -EMSGSIZE longer than a datagram or train can be; -EINVAL; -EBADF.
+     * On an error nothing was taken over. A pointer in `op` is lent until it returns. */
+    int (*submit)(struct io *io, const struct io_op *op);
+
+    /* Hands what is queued to the kernel, waits until something completes, `wake` is called, or
+     * `deadline` (absolute; 0: do not wait; LEAT_NEVER) has come, and reaps up to `cap` completions
+     * into done[]. Sockets take turns, so none starves the rest. Returns how many; what did not fit
+     * comes next time, at once. With deadline 0, nothing queued and no socket open it costs no
+     * system call. */
+    unsigned (*turn)(struct io *io, leat_time deadline, struct io_done *done, unsigned cap);
+
+    /* Ends the wait of `turn`, or the next one if none is waiting. Any thread, signal handlers;
+     * idempotent until that turn has ended. */
+    void (*wake)(struct io *io);
+
+    /* The clock: monotonic ns, or virtual. */
+    leat_time (*now)(struct io *io);
+
+    /* Closes every socket, drops what is queued, frees. No completions are delivered. */
+    void (*fini)(struct io *io);
+};
+
+struct io_base {
+    const struct io_ops *ops;
+    struct io_stats      stats;
+};
+
+struct io {
+    struct io_base base;
+};
+
+extern const struct io_ops io_epoll, io_poll, io_sim;
+
+/* The backend of that name; "auto" is the first that probes well of the preferred ones, each
+ * refusal logged with its reason. NULL: unknown, or it cannot work here; said through log. */
+const struct io_ops *io_backend_find(const char *name, const struct io_config *config);
+
+/* Names of all backends, "auto" first, NULL-terminated. */
+const char *const *io_backend_names(void);
+
+#endif

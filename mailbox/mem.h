@@ -1,0 +1,19 @@
+/* Memory by the slab, off the message path: mimalloc where the build has it. Any thread. */
+#ifndef LEAT_MEM_H
+#define LEAT_MEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Aligned to `align` (a power of two), uninitialised; NULL when there is none. */
+void *mem_alloc(size_t size, size_t align);
+
+/* The same, zeroed. */
+void *mem_zalloc(size_t size, size_t align);
+
+void mem_free(void *at);
+
+/* Tests only: the n-th allocation from now on fails, and every one after it; 0: none does. */
+void mem_fail_after(uint32_t n);
+
+#endif
