@@ -23,6 +23,8 @@ struct io_config {
     void *log_context;
 };
 
+#define IO_TRAIN_SEGMENTS_MAX 1024u /* of a train submitted; BUF_TRAIN_LEN bytes at most */
+
 enum io_op_kind {
     IO_OP_OPEN, /* answered by IO_DONE_OPENED with the same token */
     IO_OP_DATA, /* to one peer; no answer, unless the kernel does not take it: IO_DONE_ERROR */
@@ -69,8 +71,11 @@ struct io_done {
 
 /* Counters, kept by the worker's thread. */
 struct io_stats {
-    uint64_t recv_datagrams, recv_bytes, recv_calls, recv_starved;
-    uint64_t sent_datagrams, sent_bytes, send_calls, send_errors;
+    uint64_t recv_datagrams, recv_bytes, recv_calls;
+    uint64_t recv_starved; /* times reading stopped for want of a receive buffer */
+    uint64_t recv_errors;  /* ICMP, and datagrams that were cut */
+    uint64_t sent_datagrams, sent_bytes, send_calls;
+    uint64_t send_errors; /* datagrams the kernel did not take */
     uint64_t sockets; /* open now */
 };
 

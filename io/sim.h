@@ -7,13 +7,14 @@
 
 struct sim_world;
 
-/* NULL: no memory. Time starts at 0. */
+/* NULL: no memory. Time starts at 0. delay_min_ns <= delay_max_ns. Closed after its backends. */
 struct sim_world *sim_world_open(uint64_t seed, const struct leat_sim_config *config);
 void              sim_world_close(struct sim_world *world);
 
 leat_time sim_world_now(const struct sim_world *world);
 
-/* Virtual time of the next datagram on its way; LEAT_NEVER: none. */
+/* Virtual time of the next arrival; LEAT_NEVER: nothing is on its way. It may be now, where there is
+ * no delay. What has arrived and was not reaped (no receive buffer) does not count. */
 leat_time sim_world_next(const struct sim_world *world);
 
 /* Moves time forward to `to`; never back. Datagrams due by then can be reaped by their backends. */
@@ -22,6 +23,19 @@ void sim_world_advance(struct sim_world *world, leat_time to);
 /* The next number of the world's seeded generator (xoshiro256**), for the scheduler's choices too,
  * so that one seed decides everything. */
 uint64_t sim_world_random(struct sim_world *world);
+
+/* What has become of the datagrams so far. */
+struct sim_counters {
+    uint64_t sent;       /* by sockets; a train is its datagrams */
+    uint64_t lost;       /* drawn */
+    uint64_t duplicated; /* drawn */
+    uint64_t reordered;  /* drawn */
+    uint64_t delivered;  /* to a socket */
+    uint64_t refused;    /* nobody was there */
+    uint64_t overflowed; /* too many on their way or not read, or no memory: lost */
+};
+
+struct sim_counters sim_world_counters(const struct sim_world *world);
 
 /* A uniform number below n > 0. */
 uint32_t sim_world_below(struct sim_world *world, uint32_t n);

@@ -26,6 +26,11 @@ static inline uint32_t load_acquire_u32(const uint32_t *at)
     return __atomic_load_n(at, __ATOMIC_ACQUIRE);
 }
 
+static inline uint64_t load_acquire_u64(const uint64_t *at)
+{
+    return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
+
 /* `at` is the address of a pointer of any type. */
 #define load_relaxed_ptr(at) __atomic_load_n((at), __ATOMIC_RELAXED)
 #define load_acquire_ptr(at) __atomic_load_n((at), __ATOMIC_ACQUIRE)
@@ -41,6 +46,11 @@ static inline void store_relaxed_u32(uint32_t *at, uint32_t value)
 }
 
 static inline void store_release_u32(uint32_t *at, uint32_t value)
+{
+    __atomic_store_n(at, value, __ATOMIC_RELEASE);
+}
+
+static inline void store_release_u64(uint64_t *at, uint64_t value)
 {
     __atomic_store_n(at, value, __ATOMIC_RELEASE);
 }

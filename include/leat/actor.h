@@ -119,7 +119,8 @@ enum leat_output_kind {
 /* What happens to a SEND at a full mailbox, or to DATA at a full socket queue. */
 enum leat_full {
     LEAT_FULL_REFUSE = 0, /* handed back at once through on_refused */
-    LEAT_FULL_WAIT,       /* the drain is parked until there is room, at most send_wait_ns */
+    LEAT_FULL_WAIT,       /* the drain is parked until there is room, at most send_wait_ns; for a
+                             message to oneself or to a controller the same as REFUSE */
 };
 
 /* Options of a UDP socket, as bits. */
@@ -336,8 +337,9 @@ struct leat_outbox {
 /* A member of the state: `leat_outbox(4) out;`. A zeroed one is empty. */
 #define leat_outbox(n)                                                                                 struct {                                                                                               struct leat_outbox ring;                                                                           struct leat_output slots[n];                                                                   }
 
-/* A slot for one more output, to be filled by a constructor; NULL when it is full. An actor's
- * outbox is empty whenever on_event is called, so n is the most one input may cause. */
+/* A slot for one more output, to be filled by a constructor. An actor's outbox is empty whenever
+ * on_event is called, so n is the most that one input may cause; where an input decides how many,
+ * look at leat_outbox_room before. To put into a full one is a programmer's error and aborts. */
 #define leat_outbox_put(box)                                                                           leat__outbox_put(&(box)->ring, (box)->slots, sizeof((box)->slots) / sizeof((box)->slots[0]))
 
 /* Takes the oldest into *ret; false when it is empty. All that pop_output needs to do. */
@@ -346,11 +348,13 @@ struct leat_outbox {
 /* Outputs that may still be put. */
 #define leat_outbox_room(box) (sizeof((box)->slots) / sizeof((box)->slots[0]) - (box)->ring.len)
 
+LEAT_API __attribute__((noreturn, cold)) void leat_outbox_full(size_t slots_len);
+
 static inline struct leat_output *leat__outbox_put(struct leat_outbox *ring,
                                                    struct leat_output *slots, size_t slots_len)
 {
-    if (ring->len == slots_len) {
-        return NULL;
+    if (__builtin_expect(ring->len == slots_len, 0)) {
+        leat_outbox_full(slots_len);
     }
     size_t at = ring->head + ring->len++;
     return &slots[at < slots_len ? at : at - slots_len];

@@ -107,8 +107,8 @@ LEAT_API int leat_runtime_open(const struct leat_config *config, leat_runtime **
 LEAT_API int leat_runtime_start(leat_runtime *runtime);
 
 /* Like start, but the first worker runs in the calling thread: returns 0 when the workers have
- * ended: after leat_runtime_stop, or when the last actor has. In simulation runs all of it.
- * -ETIMEDOUT as leat_runtime_close. */
+ * ended: after leat_runtime_stop, or when the last actor has. In simulation it runs all of it, and
+ * also ends when nothing is left to happen. */
 LEAT_API int leat_runtime_run(leat_runtime *runtime);
 
 /* Asks for shutdown: every actor is given SHUTDOWN, what is still there after shutdown_ns is
@@ -135,7 +135,7 @@ LEAT_API leat_ref leat_controller_ref(const leat_controller *controller);
 
 /* A new actor on `worker` (index, LEAT_WORKER_BEST). *ret (may be NULL) is its ref at once:
  * messages sent before init wait in its mailbox. If init fails the controller is given DOWN.
- * Never blocks. -EINVAL, -ENOMEM, -ENOSPC (actors_max). */
+ * Never blocks. -EINVAL, -ENOMEM, -ENOSPC (actors_max), -ESHUTDOWN (the runtime is stopping). */
 LEAT_API int leat_spawn(leat_controller *controller, const struct leat_behavior *behavior,
                         const void *arg, uint32_t arg_size, int worker, leat_ref *ret);
 
@@ -162,13 +162,15 @@ LEAT_API int leat_stop(leat_controller *controller, leat_ref actor);
 /* Ends it at the next pop: open drain, mailbox and all. -ESRCH, -ENOMEM. */
 LEAT_API int leat_kill(leat_controller *controller, leat_ref actor);
 
-/* DOWN is received when the actor ends, after everything it sent; at once if it has ended. */
+/* DOWN is received when the actor ends, after everything it sent; at once if it has ended. -EAGAIN:
+ * its mailbox is full; -ENOMEM. */
 LEAT_API int leat_monitor(leat_controller *controller, leat_ref actor, uint64_t cookie);
 
 /* Waits for what actors send to this controller: MESSAGE, DOWN or STATS. The event is the caller's;
  * a body in it is to be given back with leat_event_release. timeout_ns 0: look only; LEAT_NEVER:
  * for ever. In simulation it runs the simulation until then, in virtual time.
- * -ETIMEDOUT; -EPIPE: the runtime has ended and nothing is left. */
+ * -ETIMEDOUT (in simulation also when nothing is left to happen); -EPIPE: the runtime has ended and
+ * nothing is left to receive. */
 LEAT_API int leat_receive(leat_controller *controller, leat_time timeout_ns,
                           struct leat_event *ret);
 
@@ -208,7 +210,7 @@ struct leat_worker_stats {
     uint64_t time_idle_ns;  /* spinning and asleep */
     uint64_t wait_ns;       /* time in the mailbox, sum over a sample of 1 in 64 messages */
     uint64_t wait_samples;
-    uint64_t mailbox_depth_max; /* deepest since the last snapshot */
+    uint64_t mailbox_depth_max; /* the deepest so far */
     uint64_t actors;        /* now */
     uint64_t run_queue;     /* actors ready, now */
     uint64_t timers;        /* deadlines pending, now */

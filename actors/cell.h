@@ -1,0 +1,83 @@
+/* A cell: all the runtime keeps of one actor, in three cache lines, at an address that never goes
+ * away, so that a stale ref can always be looked at. */
+#ifndef LEAT_CELL_H
+#define LEAT_CELL_H
+
+#include <leat/actor.h>
+
+#include "box.h"
+
+enum cell_flags {
+    CELL_SCHEDULED = 1 << 0, /* in the run queue */
+    CELL_OPEN = 1 << 1,      /* its drain is open: it may have outputs */
+    CELL_PARKED = 1 << 2,    /* its drain waits, `held` is the output it waits with */
+    CELL_WAITERS = 1 << 3,   /* parked senders wait for this box */
+    CELL_TICK = 1 << 4,      /* its deadline has come */
+    CELL_SHUTDOWN = 1 << 5,  /* it is to be given SHUTDOWN */
+    CELL_ENDING = 1 << 6,    /* killed while CELL_AWAY: ends when that answers */
+    CELL_AWAY = 1 << 7,      /* parked, and another host has the held output */
+};
+
+enum cell_life {
+    CELL_FREE,    /* in a free list, or just made */
+    CELL_NEW,     /* spawned; INIT is the first thing in its box */
+    CELL_LIVE,
+    CELL_LIMBO,   /* ended, while a sender may still hold its door */
+};
+
+struct cell {
+    /* every message */
+    struct box                  box;
+    const struct leat_behavior *behavior;
+    void                       *state;
+    struct cell                *run_next;
+    uint32_t                    generation; /* read by any thread, after `owner` */
+    uint32_t                    slot;
+    uint8_t                     flags;
+    uint8_t                     life;
+    uint16_t                    behavior_index; /* in the owner's statistics */
+    uint32_t                    owner;          /* index of its host; constant for a life */
+
+    /* what other threads write to */
+    struct door door __attribute__((aligned(64)));
+    uint32_t    stop_asked; /* 1: a STOP is in the box or on its way */
+    uint32_t    timer;      /* place in the worker's timers, from 1; 0: none */
+    leat_time   deadline;   /* what deadline() said last */
+    leat_time   armed;      /* what the timer is set to, never later than `deadline` */
+    leat_time   drain_since; /* when the open drain first gave way; LEAT_NEVER: named already */
+
+    /* rarely used; all the owner's, but for `park` while it is with another host */
+    union node  *control __attribute__((aligned(64))); /* taken from the door, oldest first */
+    union node  *waiters; /* parked senders, oldest first */
+    union node  *waiters_last;
+    union node  *park; /* while parked: the note in somebody's `waiters` */
+    union node  *held; /* the output it is parked with */
+    union node  *monitors;
+    void        *sockets;      /* the scheduler's: sockets it owns or is routed from */
+    uint32_t     monitors_len;
+    uint32_t     monitors_sweep; /* look for dead watchers when there are as many */
+};
+
+_Static_assert(sizeof(struct cell) == 192, "three cache lines an actor");
+
+static inline leat_ref cell_ref(const struct cell *cell)
+{
+    return (leat_ref){.id = (uint64_t)cell->generation << 32 | cell->slot};
+}
+
+static inline uint32_t ref_slot(leat_ref ref)
+{
+    return (uint32_t)ref.id;
+}
+
+static inline uint32_t ref_generation(leat_ref ref)
+{
+    return (uint32_t)(ref.id >> 32);
+}
+
+static inline struct cell *cell_of_door(struct door *door)
+{
+    return (struct cell *)(void *)((char *)door - offsetof(struct cell, door));
+}
+
+#endif

@@ -1,0 +1,324 @@
+/* A host: what the actors of one thread share. A worker is a host with a loop around it; a
+ * controller is a host with a single mailbox. All of it is the thread's own, but for the bell, the
+ * published statistics and `arriving`. */
+#ifndef LEAT_HOST_H
+#define LEAT_HOST_H
+
+#include <errno.h>
+
+#include <leat/runtime.h>
+
+#include "cell.h"
+#include "pool.h"
+#include "registry.h"
+
+#define TURN_INPUTS 64u  /* an actor's inputs before the next actor has its turn */
+#define DRAIN_OUTPUTS 64u /* outputs before an open drain gives way */
+#define CONTROL_ITEMS 16u /* from the control lane before one from the data lane */
+#define BEHAVIORS_MAX 256u /* with statistics of their own, the last for all others */
+#define BEHAVIOR_NONE UINT16_MAX /* of an actor before its init */
+
+/* Kinds of node that are not events. In the data lane: */
+#define NODE_INIT (NODE_KIND_INTERNAL + 0)    /* the first in the box: call init */
+#define NODE_STOP (NODE_KIND_INTERNAL + 1)    /* end, when everything before is done */
+#define NODE_MONITOR (NODE_KIND_INTERNAL + 2) /* remember `from` as a watcher */
+#define NODE_PARK (NODE_KIND_INTERNAL + 3)    /* `from` waits for room */
+#define NODE_SYSTEM (NODE_KIND_INTERNAL + 4)  /* to a worker: the scheduler's own */
+/* In the control lane: */
+#define NODE_KILL (NODE_KIND_INTERNAL + 5)
+#define NODE_UNPARK (NODE_KIND_INTERNAL + 6) /* a NODE_PARK coming back, its result in status */
+
+struct host;
+
+/* What only the scheduler can do; actors/ knows nothing of sockets, timers and placement. */
+struct host_ops {
+    /* An output for a socket. 0: done, its body taken over; negative: refuse it; HOST_PARK: it was
+     * put aside as cell->held and the drain is parked. */
+    int (*socket_output)(struct host *host, struct cell *cell, union node *out);
+    /* cell->deadline has changed. */
+    void (*rearm)(struct host *host, struct cell *cell);
+    /* The actor ends: its timer, sockets and routes go. */
+    void (*forget)(struct host *host, struct cell *cell);
+    /* The index of the worker that `worker` means (LEAT_WORKER_*), or -EINVAL. */
+    int (*place)(struct host *host, int worker);
+    /* A NODE_SYSTEM for a worker's own mailbox; takes the node over. */
+    void (*system)(struct host *host, union node *node);
+};
+
+#define HOST_PARK 1
+
+struct behavior_count {
+    const struct leat_behavior *behavior;
+    uint64_t                    spawned, stopped, failed, inputs;
+};
+
+struct host {
+    struct pool     *pool;
+    struct registry *registry;
+    leat_time        now;
+    union node      *spare; /* the node pop_output fills in next */
+    struct cell     *run_head;
+    struct cell     *run_tail;
+    uint32_t         run_len;
+    uint32_t         index; /* workers below LEAT_WORKERS_MAX, then controllers */
+    uint32_t         turn; /* counts actor turns, wraps */
+    const struct host_ops *ops;
+    void                  *sched; /* the scheduler's: its worker */
+
+    void (*trace)(void *context, const struct leat_trace *trace);
+    void *trace_context;
+    void (*log)(void *context, enum leat_log_level level, const char *text);
+    void *log_context;
+
+    struct leat_worker_stats count; /* the thread's own; published now and then */
+    union node *probe;              /* the message whose wait is being measured */
+    leat_time   probe_at;
+
+    /* settings */
+    leat_time send_wait_ns;
+    leat_time drain_warn_ns;
+    uint32_t  mailbox_len_max;
+
+    struct cell_list free;
+    struct cell     *limbo;       /* ended cells whose door is not quiet yet, by run_next */
+    union node      *parks;       /* notes in this host's boxes, in order of their time limit */
+    union node      *parks_last;
+
+    struct behavior_count behaviors[BEHAVIORS_MAX]; /* the last: "(others)"; read by any thread */
+    uint32_t              behaviors_len;
+
+    /* simulation: a hash over every input given; 0: off */
+    uint64_t hash;
+
+    bool shutting_down; /* whoever is spawned now is given SHUTDOWN at once */
+
+    struct bell bell __attribute__((aligned(64)));
+    uint32_t    arriving; /* actors spawned from other threads that have not had their init */
+    struct leat_worker_stats published __attribute__((aligned(64)));
+    uint64_t running; /* turn << 32 | slot of the actor whose turn it is; 0: none */
+};
+
+/* ---- life: life.c ---- */
+
+/* A host with a pool and no cell. -ENOMEM. */
+struct host *host_open(struct registry *registry, uint32_t index, struct pool *pool);
+
+/* Frees it. Its actors must have ended and their doors be quiet. */
+void host_close(struct host *host);
+
+struct spawn {
+    const struct leat_behavior *behavior;
+    const void                 *arg;
+    uint32_t                    arg_size;
+    uint32_t                    owner;  /* index of the host that is to run it */
+    leat_ref                    parent; /* whom to tell, and how: */
+    bool                        parent_outside; /* a controller: DOWN if init fails, else nothing */
+    uint64_t                    cookie;
+};
+
+/* The zeroed state of an actor, where leat_self finds whose it is. NULL: no memory. */
+void *state_alloc(const struct leat_behavior *behavior, leat_ref self);
+void  state_free(void *state);
+
+/* A new actor, its INIT the first item in its box. 0; -ENOMEM; -ENOSPC. */
+int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret);
+
+/* Runs INIT; false if the actor has ended. */
+bool actor_init(struct host *host, struct cell *cell, union node *node);
+
+/* Ends an actor, in its own turn: everything of it goes, its watchers are told `status`. `state` is
+ * the one it leaves. */
+void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor_state state);
+
+/* A NODE_MONITOR has arrived. Takes the node over. */
+void actor_watch(struct host *host, struct cell *cell, union node *node);
+
+/* Makes `node` the DOWN of `dead` and sends it to `watcher`. */
+void send_down(struct host *host, union node *node, leat_ref watcher, leat_ref dead, int status,
+               uint64_t cookie);
+
+/* A mailbox without an actor behind it: a controller's, or a worker's own. NULL: no memory. */
+struct cell *host_mailbox(struct host *host, uint32_t len_max);
+void         host_mailbox_close(struct host *host, struct cell *cell);
+
+/* Frees what cannot be delivered any more, counted where it was a message. */
+void drop_node(struct host *host, union node *node);
+
+/* Frees the body an output carries, if it does. */
+void output_release(const struct leat_output *output);
+
+/* Cells in limbo whose senders have gone are free again. Once a turn of the loop. */
+void host_sweep(struct host *host);
+
+/* ---- one actor's turn: turn.c ---- */
+
+/* Up to TURN_INPUTS inputs, each with its drain. The cell has been taken off the run queue. */
+void actor_turn(struct host *host, struct cell *cell);
+
+/* One input, at once if the actor is idle, else through its box. 0; -EAGAIN: the box is full; the
+ * event, its body included, stays the caller's either way. `reserved`: a node the box cannot
+ * refuse. */
+int actor_input(struct host *host, struct cell *cell, const struct leat_event *event);
+
+/* The same for an event that must not be refused; `node` holds it and is taken over. */
+void actor_input_reserved(struct host *host, struct cell *cell, union node *node);
+
+/* An output was not done: hands it back. The body is the actor's, or freed; the node, which is of
+ * this host's pool, the caller's. `full` is what the output said: the node keeps its pool there. */
+void actor_refuse(struct host *host, struct cell *cell, union node *out, uint8_t full, int status);
+
+/* Moves what came through the door into the box. */
+void host_collect(struct host *host, struct cell *cell);
+
+/* Answers the bell: every actor behind whose door something waits becomes ready. */
+void host_answer(struct host *host);
+
+/* ---- posting: post.c ---- */
+
+int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref from,
+                     union node *node, bool reserved);
+
+/* Asks `to` to end when it has done what it was sent. Never full, as only one such node is on its way
+ * to an actor: -EALREADY, -ESRCH: not needed; the node stays the caller's. */
+int host_post_stop(struct host *host, leat_ref to, leat_ref from, union node *node);
+
+/* To the control lane: never full. -ESRCH: the node stays the caller's. */
+int host_post_control(struct host *host, leat_ref to, union node *node);
+
+/* ---- waiting for room: park.c ---- */
+
+/* Parks a drain on the full box of out->to, the cell's own node as the held output. Takes `out`
+ * over and returns 0, or a negative errno: refuse it. */
+int park(struct host *host, struct cell *cell, union node *out);
+
+/* A NODE_PARK has come through the door of `cell`: let in, made to wait, or, if the cell has ended,
+ * sent back. */
+void park_arrived(struct host *host, struct cell *cell, union node *note);
+void park_arrived_late(struct host *host, union node *note);
+
+/* Lets waiters in, oldest first, as many as there is room for. */
+void park_admit(struct host *host, struct cell *cell);
+
+/* The receiver has ended: what waits for it are dead letters. */
+void park_abandon(struct host *host, struct cell *cell);
+
+/* The sender ends: its held output is freed. False: another host has it, its answer must come
+ * first. */
+bool park_cancel(struct host *host, struct cell *cell);
+
+/* A NODE_UNPARK has come back to the sender. Takes the node over. */
+void park_ended(struct host *host, struct cell *cell, union node *note);
+
+/* Ends the waits whose time is over; the next time limit, LEAT_NEVER: none. */
+leat_time park_expire(struct host *host);
+
+/* ---- inline: what every message passes ---- */
+
+/* A counter with one writer, read by any thread. */
+static inline void count_add(uint64_t *counter, uint64_t by)
+{
+    store_relaxed_u64(counter, *counter + by);
+}
+
+static inline void host_schedule(struct host *host, struct cell *cell)
+{
+    LEAT_ASSERT((cell->flags & CELL_SCHEDULED) == 0);
+    cell->flags |= CELL_SCHEDULED;
+    cell->run_next = NULL;
+    if (host->run_head == NULL) {
+        host->run_head = cell;
+    } else {
+        host->run_tail->run_next = cell;
+    }
+    host->run_tail = cell;
+    host->run_len++;
+}
+
+/* Ready, unless it is so already or waits for something else. */
+static inline void host_ready(struct host *host, struct cell *cell)
+{
+    if ((cell->flags & (CELL_SCHEDULED | CELL_PARKED)) == 0) {
+        host_schedule(host, cell);
+    }
+}
+
+/* Whether `to` lives on this host; a remote cell's owner is read before its generation, which is
+ * written after it: if the generation is that of the ref, so is the owner. */
+static inline bool host_owns(const struct host *host, const struct cell *cell)
+{
+    return load_acquire_u32(&cell->owner) == host->index;
+}
+
+/* Puts a message into the data lane of `to`. 0, and the node is taken over; -EAGAIN full; -ESRCH
+ * nobody there: the node is untouched but for nothing. */
+static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
+{
+    struct cell *cell = registry_cell(host->registry, to);
+    if (LEAT_UNLIKELY(cell == NULL)) {
+        return -ESRCH;
+    }
+    if (LEAT_UNLIKELY(!host_owns(host, cell))) {
+        return host_post_remote(host, cell, to, from, node, false);
+    }
+    if (LEAT_UNLIKELY(load_relaxed_u32(&cell->generation) != ref_generation(to))) {
+        return -ESRCH;
+    }
+    if (LEAT_UNLIKELY(load_relaxed_ptr(&cell->door.data) != NULL)) {
+        host_collect(host, cell); /* a sender that moved here must not overtake itself */
+    }
+    if (LEAT_UNLIKELY(cell->box.len + load_relaxed_u32(&cell->door.inside) >= cell->box.limit ||
+                      (cell->flags & CELL_WAITERS) != 0)) {
+        return -EAGAIN;
+    }
+    node->event.from = from;
+    box_append(&cell->box, node);
+    host_ready(host, cell);
+    return 0;
+}
+
+/* The same for what has its place reserved: never full. */
+static inline int host_post_reserved(struct host *host, leat_ref to, leat_ref from,
+                                     union node *node)
+{
+    struct cell *cell = registry_cell(host->registry, to);
+    if (cell == NULL) {
+        return -ESRCH;
+    }
+    if (!host_owns(host, cell)) {
+        return host_post_remote(host, cell, to, from, node, true);
+    }
+    if (load_relaxed_u32(&cell->generation) != ref_generation(to)) {
+        return -ESRCH;
+    }
+    host_collect(host, cell);
+    node->event.from = from;
+    box_append(&cell->box, node);
+    host_ready(host, cell);
+    return 0;
+}
+
+/* The next output's memory; NULL: no memory just now. */
+static inline union node *host_spare(struct host *host)
+{
+    if (LEAT_LIKELY(host->spare != NULL)) {
+        return host->spare;
+    }
+    return host->spare = pool_take(host->pool);
+}
+
+void host_trace_slow(struct host *host, struct cell *cell, enum leat_actor_state from,
+                     enum leat_actor_state to);
+
+static inline void host_trace(struct host *host, struct cell *cell, enum leat_actor_state from,
+                              enum leat_actor_state to)
+{
+    if (LEAT_UNLIKELY(host->trace != NULL)) {
+        host_trace_slow(host, cell, from, to);
+    }
+}
+
+/* Says something once in a while: the k-th time for k a power of two. */
+__attribute__((format(printf, 4, 5))) void host_log(struct host *host, enum leat_log_level level,
+                                                    uint64_t times, const char *format, ...);
+
+#endif

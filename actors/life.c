@@ -1,0 +1,492 @@
+/* How actors come and go. An actor ends in its own turn only, so nobody has it half-way; its cell is
+ * used again when no sender is behind its door any more. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+#include "mem.h"
+
+/* What INIT carries in its payload: `len` bytes of argument, or where they are. */
+struct init_payload {
+    uint64_t cookie;
+    union {
+        uint8_t bytes[LEAT_INLINE_MAX - sizeof(uint64_t)];
+        void   *heap;
+    } arg;
+};
+
+#define INIT_LEN_HEAP 0xffu
+#define INIT_FROM_OUTSIDE 1u /* in `type`: the parent is a controller */
+
+_Static_assert(sizeof(struct init_payload) == LEAT_INLINE_MAX, "fills the payload");
+
+/* In front of the state, so that leat_self finds it. */
+struct state_header {
+    uint64_t zero;
+    leat_ref self;
+};
+
+void *state_alloc(const struct leat_behavior *behavior, leat_ref self)
+{
+    struct state_header *header = mem_zalloc(sizeof(*header) + behavior->state_size, 16);
+    if (header == NULL) {
+        return NULL;
+    }
+    header->self = self;
+    return header + 1;
+}
+
+void state_free(void *state)
+{
+    if (state != NULL) {
+        mem_free((struct state_header *)state - 1);
+    }
+}
+
+leat_ref leat_self(const void *self)
+{
+    return ((const struct state_header *)self)[-1].self;
+}
+
+const struct leat_addr *leat_event_local(const struct leat_event *event)
+{
+    return event->kind == LEAT_EVENT_DATA && event->body.buf != NULL ? event->body.buf->local
+                                                                     : NULL;
+}
+
+void leat_outbox_full(size_t slots_len)
+{
+    fprintf(stderr, "leat: more than %zu outputs put into an outbox of %zu: make it larger, or look "
+                    "at leat_outbox_room first\n",
+            slots_len, slots_len);
+    abort();
+}
+
+/* ---- hosts ---- */
+
+struct host *host_open(struct registry *registry, uint32_t index, struct pool *pool)
+{
+    struct host *host = mem_zalloc(sizeof(*host), 64);
+    if (host == NULL) {
+        return NULL;
+    }
+    host->registry = registry;
+    host->index = index;
+    host->pool = pool;
+    registry->hosts[index] = host;
+    return host;
+}
+
+void host_close(struct host *host)
+{
+    LEAT_ASSERT(host->run_head == NULL);
+    if (host->spare != NULL) {
+        pool_give(host->pool, host->spare);
+        host->spare = NULL;
+    }
+    host_sweep(host);
+    LEAT_ASSERT(host->limbo == NULL);
+    registry_give_all(host->registry, &host->free);
+    host->registry->hosts[host->index] = NULL;
+    mem_free(host);
+}
+
+void host_trace_slow(struct host *host, struct cell *cell, enum leat_actor_state from,
+                     enum leat_actor_state to)
+{
+    struct leat_trace trace = {
+        .now = host->now,
+        .actor = cell_ref(cell),
+        .behavior = cell->behavior,
+        .worker = (uint16_t)host->index,
+        .from = (uint8_t)from,
+        .to = (uint8_t)to,
+    };
+    host->trace(host->trace_context, &trace);
+}
+
+void host_log(struct host *host, enum leat_log_level level, uint64_t times, const char *format, ...)
+{
+    if (host->log == NULL || (times & (times - 1)) != 0) {
+        return;
+    }
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    host->log(host->log_context, level, text);
+}
+
+/* ---- behaviours, counted ---- */
+
+static uint16_t behavior_index(struct host *host, const struct leat_behavior *behavior)
+{
+    uint32_t last = BEHAVIORS_MAX - 1;
+    for (uint32_t i = 0; i < host->behaviors_len; i++) {
+        if (host->behaviors[i].behavior == behavior) {
+            return (uint16_t)i;
+        }
+    }
+    if (host->behaviors_len == last) {
+        return (uint16_t)last;
+    }
+    host->behaviors[host->behaviors_len].behavior = behavior;
+    store_release_u32(&host->behaviors_len, host->behaviors_len + 1);
+    return (uint16_t)(host->behaviors_len - 1);
+}
+
+/* ---- spawn ---- */
+
+static int init_fill(union node *node, const struct spawn *spawn)
+{
+    struct init_payload payload = {.cookie = spawn->cookie};
+    node->head.kind = NODE_INIT;
+    node->head.type = spawn->parent_outside ? INIT_FROM_OUTSIDE : 0;
+    if (spawn->arg_size <= sizeof(payload.arg.bytes)) {
+        node->head.len = (uint8_t)spawn->arg_size;
+        if (spawn->arg_size > 0) {
+            memcpy(payload.arg.bytes, spawn->arg, spawn->arg_size);
+        }
+    } else {
+        node->head.len = INIT_LEN_HEAP;
+        payload.arg.heap = mem_alloc(spawn->arg_size, 16);
+        if (payload.arg.heap == NULL) {
+            return -ENOMEM;
+        }
+        memcpy(payload.arg.heap, spawn->arg, spawn->arg_size);
+    }
+    memcpy(node->event.payload, &payload, sizeof(payload));
+    return 0;
+}
+
+static void cell_prepare(struct cell *cell, const struct leat_behavior *behavior, uint32_t len_max,
+                         enum cell_life life, uint32_t owner)
+{
+    LEAT_ASSERT(cell->state == NULL && cell->monitors == NULL && cell->waiters == NULL);
+    store_relaxed_ptr(&cell->behavior, behavior);
+    cell->behavior_index = BEHAVIOR_NONE;
+    cell->box = (struct box){.limit = len_max};
+    cell->flags = 0;
+    cell->life = (uint8_t)life;
+    cell->deadline = LEAT_NEVER;
+    cell->armed = LEAT_NEVER;
+    store_relaxed_u32(&cell->stop_asked, 0);
+    store_release_u32(&cell->owner, owner);
+}
+
+int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret)
+{
+    LEAT_ASSERT(spawn->behavior->on_event != NULL && spawn->behavior->name != NULL);
+    int status = 0;
+    struct cell *cell = registry_take(host->registry, &host->free, &status);
+    if (cell == NULL) {
+        return status;
+    }
+    union node *node = pool_take(host->pool);
+    if (node == NULL || init_fill(node, spawn) < 0) {
+        if (node != NULL) {
+            pool_give(host->pool, node);
+        }
+        registry_give(host->registry, &host->free, cell);
+        return -ENOMEM;
+    }
+    uint32_t len_max = spawn->behavior->mailbox_len_max;
+    cell_prepare(cell, spawn->behavior, len_max != 0 ? len_max : host->mailbox_len_max, CELL_NEW,
+                 spawn->owner);
+    *ret = cell_ref(cell);
+    if (spawn->owner != host->index) {
+        fetch_add_seq_u32(&host->registry->hosts[spawn->owner]->arriving, 1);
+    }
+    uint64_t *spawned = &host->registry->totals[host->index].spawned;
+    store_release_u64(spawned, *spawned + 1);
+    status = host_post_reserved(host, *ret, spawn->parent, node);
+    LEAT_ASSERT(status == 0);
+    return 0;
+}
+
+/* Tells whoever asked for the actor how its init went. Takes the node over. */
+static void init_answer(struct host *host, struct cell *cell, union node *node, int status)
+{
+    struct init_payload payload;
+    memcpy(&payload, node->event.payload, sizeof(payload));
+    if (node->head.len == INIT_LEN_HEAP) {
+        mem_free(payload.arg.heap);
+    }
+    leat_ref parent = node->event.from;
+    leat_ref self = cell_ref(cell);
+    if (node->head.type == INIT_FROM_OUTSIDE) {
+        if (status < 0) {
+            send_down(host, node, parent, self, status, payload.cookie);
+        } else {
+            pool_give(host->pool, node);
+        }
+        return;
+    }
+    node->head.kind = LEAT_EVENT_SPAWNED;
+    node->head.len = 0;
+    node->event.status = status;
+    node->event.spawned.cookie = payload.cookie;
+    node->event.spawned.child = status == 0 ? self : LEAT_REF_NONE;
+    if (host_post_reserved(host, parent, self, node) < 0) {
+        pool_give(host->pool, node);
+    }
+}
+
+/* It was counted as on its way here, if another host spawned it. */
+static void init_arrived(struct host *host, const union node *node)
+{
+    if (node->head.pool != host->pool->index) {
+        uint32_t before = fetch_sub_seq_u32(&host->arriving, 1);
+        LEAT_ASSERT(before > 0);
+    }
+}
+
+bool actor_init(struct host *host, struct cell *cell, union node *node)
+{
+    LEAT_ASSERT(cell->life == CELL_NEW);
+    LEAT_ASSERT(node->head.kind == NODE_INIT);
+    init_arrived(host, node);
+    cell->behavior_index = behavior_index(host, cell->behavior);
+    count_add(&host->behaviors[cell->behavior_index].spawned, 1);
+    host->count.spawned++;
+    host->count.actors++;
+    cell->state = state_alloc(cell->behavior, cell_ref(cell));
+    int status = cell->state != NULL ? 0 : -ENOMEM;
+    if (status == 0 && cell->behavior->init != NULL) {
+        struct init_payload payload;
+        memcpy(&payload, node->event.payload, sizeof(payload));
+        const void *arg =
+            node->head.len == INIT_LEN_HEAP ? payload.arg.heap : node->event.payload + 8;
+        status = cell->behavior->init(cell->state, node->head.len > 0 ? arg : NULL, host->now);
+    }
+    init_answer(host, cell, node, status < 0 ? status : 0);
+    if (status < 0) {
+        host->count.failed++;
+        count_add(&host->behaviors[cell->behavior_index].failed, 1);
+        actor_end(host, cell, status, LEAT_STATE_CREATED);
+        return false;
+    }
+    cell->life = CELL_LIVE;
+    if (host->shutting_down) {
+        cell->flags |= CELL_SHUTDOWN;
+    }
+    return true;
+}
+
+/* ---- monitors ---- */
+
+void send_down(struct host *host, union node *node, leat_ref watcher, leat_ref dead, int status,
+               uint64_t cookie)
+{
+    node->head.kind = LEAT_EVENT_DOWN;
+    node->head.len = 0;
+    node->event.status = status;
+    node->event.down.cookie = cookie;
+    if (host_post_reserved(host, watcher, dead, node) < 0) {
+        pool_give(host->pool, node);
+    }
+}
+
+static bool is_alive(const struct host *host, leat_ref ref)
+{
+    const struct cell *cell = registry_cell(host->registry, ref);
+    return cell != NULL && load_relaxed_u32(&cell->generation) == ref_generation(ref);
+}
+
+/* Forgets watchers that have ended, when their number has doubled: memory stays bounded by the
+ * living ones, at a constant cost for each monitor. */
+static void monitors_sweep(struct host *host, struct cell *cell)
+{
+    union node **link = &cell->monitors;
+    while (*link != NULL) {
+        union node *node = *link;
+        if (is_alive(host, node->event.from)) {
+            link = &node->next;
+        } else {
+            *link = node->next;
+            cell->monitors_len--;
+            pool_give(host->pool, node);
+        }
+    }
+    cell->monitors_sweep = 2 * cell->monitors_len + 8;
+}
+
+void actor_watch(struct host *host, struct cell *cell, union node *node)
+{
+    node->next = cell->monitors;
+    cell->monitors = node;
+    if (++cell->monitors_len > cell->monitors_sweep) {
+        monitors_sweep(host, cell);
+    }
+}
+
+/* ---- the end ---- */
+
+void drop_node(struct host *host, union node *node)
+{
+    if (node == host->probe) {
+        host->probe = NULL;
+    }
+    if (node->head.kind == LEAT_EVENT_MESSAGE) {
+        host->count.dead_letters++;
+        if (node->head.len == LEAT_LEN_BODY) {
+            leat_buf_unref(node->event.body.buf);
+        }
+    } else if (node->head.kind == LEAT_EVENT_DATA) {
+        host->count.recv_dropped++;
+        leat_buf_unref(node->event.body.buf);
+    }
+    pool_give(host->pool, node);
+}
+
+/* An item of an ended actor's box. */
+static void bury(struct host *host, struct cell *cell, union node *node, int status)
+{
+    switch (node->head.kind) {
+    case NODE_MONITOR:
+        send_down(host, node, node->event.from, cell_ref(cell), status,
+                  node->event.down.cookie);
+        break;
+    case NODE_PARK:
+        park_arrived_late(host, node);
+        break;
+    case NODE_INIT: /* killed before its first turn */
+        init_arrived(host, node);
+        init_answer(host, cell, node, status);
+        break;
+    case NODE_SYSTEM:
+        host->ops->system(host, node);
+        break;
+    default:
+        drop_node(host, node);
+    }
+}
+
+static void bury_all(struct host *host, struct cell *cell, int status)
+{
+    union node *node;
+    uint32_t len;
+    while ((node = box_take(&cell->box)) != NULL) {
+        bury(host, cell, node, status);
+    }
+    for (node = door_take_data(&cell->door, &len); node != NULL;) {
+        union node *next = node->next;
+        bury(host, cell, node, status);
+        node = next;
+    }
+    for (node = door_take(&cell->door.control, &len); node != NULL;) {
+        union node *next = node->next;
+        pool_give(host->pool, node);
+        node = next;
+    }
+    while ((node = cell->control) != NULL) {
+        cell->control = node->next;
+        pool_give(host->pool, node);
+    }
+}
+
+static void tell_monitors(struct host *host, struct cell *cell, int status)
+{
+    leat_ref dead = cell_ref(cell);
+    while (cell->monitors != NULL) {
+        union node *node = cell->monitors;
+        cell->monitors = node->next;
+        send_down(host, node, node->event.from, dead, status, node->event.down.cookie);
+    }
+    cell->monitors_len = 0;
+    cell->monitors_sweep = 0;
+}
+
+/* The last step: no ref reaches the slot from here on. The exchange is a full barrier between the
+ * new generation and the look behind the door; it pairs with door_enter. */
+static void retire(struct host *host, struct cell *cell, int status)
+{
+    uint32_t generation = cell->generation;
+    exchange_seq_u32(&cell->generation, generation + 1);
+    bury_all(host, cell, status);
+    cell->flags = 0;
+    if (door_is_quiet(&cell->door)) {
+        registry_give(host->registry, &host->free, cell);
+        return;
+    }
+    cell->life = CELL_LIMBO;
+    cell->run_next = host->limbo;
+    host->limbo = cell;
+}
+
+void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor_state state)
+{
+    if ((cell->flags & CELL_PARKED) != 0) {
+        bool cancelled = park_cancel(host, cell);
+        LEAT_ASSERT(cancelled);
+    }
+    host_trace(host, cell, state, LEAT_STATE_STOPPED);
+    enum cell_life life = cell->life;
+    cell->life = CELL_LIMBO; /* what is sent to it from here on is only buried */
+    host->ops->forget(host, cell);
+    bury_all(host, cell, status);
+    park_abandon(host, cell);
+    if (life == CELL_LIVE && cell->behavior->fini != NULL) {
+        cell->behavior->fini(cell->state);
+    }
+    state_free(cell->state);
+    cell->state = NULL;
+    if (cell->behavior_index != BEHAVIOR_NONE) { /* counted since its init */
+        host->count.actors--;
+        host->count.stopped++;
+        count_add(&host->behaviors[cell->behavior_index].stopped, 1);
+    }
+    tell_monitors(host, cell, status);
+    retire(host, cell, status);
+    uint64_t *ended = &host->registry->totals[host->index].ended;
+    store_release_u64(ended, *ended + 1);
+}
+
+void host_sweep(struct host *host)
+{
+    struct cell **link = &host->limbo;
+    while (*link != NULL) {
+        struct cell *cell = *link;
+        bury_all(host, cell, -ESRCH);
+        if (door_is_quiet(&cell->door)) {
+            *link = cell->run_next;
+            registry_give(host->registry, &host->free, cell);
+        } else {
+            link = &cell->run_next;
+        }
+    }
+}
+
+/* ---- mailboxes without an actor ---- */
+
+static void nothing(void *self, const struct leat_event *event)
+{
+    (void)self;
+    (void)event;
+}
+
+static const struct leat_behavior mailbox_behavior = {.name = "(mailbox)", .on_event = nothing};
+
+struct cell *host_mailbox(struct host *host, uint32_t len_max)
+{
+    int status;
+    struct cell *cell = registry_take(host->registry, &host->free, &status);
+    if (cell == NULL) {
+        return NULL;
+    }
+    cell_prepare(cell, &mailbox_behavior, len_max, CELL_LIVE, host->index);
+    return cell;
+}
+
+void host_mailbox_close(struct host *host, struct cell *cell)
+{
+    cell->life = CELL_LIMBO;
+    bury_all(host, cell, 0);
+    park_abandon(host, cell);
+    tell_monitors(host, cell, 0);
+    retire(host, cell, 0);
+}

@@ -1,0 +1,248 @@
+/* Waiting for room in a full box.
+ *
+ * The sender's drain is parked with one output held, and a note (a pooled node) goes to the
+ * receiver's host: straight into `waiters` when that is this host, through the receiver's door
+ * otherwise. From then on the receiver's host alone has the held node and decides: it moves it into
+ * the box, hands it back when send_wait_ns is over, or drops it when the receiver ends. Then the note
+ * goes home, through the sender's control lane. So a wait ends in exactly one way. Notes are kept
+ * in the order they came, which is the order their time runs out. No allocation but the note. */
+#include <errno.h>
+#include <string.h>
+
+#include "host.h"
+
+struct park {
+    struct park *next; /* in the receiver's waiters */
+    uint8_t      kind, len;
+    uint16_t     pool;
+    int32_t      status;
+    leat_ref     from; /* the sender */
+    union node  *held; /* NULL: the sender has ended meanwhile */
+    leat_time    until;
+    struct park *earlier, *later; /* in the host's list of time limits */
+    struct cell *at;              /* the receiver */
+};
+
+_Static_assert(sizeof(struct park) == sizeof(union node), "a note is a node");
+_Static_assert(offsetof(struct park, pool) == offsetof(struct leat_event, internal), "header");
+_Static_assert(offsetof(struct park, from) == offsetof(struct leat_event, from), "header");
+
+static struct park *park_of(union node *node)
+{
+    return (struct park *)(void *)node;
+}
+
+static union node *node_of(struct park *note)
+{
+    return (union node *)(void *)note;
+}
+
+static void limits_add(struct host *host, struct park *note)
+{
+    note->later = NULL;
+    note->earlier = host->parks_last != NULL ? park_of(host->parks_last) : NULL;
+    if (note->earlier != NULL) {
+        note->earlier->later = note;
+    } else {
+        host->parks = node_of(note);
+    }
+    host->parks_last = node_of(note);
+}
+
+static void limits_remove(struct host *host, struct park *note)
+{
+    if (note->earlier != NULL) {
+        note->earlier->later = note->later;
+    } else {
+        host->parks = note->later != NULL ? node_of(note->later) : NULL;
+    }
+    if (note->later != NULL) {
+        note->later->earlier = note->earlier;
+    } else {
+        host->parks_last = note->earlier != NULL ? node_of(note->earlier) : NULL;
+    }
+}
+
+static void waiters_add(struct host *host, struct cell *cell, struct park *note)
+{
+    note->next = NULL;
+    note->at = cell;
+    note->until = host->now + host->send_wait_ns;
+    if (cell->waiters == NULL) {
+        cell->waiters = node_of(note);
+    } else {
+        park_of(cell->waiters_last)->next = note;
+    }
+    cell->waiters_last = node_of(note);
+    cell->flags |= CELL_WAITERS;
+    limits_add(host, note);
+}
+
+static struct park *waiters_take(struct host *host, struct cell *cell)
+{
+    struct park *note = park_of(cell->waiters);
+    LEAT_ASSERT(note != NULL && note->at == cell);
+    cell->waiters = note->next != NULL ? node_of(note->next) : NULL;
+    if (cell->waiters == NULL) {
+        cell->waiters_last = NULL;
+        cell->flags &= (uint8_t)~CELL_WAITERS;
+    }
+    limits_remove(host, note);
+    return note;
+}
+
+/* Sends the note home with its result. */
+static void answer(struct host *host, struct park *note, int status)
+{
+    union node *node = node_of(note);
+    leat_ref sender = note->from;
+    note->kind = NODE_UNPARK;
+    note->status = status;
+    struct cell *cell = registry_cell(host->registry, sender);
+    LEAT_ASSERT(cell != NULL);
+    if (host_owns(host, cell) && cell->generation == ref_generation(sender)) {
+        park_ended(host, cell, node);
+    } else if (host_post_control(host, sender, node) < 0) {
+        LEAT_ASSERT(note->held == NULL); /* only a sender of this host ends before the answer */
+        pool_give(host->pool, node);
+    }
+}
+
+/* Moves a waiter's output into the box. */
+static void admit(struct host *host, struct cell *cell, struct park *note)
+{
+    if (note->held != NULL) {
+        union node *held = note->held;
+        note->held = NULL;
+        held->event.from = note->from;
+        box_append(&cell->box, held);
+        host_ready(host, cell);
+    }
+    answer(host, note, 0);
+}
+
+int park(struct host *host, struct cell *cell, union node *out)
+{
+    LEAT_ASSERT((cell->flags & CELL_PARKED) == 0);
+    LEAT_ASSERT(cell->park == NULL);
+    leat_ref to = out->output.to;
+    if (leat_ref_equal(to, cell_ref(cell))) {
+        return -EAGAIN; /* nobody would ever make room */
+    }
+    struct cell *receiver = registry_cell(host->registry, to);
+    if (load_acquire_u32(&receiver->owner) >= LEAT_WORKERS_MAX) {
+        return -EAGAIN; /* a controller: its thread may be away for as long as it likes */
+    }
+    union node *node = pool_take(host->pool);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    struct park *note = park_of(node);
+    note->kind = NODE_PARK;
+    note->len = 0;
+    note->held = out;
+    note->from = cell_ref(cell);
+    if (host_owns(host, receiver)) {
+        waiters_add(host, receiver, note);
+    } else {
+        int status = host_post_remote(host, receiver, to, note->from, node, true);
+        if (status < 0) {
+            pool_give(host->pool, node);
+            return status;
+        }
+    }
+    cell->flags |= host_owns(host, receiver) ? CELL_PARKED : CELL_PARKED | CELL_AWAY;
+    cell->park = node;
+    cell->held = out;
+    host->count.parks++;
+    return 0;
+}
+
+void park_arrived(struct host *host, struct cell *cell, union node *node)
+{
+    struct park *note = park_of(node);
+    if (cell->waiters == NULL && cell->box.len < cell->box.limit) {
+        admit(host, cell, note);
+    } else {
+        waiters_add(host, cell, note);
+    }
+}
+
+static void abandon(struct host *host, struct park *note)
+{
+    if (note->held != NULL) {
+        drop_node(host, note->held);
+        note->held = NULL;
+    }
+    answer(host, note, -ESRCH);
+}
+
+void park_arrived_late(struct host *host, union node *node)
+{
+    abandon(host, park_of(node));
+}
+
+void park_admit(struct host *host, struct cell *cell)
+{
+    while (cell->waiters != NULL && cell->box.len < cell->box.limit) {
+        admit(host, cell, waiters_take(host, cell));
+    }
+}
+
+void park_abandon(struct host *host, struct cell *cell)
+{
+    while (cell->waiters != NULL) {
+        abandon(host, waiters_take(host, cell));
+    }
+}
+
+bool park_cancel(struct host *host, struct cell *cell)
+{
+    LEAT_ASSERT((cell->flags & CELL_PARKED) != 0);
+    if ((cell->flags & CELL_AWAY) != 0) {
+        return false;
+    }
+    if (cell->park != NULL) { /* else it is parked on a socket, which the scheduler forgets */
+        struct park *note = park_of(cell->park);
+        LEAT_ASSERT(note->held == cell->held);
+        note->held = NULL; /* it stays in its place in the queue, and is freed there */
+        cell->park = NULL;
+        host->count.refused++;
+    }
+    output_release(&cell->held->output);
+    pool_give(host->pool, cell->held);
+    cell->held = NULL;
+    cell->flags &= (uint8_t)~CELL_PARKED;
+    return true;
+}
+
+void park_ended(struct host *host, struct cell *cell, union node *node)
+{
+    struct park *note = park_of(node);
+    LEAT_ASSERT((cell->flags & CELL_PARKED) != 0);
+    LEAT_ASSERT(cell->park == node);
+    cell->flags &= (uint8_t)~(CELL_PARKED | CELL_AWAY);
+    cell->park = NULL;
+    cell->held = NULL;
+    if (note->held != NULL) { /* refused: it came back */
+        union node *held = note->held;
+        actor_refuse(host, cell, held, LEAT_FULL_WAIT, note->status);
+        pool_give(host->pool, held);
+    }
+    pool_give(host->pool, node);
+    host_ready(host, cell);
+}
+
+leat_time park_expire(struct host *host)
+{
+    while (host->parks != NULL) {
+        struct park *note = park_of(host->parks);
+        if (note->until > host->now) {
+            return note->until;
+        }
+        struct park *first = waiters_take(host, note->at);
+        LEAT_ASSERT(first == note); /* one wait time for all: the oldest of its box is the first */
+        answer(host, note, -ETIMEDOUT);
+    }
+    return LEAT_NEVER;
+}

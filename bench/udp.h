@@ -1,0 +1,112 @@
+/* The UDP workloads: a generator in a process of its own, and two servers for it, leat's and a plain
+ * loop. Both are driven by the same generator in the same way, so their figures compare. */
+#ifndef LEAT_BENCH_UDP_H
+#define LEAT_BENCH_UDP_H
+
+#include <netinet/in.h>
+#include <sys/types.h>
+
+#include "bench.h"
+
+#define UDP_WINDOW 256u     /* datagrams in flight */
+#define UDP_PEERS_MAX 256u
+#define UDP_FANOUT_PEERS 64u
+#define UDP_LEN 64u         /* bytes of a datagram */
+#define UDP_BATCH 64u       /* of recvmmsg and sendmmsg */
+#define UDP_TRAIN_LEN 65536u
+
+enum traffic {
+    TRAFFIC_ECHO,   /* what was sent comes back */
+    TRAFFIC_FANOUT, /* each request comes back to every one of UDP_FANOUT_PEERS */
+    TRAFFIC_RTT,    /* one at a time, latencies noted; without a pause */
+};
+
+struct plan {
+    enum traffic traffic;
+    uint32_t     peers; /* distinct source addresses */
+    uint32_t     train; /* datagrams of one peer in a row, as one GSO send; 1: none */
+    uint64_t     duration_ns;
+    uint64_t     count; /* RTT: round trips */
+};
+
+/* What starts every datagram. Order is checked for each peer. */
+struct stamp {
+    uint32_t peer;
+    uint32_t magic;
+    uint64_t seq;
+    uint64_t seq_inverted;
+};
+
+#define STAMP_MAGIC 0x6c656174u
+
+struct outcome {
+    uint64_t wall_ns;
+    uint64_t datagrams; /* came back, in the measured time */
+    uint64_t sent;      /* in all, the warm-up included; a fan-out request is its datagrams */
+    uint64_t received;
+    uint64_t lost;
+    uint64_t bad;       /* not what was sent, or out of order */
+    double   p50_ns, p99_ns; /* RTT */
+};
+
+/* ---- udp_generator.c ---- */
+
+struct generator {
+    pid_t    pid;
+    int      to;   /* pipe */
+    int      from; /* pipe */
+    uint16_t port; /* where fan-out datagrams are to go */
+};
+
+enum generator_word {
+    GENERATOR_PORT = 1,
+    GENERATOR_BEGIN, /* the measured time has begun */
+    GENERATOR_END,   /* and ended; the outcome follows when all are back */
+    GENERATOR_OUTCOME,
+};
+
+struct generator_message {
+    uint32_t       word;
+    uint32_t       port;
+    struct outcome outcome;
+};
+
+/* Starts the process on the first CPU and moves this one to the second, if there are two. Call it
+ * before any thread is started. */
+int generator_open(struct generator *generator, const struct plan *plan, struct rep *rep);
+
+/* Tells it where the server is; it begins. */
+int generator_start(struct generator *generator, uint16_t port, struct rep *rep);
+
+/* Waits for its next word, at most 20 s. */
+int generator_wait(struct generator *generator, struct generator_message *ret, struct rep *rep);
+
+/* Ends it. */
+void generator_close(struct generator *generator);
+
+/* Follows it from begin to outcome and fills in the repetition: ns, server_cpu_ns, ... Names of
+ * the figures are prefixed. */
+struct serving {
+    uint64_t       cpu_begin_ns, cpu_end_ns; /* of this process */
+    struct outcome outcome;
+    bool           done;
+};
+
+/* Takes one word into account. */
+void serving_note(struct serving *serving, const struct generator_message *message);
+
+/* Judges the outcome: wrong datagrams or more than one in a hundred lost is an error. */
+int serving_check(const struct serving *serving, struct rep *rep);
+
+double serving_ns(const struct serving *serving);
+double serving_cpu_ns(const struct serving *serving);
+
+/* The address of peer n, and the plan of each workload. */
+in_addr_t   udp_peer(uint32_t n);
+struct plan udp_plan_echo(const struct setup *setup);
+struct plan udp_plan_trains(const struct setup *setup);
+struct plan udp_plan_64x4(const struct setup *setup);
+struct plan udp_plan_fanout(const struct setup *setup);
+struct plan udp_plan_rtt(const struct setup *setup);
+
+#endif

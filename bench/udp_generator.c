@@ -1,0 +1,496 @@
+/* The generator: a plain process that keeps a window of datagrams in flight and checks each that
+ * comes back (whose it is, its order, its bytes). One socket bound to every address sends from many
+ * loopback addresses (IP_PKTINFO), which makes many peers of one system call. When nothing has come
+ * it backs off for 10 us: spinning on recvmmsg would slow the server by fighting for its queue. It
+ * never hangs: what is not back after 200 ms is lost. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/udp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sync.h"
+#include "udp.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+#define BACK_OFF_NS 10000u
+#define LOST_AFTER_NS 200000000u
+#define WARM_UP_SHARE 5u /* a fifth of the duration */
+#define RTT_WARM_UP 500u
+#define CONTROL_LEN 128u
+
+/* Everything the process owns; static, so that nothing is allocated after the fork. */
+static struct {
+    struct plan        plan;
+    int                fd;
+    struct sockaddr_in server;
+    struct outcome     outcome;
+    uint64_t           next_seq[UDP_PEERS_MAX];
+    uint64_t           expected_seq[UDP_PEERS_MAX];
+    uint32_t           at; /* peer whose turn it is */
+    uint64_t           in_flight;
+    struct mmsghdr     out[UDP_BATCH];
+    struct iovec       out_iov[UDP_BATCH];
+    struct mmsghdr     in[UDP_BATCH];
+    struct iovec       in_iov[UDP_BATCH];
+    uint8_t            out_control[UDP_BATCH][CONTROL_LEN] __attribute__((aligned(16)));
+    uint8_t            in_control[UDP_BATCH][CONTROL_LEN] __attribute__((aligned(16)));
+    uint8_t            out_bytes[UDP_BATCH][64 * UDP_LEN] __attribute__((aligned(64)));
+    uint8_t            in_bytes[UDP_BATCH][UDP_TRAIN_LEN] __attribute__((aligned(64)));
+} g;
+
+in_addr_t udp_peer(uint32_t n)
+{
+    return htonl(0x7f010001u + n); /* all of 127.0.0.0/8 is local */
+}
+
+/* ---- datagrams ---- */
+
+static void stamp_write(uint8_t *at, uint32_t peer, uint64_t seq)
+{
+    struct stamp stamp = {.peer = peer, .magic = STAMP_MAGIC, .seq = seq, .seq_inverted = ~seq};
+    memcpy(at, &stamp, sizeof(stamp));
+    memset(at + sizeof(stamp), (int)(seq & 0xff), UDP_LEN - sizeof(stamp));
+}
+
+/* Takes in one datagram; `peer` is whose it is, or UDP_PEERS_MAX: what the datagram says. */
+static void stamp_check(const uint8_t *at, size_t len, uint32_t peer)
+{
+    struct stamp stamp;
+    g.outcome.received++;
+    g.in_flight -= g.in_flight > 0;
+    if (len != UDP_LEN) {
+        g.outcome.bad++;
+        return;
+    }
+    memcpy(&stamp, at, sizeof(stamp));
+    if (peer == UDP_PEERS_MAX) {
+        peer = stamp.peer;
+    }
+    if (stamp.magic != STAMP_MAGIC || stamp.seq != ~stamp.seq_inverted || peer >= g.plan.peers ||
+        at[sizeof(stamp)] != (stamp.seq & 0xff) || at[UDP_LEN - 1] != (stamp.seq & 0xff) ||
+        stamp.seq < g.expected_seq[peer]) {
+        g.outcome.bad++;
+        return;
+    }
+    uint64_t missing = stamp.seq - g.expected_seq[peer]; /* loopback keeps a peer's order */
+    g.outcome.lost += missing;
+    g.in_flight -= missing < g.in_flight ? missing : g.in_flight;
+    g.expected_seq[peer] = stamp.seq + 1;
+}
+
+/* ---- system calls ---- */
+
+static void control_add(struct msghdr *message, int level, int type, const void *data, size_t len)
+{
+    struct cmsghdr *header = (void *)((uint8_t *)message->msg_control + message->msg_controllen);
+    header->cmsg_level = level;
+    header->cmsg_type = type;
+    header->cmsg_len = CMSG_LEN(len);
+    memcpy(CMSG_DATA(header), data, len);
+    message->msg_controllen += CMSG_SPACE(len);
+}
+
+/* One train (or datagram) of a peer into slot `slot`. */
+static void out_fill(uint32_t slot, uint32_t peer)
+{
+    struct msghdr    *message = &g.out[slot].msg_hdr;
+    struct in_pktinfo from = {.ipi_spec_dst.s_addr = udp_peer(peer)};
+    uint16_t          segment = UDP_LEN;
+    for (uint32_t i = 0; i < g.plan.train; i++) {
+        stamp_write(g.out_bytes[slot] + i * UDP_LEN, peer, g.next_seq[peer]++);
+    }
+    g.out_iov[slot] = (struct iovec){g.out_bytes[slot], g.plan.train * UDP_LEN};
+    message->msg_name = &g.server;
+    message->msg_namelen = sizeof(g.server);
+    message->msg_iov = &g.out_iov[slot];
+    message->msg_iovlen = 1;
+    message->msg_control = g.out_control[slot];
+    message->msg_controllen = 0;
+    control_add(message, IPPROTO_IP, IP_PKTINFO, &from, sizeof(from));
+    if (g.plan.train > 1) {
+        control_add(message, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment));
+    }
+}
+
+/* Sends `n` filled slots; all of them, for the socket's queue holds more than a window. */
+static void out_send(uint32_t n)
+{
+    for (uint32_t done = 0; done < n;) {
+        int sent = sendmmsg(g.fd, g.out + done, n - done, 0);
+        if (sent < 0 && errno != EINTR && errno != ECONNREFUSED) {
+            g.outcome.bad += n - done; /* the check fails: this should not happen on loopback */
+            return;
+        }
+        done += sent > 0 ? (uint32_t)sent : 0;
+    }
+}
+
+/* Sends what the window has room for; whether it sent anything. */
+static bool window_fill(void)
+{
+    uint32_t each = g.plan.traffic == TRAFFIC_FANOUT ? UDP_FANOUT_PEERS : g.plan.train;
+    uint32_t n = 0;
+    /* In portions: a system call for a single datagram would be the generator's cost, not ours. */
+    if (g.in_flight + each > UDP_WINDOW || (each == 1 && g.in_flight + 32 > UDP_WINDOW)) {
+        return false;
+    }
+    while (n < UDP_BATCH && g.in_flight + each <= UDP_WINDOW) {
+        if (g.plan.traffic == TRAFFIC_FANOUT) {
+            out_fill(n, 0); /* any peer may ask, all are answered */
+        } else {
+            out_fill(n, g.at);
+            g.at = g.at + 1 < g.plan.peers ? g.at + 1 : 0;
+        }
+        g.in_flight += each;
+        g.outcome.sent += each;
+        n++;
+    }
+    out_send(n);
+    return true;
+}
+
+static void in_prepare(uint32_t slot)
+{
+    struct msghdr *message = &g.in[slot].msg_hdr;
+    g.in_iov[slot] = (struct iovec){g.in_bytes[slot], UDP_TRAIN_LEN};
+    message->msg_name = NULL;
+    message->msg_namelen = 0;
+    message->msg_iov = &g.in_iov[slot];
+    message->msg_iovlen = 1;
+    message->msg_control = g.in_control[slot];
+    message->msg_controllen = CONTROL_LEN;
+    message->msg_flags = 0;
+}
+
+static void in_check(uint32_t slot)
+{
+    struct msghdr *message = &g.in[slot].msg_hdr;
+    size_t         len = g.in[slot].msg_len, segment = len;
+    uint32_t       peer = UDP_PEERS_MAX;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
+         header = CMSG_NXTHDR(message, header)) {
+        if (header->cmsg_level == IPPROTO_UDP && header->cmsg_type == UDP_GRO) {
+            int value;
+            memcpy(&value, CMSG_DATA(header), sizeof(value));
+            segment = (size_t)value;
+        } else if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(header), sizeof(info));
+            peer = ntohl(info.ipi_addr.s_addr) - ntohl(udp_peer(0));
+        }
+    }
+    for (size_t at = 0; at < len; at += segment) {
+        stamp_check(g.in_bytes[slot] + at, len - at < segment ? len - at : segment, peer);
+    }
+}
+
+/* Takes in what has come; whether anything had. */
+static bool window_empty(void)
+{
+    for (uint32_t i = 0; i < UDP_BATCH; i++) {
+        in_prepare(i);
+    }
+    int n = recvmmsg(g.fd, g.in, UDP_BATCH, MSG_DONTWAIT, NULL);
+    for (int i = 0; i < n; i++) {
+        in_check((uint32_t)i);
+    }
+    return n > 0;
+}
+
+/* ---- traffic ---- */
+
+static void say(int to, enum generator_word word, uint32_t port)
+{
+    struct generator_message message;
+    memset(&message, 0, sizeof(message));
+    message.word = word;
+    message.port = port;
+    message.outcome = g.outcome;
+    if (write(to, &message, sizeof(message)) != (ssize_t)sizeof(message)) {
+        _exit(1);
+    }
+}
+
+/* What is still out is given up: later datagrams start afresh. */
+static void give_up(void)
+{
+    for (uint32_t i = 0; i < g.plan.peers; i++) {
+        uint64_t next = g.plan.traffic == TRAFFIC_FANOUT ? g.next_seq[0] : g.next_seq[i];
+        g.outcome.lost += next - g.expected_seq[i];
+        g.expected_seq[i] = next;
+    }
+    g.in_flight = 0;
+}
+
+static void run_window(int to)
+{
+    uint64_t start = now_ns(), last = start;
+    uint64_t begin = start + g.plan.duration_ns / WARM_UP_SHARE;
+    uint64_t end = begin + g.plan.duration_ns;
+    uint64_t begun = 0, before = 0;
+    bool     ended = false;
+    while (!ended || g.in_flight > 0) {
+        bool     busy = !ended && window_fill();
+        bool     got = window_empty();
+        uint64_t now = now_ns();
+        if (begun == 0 && now >= begin) {
+            begun = now;
+            before = g.outcome.received;
+            say(to, GENERATOR_BEGIN, 0);
+        } else if (!ended && now >= end) {
+            g.outcome.datagrams = g.outcome.received - before;
+            g.outcome.wall_ns = now - begun;
+            ended = true;
+            say(to, GENERATOR_END, 0);
+        }
+        if (got) {
+            last = now;
+        } else if (g.in_flight > 0 && now - last > LOST_AFTER_NS) {
+            give_up();
+            last = now;
+        } else if (!busy) {
+            for (uint64_t until = now + BACK_OFF_NS; now < until; now = now_ns()) {
+                cpu_relax();
+            }
+        }
+    }
+}
+
+static void run_rtt(int to)
+{
+    size_t   n = g.plan.count;
+    double  *latencies = calloc(n, sizeof(latencies[0]));
+    uint64_t begun = 0;
+    size_t   noted = 0;
+    if (latencies == NULL) {
+        _exit(1);
+    }
+    for (size_t i = 0; i < n + RTT_WARM_UP; i++) {
+        if (i == RTT_WARM_UP) {
+            begun = now_ns();
+            say(to, GENERATOR_BEGIN, 0);
+        }
+        uint64_t start = now_ns(), now = start;
+        out_fill(0, 0);
+        g.outcome.sent++;
+        g.in_flight = 1;
+        out_send(1);
+        in_prepare(0);
+        while (g.in_flight > 0 && now - start < LOST_AFTER_NS) {
+            if (recvmmsg(g.fd, g.in, 1, MSG_DONTWAIT, NULL) == 1) {
+                in_check(0);
+            } else {
+                cpu_relax();
+            }
+            now = now_ns();
+        }
+        if (g.in_flight > 0) {
+            give_up();
+        } else if (i >= RTT_WARM_UP) {
+            latencies[noted++] = (double)(now - start);
+        }
+    }
+    g.outcome.wall_ns = now_ns() - begun;
+    g.outcome.datagrams = noted;
+    say(to, GENERATOR_END, 0);
+    g.outcome.p50_ns = quantile(latencies, noted, 0.5);
+    g.outcome.p99_ns = quantile(latencies, noted, 0.99);
+}
+
+static void set_option(int level, int name, int value)
+{
+    if (setsockopt(g.fd, level, name, &value, sizeof(value)) != 0) {
+        _exit(2);
+    }
+}
+
+static _Noreturn void generator_run(const struct plan *plan, int from, int to)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    socklen_t          any_len = sizeof(any);
+    uint16_t           port;
+    g.plan = *plan;
+    g.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (g.fd < 0 || bind(g.fd, (struct sockaddr *)&any, sizeof(any)) != 0 ||
+        getsockname(g.fd, (struct sockaddr *)&any, &any_len) != 0) {
+        _exit(2);
+    }
+    set_option(SOL_SOCKET, SO_RCVBUF, 4 << 20);
+    set_option(SOL_SOCKET, SO_SNDBUF, 4 << 20);
+    if (plan->train > 1) {
+        set_option(IPPROTO_UDP, UDP_GRO, 1);
+    }
+    if (plan->traffic == TRAFFIC_FANOUT) {
+        set_option(IPPROTO_IP, IP_PKTINFO, 1); /* all get the same bytes: the address tells whose */
+    }
+    memset(g.in_bytes, 0, sizeof(g.in_bytes)); /* pages are touched before time is taken */
+    say(to, GENERATOR_PORT, ntohs(any.sin_port));
+    if (read(from, &port, sizeof(port)) != (ssize_t)sizeof(port)) {
+        _exit(1);
+    }
+    g.server = (struct sockaddr_in){.sin_family = AF_INET,
+                                    .sin_port = htons(port),
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (plan->traffic == TRAFFIC_RTT) {
+        run_rtt(to);
+    } else {
+        run_window(to);
+    }
+    say(to, GENERATOR_OUTCOME, 0);
+    _exit(0);
+}
+
+/* ---- the server's side ---- */
+
+int generator_open(struct generator *generator, const struct plan *plan, struct rep *rep)
+{
+    int                      to[2], from[2];
+    struct generator_message hello;
+    if (pipe(to) != 0 || pipe(from) != 0) {
+        return rep_wrong(rep, "no pipe: %s", strerror(errno));
+    }
+    generator->pid = fork();
+    if (generator->pid < 0) {
+        return rep_wrong(rep, "no process: %s", strerror(errno));
+    }
+    if (generator->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        close(to[1]);
+        close(from[0]);
+        cpu_pin(0);
+        generator_run(plan, to[0], from[1]);
+    }
+    close(to[0]);
+    close(from[1]);
+    generator->to = to[1];
+    generator->from = from[0];
+    cpu_pin(1);
+    if (generator_wait(generator, &hello, rep) != 0) {
+        return -1;
+    }
+    generator->port = (uint16_t)hello.port;
+    return 0;
+}
+
+int generator_start(struct generator *generator, uint16_t port, struct rep *rep)
+{
+    if (write(generator->to, &port, sizeof(port)) != (ssize_t)sizeof(port)) {
+        return rep_wrong(rep, "the generator is gone");
+    }
+    return 0;
+}
+
+int generator_wait(struct generator *generator, struct generator_message *ret, struct rep *rep)
+{
+    struct pollfd ready = {.fd = generator->from, .events = POLLIN};
+    if (poll(&ready, 1, 20000) != 1) {
+        return rep_wrong(rep, "no word from the generator in 20 s");
+    }
+    if (read(generator->from, ret, sizeof(*ret)) != (ssize_t)sizeof(*ret)) {
+        return rep_wrong(rep, "the generator ended early");
+    }
+    return 0;
+}
+
+void generator_close(struct generator *generator)
+{
+    if (generator->pid > 0) {
+        kill(generator->pid, SIGKILL);
+        waitpid(generator->pid, NULL, 0);
+        close(generator->to);
+        close(generator->from);
+        generator->pid = 0;
+    }
+}
+
+void serving_note(struct serving *serving, const struct generator_message *message)
+{
+    switch (message->word) {
+    case GENERATOR_BEGIN:
+        serving->cpu_begin_ns = process_cpu_ns();
+        break;
+    case GENERATOR_END:
+        serving->cpu_end_ns = process_cpu_ns();
+        break;
+    case GENERATOR_OUTCOME:
+        serving->outcome = message->outcome;
+        serving->done = true;
+        break;
+    default:
+        break;
+    }
+}
+
+int serving_check(const struct serving *serving, struct rep *rep)
+{
+    const struct outcome *outcome = &serving->outcome;
+    if (!serving->done || outcome->datagrams == 0) {
+        return rep_wrong(rep, "nothing came back");
+    }
+    if (outcome->bad > 0) {
+        return rep_wrong(rep, "%llu datagrams were wrong or out of order",
+                         (unsigned long long)outcome->bad);
+    }
+    if (outcome->received + outcome->lost != outcome->sent) {
+        return rep_wrong(rep, "sent %llu datagrams, received %llu, lost %llu",
+                         (unsigned long long)outcome->sent, (unsigned long long)outcome->received,
+                         (unsigned long long)outcome->lost);
+    }
+    if (outcome->lost * 100 > outcome->sent) {
+        return rep_wrong(rep, "%llu of %llu datagrams lost", (unsigned long long)outcome->lost,
+                         (unsigned long long)outcome->sent);
+    }
+    return 0;
+}
+
+double serving_ns(const struct serving *serving)
+{
+    return (double)serving->outcome.wall_ns / (double)serving->outcome.datagrams;
+}
+
+double serving_cpu_ns(const struct serving *serving)
+{
+    return (double)(serving->cpu_end_ns - serving->cpu_begin_ns) /
+           (double)serving->outcome.datagrams;
+}
+
+/* ---- plans ---- */
+
+struct plan udp_plan_echo(const struct setup *setup)
+{
+    /* As many peers as datagrams in flight: nothing can be taken for a train. */
+    return (struct plan){TRAFFIC_ECHO, UDP_PEERS_MAX, 1, setup->count, 0};
+}
+
+struct plan udp_plan_trains(const struct setup *setup)
+{
+    return (struct plan){TRAFFIC_ECHO, 1, 32, setup->count, 0};
+}
+
+struct plan udp_plan_64x4(const struct setup *setup)
+{
+    return (struct plan){TRAFFIC_ECHO, 64, 4, setup->count, 0};
+}
+
+struct plan udp_plan_fanout(const struct setup *setup)
+{
+    return (struct plan){TRAFFIC_FANOUT, UDP_FANOUT_PEERS, 1, setup->count, 0};
+}
+
+struct plan udp_plan_rtt(const struct setup *setup)
+{
+    return (struct plan){TRAFFIC_RTT, 1, 1, 0, setup->count};
+}

@@ -1,0 +1,546 @@
+/* The send queue of a UDP socket, and its flush. Datagrams to one peer are collected by reference
+ * into runs that leave as one GSO train. Invariant: of the runs of one peer only the youngest takes
+ * more, and runs leave oldest first, so order holds per socket and destination; between
+ * destinations a datagram may overtake others. All of it is O(1) per datagram: the youngest run of
+ * a peer is found through a small cache of hashed ways, and what has fallen out of that only starts
+ * a new run. Called by the backend's thread only. */
+#include <errno.h>
+#include <netinet/udp.h>
+
+#include "data.h"
+#include "mem.h"
+#include "udp.h"
+
+#define SLAB_LEN 16384u
+#define TRIES_MAX 3u       /* errors on one message before it is dropped: the first may be older */
+#define GSO_REFUSED_MAX 16 /* trains refused in a row, and none ever taken: it is the device */
+
+struct udp_slab {
+    struct udp_slab *next;
+    uint8_t          zero[56];
+};
+
+static inline uint64_t load_u64(const void *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof(value));
+    return value;
+}
+
+static inline bool same_addr(const struct leat_addr *a, const struct leat_addr *b)
+{
+    _Static_assert(sizeof(*a) == 24, "three words");
+    const uint8_t *x = (const uint8_t *)a;
+    const uint8_t *y = (const uint8_t *)b;
+    return ((load_u64(x) ^ load_u64(y)) | (load_u64(x + 8) ^ load_u64(y + 8)) |
+            (load_u64(x + 16) ^ load_u64(y + 16))) == 0;
+}
+
+/* ---- memory ---- */
+
+static void *slab_add(struct udp *udp)
+{
+    struct udp_slab *slab = mem_alloc(sizeof(*slab) + SLAB_LEN, 64);
+    if (slab == NULL) {
+        return NULL;
+    }
+    slab->next = udp->slabs;
+    udp->slabs = slab;
+    return slab + 1;
+}
+
+static bool add_runs(struct udp *udp)
+{
+    struct udp_run *runs = slab_add(udp);
+    for (uint32_t i = 0; runs != NULL && i < SLAB_LEN / sizeof(*runs); i++) {
+        runs[i].next = udp->free_runs;
+        udp->free_runs = &runs[i];
+    }
+    return runs != NULL;
+}
+
+static bool add_pieces(struct udp *udp)
+{
+    struct udp_piece *pieces = slab_add(udp);
+    for (uint32_t i = 0; pieces != NULL && i < SLAB_LEN / sizeof(*pieces); i++) {
+        pieces[i].next = udp->free_pieces;
+        udp->free_pieces = &pieces[i];
+    }
+    return pieces != NULL;
+}
+
+/* Makes sure that `n` runs are free. */
+static bool reserve_runs(struct udp *udp, uint32_t n)
+{
+    for (;;) {
+        uint32_t have = 0;
+        for (struct udp_run *run = udp->free_runs; run != NULL && have < n; run = run->next) {
+            have++;
+        }
+        if (have == n) {
+            return true;
+        }
+        if (!add_runs(udp)) {
+            return false;
+        }
+    }
+}
+
+void udp_send_fini(struct udp *udp)
+{
+    for (struct udp_slab *slab = udp->slabs; slab != NULL;) {
+        struct udp_slab *next = slab->next;
+        mem_free(slab);
+        slab = next;
+    }
+    udp->slabs = NULL;
+    udp->free_runs = NULL;
+    udp->free_pieces = NULL;
+}
+
+/* All references of a piece at once: adjacent slices of one buffer brought one each. */
+static void release_piece(const struct udp_piece *piece)
+{
+    if (piece->refs > 1) {
+        uint32_t before = fetch_sub_seq_u32(&piece->buf->refs, piece->refs - 1);
+        LEAT_ASSERT(before >= piece->refs);
+    }
+    leat_buf_unref(piece->buf);
+}
+
+static void free_run(struct udp *udp, struct udp_run *run)
+{
+    struct udp_piece *piece = run->first.next;
+    release_piece(&run->first);
+    while (piece != NULL) {
+        struct udp_piece *next = piece->next;
+        release_piece(piece);
+        piece->next = udp->free_pieces;
+        udp->free_pieces = piece;
+        piece = next;
+    }
+    run->next = udp->free_runs;
+    udp->free_runs = run;
+}
+
+/* ---- queue ---- */
+
+/* The entry of a peer's youngest run; if it has none, a free one or one that can be spared. */
+static struct udp_entry *index_find(struct udp_index *index, const struct udp_sock *sock,
+                                    const struct leat_addr *peer, struct udp_run **ret_run)
+{
+    const uint8_t *at = (const uint8_t *)peer;
+    uint64_t hash = (load_u64(at) + sock->index) * UINT64_C(0x9e3779b97f4a7c15);
+    hash = (hash ^ (hash >> 29) ^ load_u64(at + 8)) * UINT64_C(0xbf58476d1ce4e5b9);
+    hash = (hash ^ (hash >> 32) ^ load_u64(at + 16)) * UINT64_C(0x94d049bb133111eb);
+    uint32_t tag = (uint32_t)(hash >> 32);
+    struct udp_entry *set = index->at[(uint32_t)(hash >> 20) % UDP_SETS];
+    struct udp_entry *spare = &set[tag % UDP_WAYS];
+    *ret_run = NULL;
+    for (uint32_t way = 0; way < UDP_WAYS; way++) {
+        if (set[way].epoch != index->epoch) {
+            spare = &set[way];
+        } else if (set[way].tag == tag) {
+            /* Of two peers with one tag the second takes the place: the first is not found again. */
+            if (set[way].run->sock == sock->index && same_addr(&set[way].run->peer, peer)) {
+                *ret_run = set[way].run;
+            }
+            spare = &set[way];
+            break;
+        }
+    }
+    spare->tag = tag;
+    return spare;
+}
+
+/* Whether `segments` datagrams more, `len` bytes in all, may go behind what the run has. */
+static inline bool run_takes(const struct udp_run *run, const struct leat_addr *local,
+                             uint32_t segment_size, uint32_t segments, uint32_t len)
+{
+    bool shorter = segments == 1 && len < run->segment_size && len > 0;
+    return !run->closed && (segment_size == run->segment_size || shorter) &&
+           run->segments + segments <= UDP_RUN_SEGMENTS && run->bytes + len <= UDP_RUN_BYTES &&
+           same_addr(&run->local, local);
+}
+
+/* Takes the slice's reference; false: no memory, nothing taken. */
+static bool run_append(struct udp *udp, struct udp_run *run, leat_slice body, uint32_t segments)
+{
+    struct udp_piece *last = run->last;
+    if (last->buf == body.buf && last->offset + last->len == body.offset) {
+        last->len += body.len;
+        last->refs++;
+    } else {
+        if (udp->free_pieces == NULL && !add_pieces(udp)) {
+            return false;
+        }
+        struct udp_piece *piece = udp->free_pieces;
+        udp->free_pieces = piece->next;
+        *piece = (struct udp_piece){
+            .buf = body.buf, .offset = body.offset, .len = body.len, .refs = 1};
+        last->next = piece;
+        run->last = piece;
+    }
+    run->bytes += body.len;
+    run->segments = (uint16_t)(run->segments + segments);
+    run->closed = run->bytes < run->segments * run->segment_size;
+    return true;
+}
+
+/* A new run at the end of the queue; there is a free one. Takes the slice's reference. */
+static struct udp_run *run_add(struct udp *udp, struct udp_sock *sock, const struct io_op *op,
+                               leat_slice body, uint32_t segment_size, uint32_t segments)
+{
+    struct udp_run *run = udp->free_runs;
+    LEAT_ASSERT(run != NULL);
+    udp->free_runs = run->next;
+    run->peer = *op->data.peer;
+    run->local = op->data.local != NULL ? *op->data.local : (struct leat_addr){0};
+    run->segment_size = segment_size;
+    run->bytes = body.len;
+    run->segments = (uint16_t)segments;
+    run->sock = sock->index;
+    run->plain = !sock->gso || segment_size > sock->gso_segment_max;
+    run->closed = run->plain || body.len == 0 || body.len < segments * segment_size;
+    run->tries = 0;
+    run->next = NULL;
+    run->last = &run->first;
+    run->first = (struct udp_piece){
+        .buf = body.buf, .offset = body.offset, .len = body.len, .refs = 1};
+    if (sock->last == NULL) {
+        sock->first = run;
+    } else {
+        sock->last->next = run;
+    }
+    sock->last = run;
+    return run;
+}
+
+/* Cuts what one run cannot take into several; there are enough free ones. */
+static struct udp_run *add_cut(struct udp *udp, struct udp_sock *sock, const struct io_op *op,
+                               uint32_t segment_size, uint32_t segments_max)
+{
+    leat_slice rest = op->data.body;
+    struct udp_run *run;
+    for (;;) {
+        leat_slice body = leat_slice_sub(rest, 0, segments_max * segment_size);
+        run = run_add(udp, sock, op, body, segment_size,
+                      (body.len + segment_size - 1) / segment_size);
+        rest = leat_slice_sub(rest, body.len, rest.len);
+        if (rest.len == 0) {
+            return run;
+        }
+        leat_buf_ref(rest.buf);
+    }
+}
+
+/* The most datagrams of that size in one run. */
+static uint32_t run_segments_max(uint32_t segment_size)
+{
+    uint32_t n = segment_size == 0 ? 1 : UDP_RUN_BYTES / segment_size;
+    return n > UDP_RUN_SEGMENTS ? UDP_RUN_SEGMENTS : n > 0 ? n : 1;
+}
+
+int udp_submit(struct udp *udp, struct udp_sock *sock, const struct io_op *op)
+{
+    static const struct leat_addr any;
+    const struct leat_addr *local = op->data.local != NULL ? op->data.local : &any;
+    uint32_t len = op->data.body.len;
+    uint32_t segments;
+    int status = data_check(op, sock->family == AF_INET || sock->dual_stack,
+                            sock->family == AF_INET6, &segments);
+    if (LEAT_UNLIKELY(status < 0)) {
+        return status;
+    }
+    if (LEAT_UNLIKELY(sock->queued + segments > udp->queue_len_max && sock->queued > 0)) {
+        sock->want_writable = true;
+        return -EAGAIN;
+    }
+    uint32_t segment_size = segments > 1 ? op->data.segment_size : len;
+    uint32_t segments_max = run_segments_max(segment_size);
+    if (LEAT_UNLIKELY(udp->free_runs == NULL || segments > segments_max)) {
+        if (!reserve_runs(udp, (segments + segments_max - 1) / segments_max)) {
+            return -ENOMEM;
+        }
+    }
+    struct udp_run *run = sock->last;
+    struct udp_entry *entry = NULL;
+    if (run == NULL || !same_addr(&run->peer, op->data.peer)) {
+        entry = index_find(&udp->index, sock, op->data.peer, &run);
+    }
+    if (run != NULL && run_takes(run, local, segment_size, segments, len)) {
+        if (!run_append(udp, run, op->data.body, segments)) {
+            return -ENOMEM;
+        }
+        sock->queued += segments;
+        return 0;
+    }
+    if (entry == NULL) {
+        entry = index_find(&udp->index, sock, op->data.peer, &run);
+    }
+    entry->epoch = udp->index.epoch;
+    entry->run = segments <= segments_max
+                     ? run_add(udp, sock, op, op->data.body, segment_size, segments)
+                     : add_cut(udp, sock, op, segment_size, segments_max);
+    sock->queued += segments;
+    return 0;
+}
+
+/* ---- flush ---- */
+
+void udp_drop_queue(struct udp *udp, struct udp_sock *sock)
+{
+    udp_index_clear(&udp->index);
+    while (sock->first != NULL) {
+        struct udp_run *run = sock->first;
+        sock->first = run->next;
+        free_run(udp, run);
+    }
+    sock->last = NULL;
+    sock->queued = 0;
+}
+
+/* The first `segments` datagrams of the first run are done with. */
+static void consume(struct udp *udp, struct udp_sock *sock, uint32_t segments)
+{
+    struct udp_run *run = sock->first;
+    LEAT_ASSERT(segments > 0 && segments <= run->segments);
+    LEAT_ASSERT(sock->queued >= segments);
+    sock->queued -= segments;
+    if (segments == run->segments) {
+        sock->first = run->next;
+        if (run->next == NULL) {
+            sock->last = NULL;
+        }
+        free_run(udp, run);
+        return;
+    }
+    uint32_t len = segments * run->segment_size;
+    run->segments = (uint16_t)(run->segments - segments);
+    run->bytes -= len;
+    run->tries = 0;
+    while (len >= run->first.len) {
+        struct udp_piece *next = run->first.next;
+        len -= run->first.len;
+        release_piece(&run->first);
+        run->first = *next;
+        if (run->last == next) {
+            run->last = &run->first;
+        }
+        next->next = udp->free_pieces;
+        udp->free_pieces = next;
+    }
+    run->first.offset += len;
+    run->first.len -= len;
+}
+
+/* Appends a control message and returns its data. */
+static void *control_add(struct msghdr *header, int level, int type, size_t len)
+{
+    struct cmsghdr *at = (struct cmsghdr *)((uint8_t *)header->msg_control + header->msg_controllen);
+    header->msg_controllen += CMSG_SPACE(len);
+    LEAT_ASSERT(header->msg_controllen <= UDP_CONTROL_LEN);
+    at->cmsg_level = level;
+    at->cmsg_type = type;
+    at->cmsg_len = CMSG_LEN(len);
+    return CMSG_DATA(at);
+}
+
+/* Where it is to leave from. What can only be received at (a group) names just the interface. */
+static void control_local(struct msghdr *header, const struct udp_sock *sock,
+                          const struct leat_addr *local)
+{
+    bool group = addr_is_group(local);
+    if (sock->family == AF_INET) {
+        struct in_pktinfo info = {.ipi_ifindex = (int)local->scope_id};
+        if (!group) {
+            memcpy(&info.ipi_spec_dst, local->ip + 12, 4);
+        }
+        memcpy(control_add(header, SOL_IP, IP_PKTINFO, sizeof(info)), &info, sizeof(info));
+    } else {
+        struct in6_pktinfo info = {.ipi6_ifindex = local->scope_id};
+        if (!group) {
+            memcpy(&info.ipi6_addr, local->ip, sizeof(info.ipi6_addr));
+        }
+        memcpy(control_add(header, SOL_IPV6, IPV6_PKTINFO, sizeof(info)), &info, sizeof(info));
+    }
+}
+
+/* Message i: `segments` datagrams to the run's peer, their vectors to come. */
+static struct msghdr *message_begin(struct udp *udp, const struct udp_sock *sock, uint32_t i,
+                                    const struct udp_run *run, uint32_t segments)
+{
+    static const struct leat_addr any;
+    struct udp_message *message = &udp->send_messages[i];
+    struct msghdr *header = &udp->send_headers[i].msg_hdr;
+    header->msg_name = &message->name;
+    header->msg_namelen = addr_to_any(&run->peer, sock->family, &message->name);
+    header->msg_control = message->control;
+    header->msg_controllen = 0;
+    header->msg_flags = 0;
+    if (!same_addr(&run->local, &any)) {
+        control_local(header, sock, &run->local);
+    }
+    if (segments > 1) {
+        uint16_t size = (uint16_t)run->segment_size;
+        memcpy(control_add(header, SOL_UDP, UDP_SEGMENT, sizeof(size)), &size, sizeof(size));
+    }
+    if (header->msg_controllen == 0) {
+        header->msg_control = NULL;
+    }
+    udp->send_segments[i] = (uint16_t)segments;
+    return header;
+}
+
+/* A run as one message; returns how many vectors it took. */
+static uint32_t build_whole(struct udp *udp, const struct udp_sock *sock, uint32_t i,
+                            const struct udp_run *run, struct iovec *vectors)
+{
+    struct msghdr *header = message_begin(udp, sock, i, run, run->segments);
+    uint32_t n = 0;
+    for (const struct udp_piece *piece = &run->first; piece != NULL; piece = piece->next) {
+        vectors[n].iov_base = (uint8_t *)piece->buf + piece->offset;
+        vectors[n++].iov_len = piece->len;
+    }
+    header->msg_iov = vectors;
+    header->msg_iovlen = n;
+    return n;
+}
+
+/* A run that must not be a train, a message and a vector for each datagram, from message i on;
+ * returns how many. */
+static uint32_t build_plain(struct udp *udp, const struct udp_sock *sock, uint32_t i,
+                            const struct udp_run *run, struct iovec *vectors)
+{
+    const struct udp_piece *piece = &run->first;
+    uint32_t offset = 0;
+    uint32_t n = 0;
+    for (; n < run->segments && i + n < UDP_BATCH; n++) {
+        if (offset == piece->len && piece->next != NULL) {
+            piece = piece->next;
+            offset = 0;
+        }
+        uint32_t left = piece->len - offset;
+        uint32_t len = left < run->segment_size ? left : run->segment_size;
+        struct msghdr *header = message_begin(udp, sock, i + n, run, 1);
+        vectors[n].iov_base = (uint8_t *)piece->buf + piece->offset + offset;
+        vectors[n].iov_len = len;
+        header->msg_iov = &vectors[n];
+        header->msg_iovlen = 1;
+        offset += len;
+    }
+    return n;
+}
+
+/* As many messages as one call takes, from the front of the queue; returns how many. */
+static uint32_t build(struct udp *udp, const struct udp_sock *sock)
+{
+    uint32_t n = 0;
+    uint32_t vectors_len = 0;
+    for (struct udp_run *run = sock->first; run != NULL; run = run->next) {
+        if (n == UDP_BATCH || vectors_len + UDP_RUN_SEGMENTS > UDP_VECTORS) {
+            break;
+        }
+        struct iovec *vectors = &udp->send_vectors[vectors_len];
+        run->closed = true;
+        if (run->plain && run->segments > 1) {
+            uint32_t added = build_plain(udp, sock, n, run, vectors);
+            vectors_len += added;
+            n += added;
+        } else {
+            vectors_len += build_whole(udp, sock, n++, run, vectors);
+        }
+    }
+    return n;
+}
+
+static void sent(struct udp *udp, struct udp_sock *sock, uint32_t n)
+{
+    struct io_stats *stats = udp->stats;
+    for (uint32_t i = 0; i < n; i++) {
+        struct udp_run *run = sock->first;
+        uint32_t segments = udp->send_segments[i];
+        sock->gso_worked |= segments > 1;
+        stats->sent_datagrams += segments;
+        stats->sent_bytes += udp->send_headers[i].msg_len;
+        LEAT_ASSERT(run != NULL);
+        consume(udp, sock, segments);
+    }
+}
+
+/* The kernel refused the first run as a train: it goes on datagram by datagram. EIO is the device,
+ * which cannot do it; another errno is about that train: its segments exceed the peer's MTU. */
+static void degrade(struct udp_sock *sock, struct udp_run *run, int error)
+{
+    run->plain = true;
+    run->tries = 0;
+    if (run->segment_size > UDP_SEGMENT_USUAL && error != EIO) {
+        uint32_t shorter = run->segment_size - 1;
+        if (shorter < sock->gso_segment_max) {
+            sock->gso_segment_max = shorter;
+        }
+    } else if (error == EIO || (!sock->gso_worked && ++sock->gso_refused == GSO_REFUSED_MAX)) {
+        sock->gso = false;
+        for (; run != NULL; run = run->next) {
+            run->plain = true;
+        }
+    }
+}
+
+/* The first message failed. Whether to go on at once; else *ret says how. */
+static bool send_failed(struct udp *udp, struct udp_sock *sock, int error, enum udp_flushed *ret)
+{
+    struct udp_run *run = sock->first;
+    bool train = udp->send_segments[0] > 1;
+    switch (error) {
+    case EINTR:
+        return true;
+    case EAGAIN:
+        *ret = UDP_BLOCKED;
+        return false;
+    case ENOBUFS:
+    case ENOMEM:
+        *ret = UDP_CONGESTED;
+        return false;
+    case EIO:
+    case EINVAL:
+        if (train) {
+            degrade(sock, run, error);
+            return true;
+        }
+        break;
+    default:
+        break;
+    }
+    /* An ICMP error of an earlier datagram, to whomever, is told on the next send: take it from the
+     * error queue and try again. What comes again is about this message. */
+    if (++run->tries < TRIES_MAX) {
+        udp_take_errors(udp, sock);
+        return true;
+    }
+    if (train && error == EMSGSIZE) {
+        degrade(sock, run, error);
+        return true;
+    }
+    udp->stats->send_errors += udp->send_segments[0];
+    udp_error_add(udp, sock, -error, &run->peer);
+    consume(udp, sock, udp->send_segments[0]);
+    return true;
+}
+
+enum udp_flushed udp_flush(struct udp *udp, struct udp_sock *sock)
+{
+    enum udp_flushed result = UDP_EMPTY;
+    udp_index_clear(&udp->index);
+    while (sock->first != NULL) {
+        uint32_t n = build(udp, sock);
+        int taken = sendmmsg(sock->fd, udp->send_headers, n, MSG_DONTWAIT);
+        udp->stats->send_calls++;
+        if (taken > 0) {
+            sent(udp, sock, (uint32_t)taken);
+        } else if (!send_failed(udp, sock, errno, &result)) {
+            break;
+        }
+    }
+    return result;
+}

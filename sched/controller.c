@@ -1,0 +1,520 @@
+/* Controllers: a thread outside as a host with one mailbox. It sends through the doors of actors'
+ * cells like any worker, and sleeps on a futex that its own bell wakes. */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "sched.h"
+
+#define SPIN_LOOKS 64u /* at the mailbox, between two looks at the clock */
+
+struct leat_controller {
+    struct host         *host;
+    struct cell         *mailbox;
+    struct leat_runtime *runtime;
+    uint32_t             slot;  /* in runtime->controllers */
+    uint32_t             woken; /* the futex: counts wake-ups */
+    leat_time            stats_period;
+    leat_time            stats_next; /* LEAT_NEVER: none */
+};
+
+struct host *controller_host(struct leat_controller *controller)
+{
+    return controller->host;
+}
+
+/* ---- what a controller's host may be asked ---- */
+
+static int ops_place(struct host *host, int worker)
+{
+    struct leat_controller *controller = host->sched;
+    struct leat_runtime *runtime = controller->runtime;
+    if (worker == LEAT_WORKER_BEST || worker == LEAT_WORKER_SAME) {
+        return (int)runtime_least_loaded(runtime);
+    }
+    return worker >= 0 && (uint32_t)worker < runtime->config.workers ? worker : -EINVAL;
+}
+
+static void ops_system(struct host *host, union node *node)
+{
+    pool_give(host->pool, node); /* nobody sends one to a controller */
+}
+
+static const struct host_ops controller_ops = {.place = ops_place, .system = ops_system};
+
+/* ---- sleep and wake ---- */
+
+void controller_wake(struct leat_controller *controller)
+{
+    fetch_add_seq_u32(&controller->woken, 1);
+    syscall(SYS_futex, &controller->woken, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+static void bell_wake(void *context)
+{
+    controller_wake(context);
+}
+
+leat_time leat_controller_now(const leat_controller *controller)
+{
+    struct worker *worker = controller->runtime->workers[0];
+    return worker->ops->now(worker->io);
+}
+
+/* Until woken since `seen`, or `until`; the clock of all real backends is CLOCK_MONOTONIC. */
+static void sleep_until(struct leat_controller *controller, uint32_t seen, leat_time until)
+{
+    struct timespec at = {.tv_sec = (time_t)(until / LEAT_SEC),
+                          .tv_nsec = (long)(until % LEAT_SEC)};
+    syscall(SYS_futex, &controller->woken, FUTEX_WAIT_BITSET_PRIVATE, seen,
+            until == LEAT_NEVER ? NULL : &at, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+/* ---- open, close ---- */
+
+static int slot_take(struct leat_runtime *runtime, struct leat_controller *controller)
+{
+    pthread_mutex_lock(&runtime->lock);
+    int status = -EMFILE;
+    for (uint32_t i = 0; i < LEAT_CONTROLLERS_MAX; i++) {
+        if (runtime->controllers[i] == NULL) {
+            runtime->controllers[i] = controller;
+            controller->slot = i;
+            status = 0;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&runtime->lock);
+    return status;
+}
+
+static void slot_give(struct leat_controller *controller)
+{
+    struct leat_runtime *runtime = controller->runtime;
+    pthread_mutex_lock(&runtime->lock);
+    runtime->controllers[controller->slot] = NULL;
+    pthread_mutex_unlock(&runtime->lock);
+}
+
+/* The pool of a slot is kept for its next controller: its nodes may still be in mailboxes. */
+static struct host *host_make(struct leat_controller *controller)
+{
+    struct leat_runtime *runtime = controller->runtime;
+    uint32_t index = LEAT_WORKERS_MAX + controller->slot;
+    struct pool *pool = runtime->pools.at[index];
+    if (pool == NULL) {
+        pool = pool_open(&runtime->pools, (uint16_t)index, 1);
+    }
+    struct host *host = pool != NULL ? host_open(&runtime->registry, index, pool) : NULL;
+    if (host == NULL) {
+        return NULL;
+    }
+    host_configure(host, &runtime->config);
+    host->trace = NULL; /* it has no actors */
+    host->ops = &controller_ops;
+    host->sched = controller;
+    host->bell.wake = bell_wake;
+    host->bell.context = controller;
+    return host;
+}
+
+int leat_controller_open(leat_runtime *runtime, leat_controller **ret)
+{
+    struct leat_controller *controller = mem_zalloc(sizeof(*controller), 64);
+    if (controller == NULL) {
+        return -ENOMEM;
+    }
+    controller->runtime = runtime;
+    controller->stats_next = LEAT_NEVER;
+    int status = slot_take(runtime, controller);
+    if (status < 0) {
+        runtime_log(&runtime->config, LEAT_LOG_ERROR,
+                    "cannot open a controller: %u are open, which is the most",
+                    LEAT_CONTROLLERS_MAX);
+        mem_free(controller);
+        return status;
+    }
+    pthread_mutex_lock(&runtime->lock);
+    controller->host = host_make(controller);
+    pthread_mutex_unlock(&runtime->lock);
+    controller->mailbox = controller->host != NULL
+                              ? host_mailbox(controller->host, runtime->config.mailbox_len_max)
+                              : NULL;
+    if (controller->mailbox == NULL) {
+        slot_give(controller);
+        if (controller->host != NULL) {
+            host_close(controller->host);
+        }
+        mem_free(controller);
+        return -ENOMEM;
+    }
+    controller->mailbox->flags = CELL_PARKED; /* never run: its owner takes from the box itself */
+    pthread_mutex_lock(&runtime->lock);
+    runtime->controllers_len++;
+    pthread_mutex_unlock(&runtime->lock);
+    *ret = controller;
+    return 0;
+}
+
+static void answer(struct leat_controller *controller)
+{
+    struct door *door = bell_take(&controller->host->bell);
+    while (door != NULL) {
+        door = bell_answer(door);
+    }
+    host_collect(controller->host, controller->mailbox);
+}
+
+void leat_controller_close(leat_controller *controller)
+{
+    struct leat_runtime *runtime = controller->runtime;
+    struct host *host = controller->host;
+    answer(controller);
+    host_mailbox_close(host, controller->mailbox);
+    while (host->limbo != NULL) { /* a sender is on its way out of the mailbox */
+        answer(controller);
+        host_sweep(host);
+        cpu_pause();
+    }
+    pool_flush(host->pool);
+    host_publish(host);
+    pthread_mutex_lock(&runtime->lock);
+    stats_close(runtime, host);
+    host_close(host);
+    runtime->controllers[controller->slot] = NULL;
+    runtime->controllers_len--;
+    pthread_mutex_unlock(&runtime->lock);
+    mem_free(controller);
+}
+
+leat_ref leat_controller_ref(const leat_controller *controller)
+{
+    return cell_ref(controller->mailbox);
+}
+
+/* ---- out ---- */
+
+int leat_spawn(leat_controller *controller, const struct leat_behavior *behavior, const void *arg,
+               uint32_t arg_size, int worker, leat_ref *ret)
+{
+    struct host *host = controller->host;
+    int owner = ops_place(host, worker);
+    if (owner < 0 || behavior == NULL || behavior->on_event == NULL || behavior->name == NULL ||
+        (arg == NULL && arg_size > 0)) {
+        return -EINVAL;
+    }
+    if (load_acquire_u32(&controller->runtime->stop_asked) != 0) {
+        return -ESHUTDOWN;
+    }
+    struct spawn spawn = {
+        .behavior = behavior,
+        .arg = arg,
+        .arg_size = arg_size,
+        .owner = (uint32_t)owner,
+        .parent = cell_ref(controller->mailbox),
+        .parent_outside = true,
+    };
+    leat_ref ref;
+    int status = actor_spawn(host, &spawn, &ref);
+    if (status == 0 && ret != NULL) {
+        *ret = ref;
+    }
+    return status;
+}
+
+/* Posts a filled node and counts what became of it. */
+static int send_node(struct leat_controller *controller, leat_ref to, union node *node)
+{
+    struct host *host = controller->host;
+    host->count.sent++;
+    int status = host_post(host, to, cell_ref(controller->mailbox), node);
+    if (status < 0) {
+        pool_give(host->pool, node);
+        host->count.refused += status == -EAGAIN;
+        host->count.dead_letters += status == -ESRCH;
+    }
+    host_publish_conserved(host);
+    return status;
+}
+
+int leat_send(leat_controller *controller, leat_ref to, uint32_t type, const void *payload,
+              size_t len)
+{
+    if (len > LEAT_INLINE_MAX) {
+        return -EMSGSIZE;
+    }
+    union node *node = pool_take(controller->host->pool);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    node->head.kind = LEAT_EVENT_MESSAGE;
+    node->head.len = (uint8_t)len;
+    node->head.type = type;
+    if (len > 0) {
+        memcpy(node->event.payload, payload, len);
+    }
+    return send_node(controller, to, node);
+}
+
+int leat_send_body(leat_controller *controller, leat_ref to, uint32_t type, leat_slice body)
+{
+    union node *node = pool_take(controller->host->pool);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    node->head.kind = LEAT_EVENT_MESSAGE;
+    node->head.len = LEAT_LEN_BODY;
+    node->head.type = type;
+    node->event.body = body;
+    return send_node(controller, to, node);
+}
+
+static int broadcast_to(struct leat_controller *controller, uint32_t worker,
+                        const struct broadcast *broadcast)
+{
+    struct host *host = controller->host;
+    union node *node = pool_take(host->pool);
+    struct broadcast *copy = mem_alloc(sizeof(*copy), 16);
+    int status = -ENOMEM;
+    if (node != NULL && copy != NULL) {
+        *copy = *broadcast;
+        node->head.kind = NODE_SYSTEM;
+        node->head.len = 0;
+        memcpy(node->event.payload, &copy, sizeof(copy));
+        leat_ref to = cell_ref(controller->runtime->workers[worker]->system);
+        status = host_post_reserved(host, to, broadcast->from, node);
+    }
+    if (status < 0) {
+        mem_free(copy);
+        if (node != NULL) {
+            pool_give(host->pool, node);
+        }
+    }
+    return status;
+}
+
+int leat_broadcast(leat_controller *controller, int worker, const struct leat_behavior *behavior,
+                   uint32_t type, const void *payload, size_t len)
+{
+    uint32_t workers = controller->runtime->config.workers;
+    if (len > LEAT_INLINE_MAX) {
+        return -EMSGSIZE;
+    }
+    if (worker != LEAT_WORKER_ALL && (worker < 0 || (uint32_t)worker >= workers)) {
+        return -EINVAL;
+    }
+    struct broadcast broadcast = {
+        .behavior = behavior,
+        .type = type,
+        .from = cell_ref(controller->mailbox),
+        .len = (uint32_t)len,
+    };
+    if (len > 0) {
+        memcpy(broadcast.payload, payload, len);
+    }
+    int status = 0;
+    for (uint32_t i = 0; i < workers && status == 0; i++) {
+        if (worker == LEAT_WORKER_ALL || (uint32_t)worker == i) {
+            status = broadcast_to(controller, i, &broadcast);
+        }
+    }
+    return status;
+}
+
+/* A node of an internal kind, for a request. */
+static union node *request(struct leat_controller *controller, uint8_t kind)
+{
+    union node *node = pool_take(controller->host->pool);
+    if (node != NULL) {
+        node->head.kind = kind;
+        node->head.len = 0;
+    }
+    return node;
+}
+
+int leat_stop(leat_controller *controller, leat_ref actor)
+{
+    union node *node = request(controller, NODE_STOP);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    int status =
+        host_post_stop(controller->host, actor, cell_ref(controller->mailbox), node);
+    if (status < 0) {
+        pool_give(controller->host->pool, node);
+    }
+    return status == -EALREADY ? 0 : status;
+}
+
+int leat_kill(leat_controller *controller, leat_ref actor)
+{
+    union node *node = request(controller, NODE_KILL);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    int status = host_post_control(controller->host, actor, node);
+    if (status < 0) {
+        pool_give(controller->host->pool, node);
+    }
+    return status;
+}
+
+int leat_monitor(leat_controller *controller, leat_ref actor, uint64_t cookie)
+{
+    union node *node = request(controller, NODE_MONITOR);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    leat_ref self = cell_ref(controller->mailbox);
+    node->event.down.cookie = cookie;
+    int status = host_post(controller->host, actor, self, node);
+    if (status == -ESRCH) {
+        send_down(controller->host, node, self, actor, -ESRCH, cookie);
+        return 0;
+    }
+    if (status < 0) {
+        pool_give(controller->host->pool, node);
+    }
+    return status;
+}
+
+/* ---- in ---- */
+
+/* The next event of the mailbox into *ret; false: none. */
+static bool take(struct leat_controller *controller, struct leat_event *ret)
+{
+    struct host *host = controller->host;
+    struct cell *mailbox = controller->mailbox;
+    for (;;) {
+        union node *node = box_take(&mailbox->box);
+        if (node == NULL) {
+            if (bell_is_silent(&host->bell) && load_relaxed_ptr(&mailbox->door.data) == NULL) {
+                return false;
+            }
+            answer(controller);
+            node = box_take(&mailbox->box);
+            if (node == NULL) {
+                return false;
+            }
+        }
+        uint8_t kind = node->head.kind;
+        if (kind == LEAT_EVENT_MESSAGE || kind == LEAT_EVENT_DOWN) {
+            *ret = node->event;
+            pool_give(host->pool, node);
+            if (kind == LEAT_EVENT_MESSAGE) {
+                host->count.delivered++;
+            }
+            host_publish_conserved(host);
+            return true;
+        }
+        if (kind == NODE_MONITOR) { /* controllers can be monitored: told when it is closed */
+            actor_watch(host, mailbox, node);
+        } else {
+            drop_node(host, node); /* a STOP: it is not an actor */
+        }
+    }
+}
+
+static bool stats_due(struct leat_controller *controller, leat_time now, struct leat_event *ret)
+{
+    if (now < controller->stats_next) {
+        return false;
+    }
+    controller->stats_next = now + controller->stats_period;
+    *ret = (struct leat_event){.now = now, .kind = LEAT_EVENT_STATS};
+    return true;
+}
+
+/* Waits for the mailbox: spins as the workers do, then sleeps. `until`: absolute. */
+static void wait(struct leat_controller *controller, leat_time now, leat_time until)
+{
+    struct bell *bell = &controller->host->bell;
+    leat_time spin = now + (leat_time)controller->runtime->config.spin_us * LEAT_US;
+    spin = spin < until ? spin : until;
+    while (leat_controller_now(controller) < spin) {
+        for (uint32_t i = 0; i < SPIN_LOOKS; i++) {
+            if (!bell_is_silent(bell)) {
+                return;
+            }
+            cpu_pause();
+        }
+    }
+    pool_flush(controller->host->pool);
+    uint32_t seen = load_acquire_u32(&controller->woken);
+    if (!runtime_is_gone(controller->runtime) && bell_sleep(bell)) {
+        sleep_until(controller, seen, until);
+        bell_awake(bell);
+    }
+}
+
+static int receive_simulated(struct leat_controller *controller, leat_time until,
+                             struct leat_event *ret)
+{
+    struct leat_runtime *runtime = controller->runtime;
+    bool goes_on = true;
+    for (;;) {
+        leat_time now = leat_controller_now(controller);
+        if (take(controller, ret)) {
+            ret->now = now;
+            return 0;
+        }
+        if (stats_due(controller, now, ret)) {
+            return 0;
+        }
+        if (runtime_is_gone(runtime)) {
+            return -EPIPE;
+        }
+        if (!goes_on || now > until) {
+            return -ETIMEDOUT;
+        }
+        leat_time next = controller->stats_next < until ? controller->stats_next : until;
+        goes_on = simulation_step(runtime, next) || next < until;
+    }
+}
+
+int leat_receive(leat_controller *controller, leat_time timeout_ns, struct leat_event *ret)
+{
+    leat_time now = leat_controller_now(controller);
+    leat_time until = timeout_ns > LEAT_NEVER - now ? LEAT_NEVER : now + timeout_ns;
+    if (controller->runtime->world != NULL) {
+        return receive_simulated(controller, until, ret);
+    }
+    for (;;) {
+        bool ended = runtime_is_gone(controller->runtime);
+        if (take(controller, ret)) {
+            ret->now = now;
+            return 0;
+        }
+        if (stats_due(controller, now, ret)) {
+            return 0;
+        }
+        if (ended) { /* looked at before the mailbox, so nothing comes after it */
+            return -EPIPE;
+        }
+        if (now >= until) {
+            return -ETIMEDOUT;
+        }
+        wait(controller, now, controller->stats_next < until ? controller->stats_next : until);
+        now = leat_controller_now(controller);
+    }
+}
+
+void leat_event_release(struct leat_event *event)
+{
+    if (event->kind == LEAT_EVENT_MESSAGE && event->len == LEAT_LEN_BODY) {
+        leat_buf_unref(event->body.buf);
+        event->len = 0;
+    }
+}
+
+void leat_stats_every(leat_controller *controller, leat_time period_ns)
+{
+    controller->stats_period = period_ns;
+    controller->stats_next =
+        period_ns == 0 ? LEAT_NEVER : leat_controller_now(controller) + period_ns;
+}

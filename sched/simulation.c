@@ -1,0 +1,74 @@
+/* Simulation: all workers in the caller's thread, in virtual time. A step is one worker's loop turn;
+ * which worker's, the seed decides. When none has anything to do, time moves to what comes next. */
+#include "sched.h"
+
+static bool is_candidate(const struct worker *worker)
+{
+    return worker->is_due || worker_is_ready(worker);
+}
+
+/* One of those that may have something to do, by the seed; NULL: none. */
+static struct worker *choose(struct leat_runtime *runtime)
+{
+    struct worker *found[LEAT_WORKERS_MAX];
+    uint32_t len = 0;
+    for (uint32_t i = 0; i < runtime->config.workers; i++) {
+        if (is_candidate(runtime->workers[i])) {
+            found[len++] = runtime->workers[i];
+        }
+    }
+    return len > 0 ? found[sim_world_below(runtime->world, len)] : NULL;
+}
+
+static void all_due(struct leat_runtime *runtime)
+{
+    for (uint32_t i = 0; i < runtime->config.workers; i++) {
+        runtime->workers[i]->is_due = true;
+    }
+}
+
+static leat_time next_event(struct leat_runtime *runtime)
+{
+    leat_time next = sim_world_next(runtime->world);
+    for (uint32_t i = 0; i < runtime->config.workers; i++) {
+        leat_time at = worker_next(runtime->workers[i]);
+        next = at < next ? at : next;
+    }
+    return next;
+}
+
+static void round_of(struct worker *worker)
+{
+    const struct leat_worker_stats *count = &worker->host->count;
+    uint64_t before = count->inputs + count->outputs;
+    worker_enter(worker);
+    worker_round(worker, 0);
+    worker_leave(worker);
+    worker->is_due = count->inputs + count->outputs != before; /* then there may be more to flush */
+}
+
+bool simulation_step(struct leat_runtime *runtime, leat_time until)
+{
+    if (sim_world_next(runtime->world) <= sim_world_now(runtime->world)) {
+        all_due(runtime);
+    }
+    struct worker *worker = choose(runtime);
+    if (worker != NULL) {
+        round_of(worker);
+        return true;
+    }
+    leat_time next = next_event(runtime);
+    if (choose(runtime) != NULL) { /* a wait ended while the next event was looked for */
+        return true;
+    }
+    if (next == LEAT_NEVER || next > until) {
+        if (until != LEAT_NEVER) {
+            sim_world_advance(runtime->world, until);
+            all_due(runtime);
+        }
+        return false;
+    }
+    sim_world_advance(runtime->world, next);
+    all_due(runtime);
+    return true;
+}

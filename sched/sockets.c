@@ -1,0 +1,674 @@
+/* From outputs to operations, from completions to inputs.
+ *
+ * A socket's id carries worker, index and generation, so one that has been closed fails instead of
+ * reaching its successor. A socket keeps two promises with one node each, taken when it is opened:
+ * OPENED and CLOSED reach the owner whatever its mailbox holds. Whoever on this worker knows a
+ * socket may send on it. All of it is called by the worker's thread. */
+#include "sockets.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mem.h"
+#include "routes.h"
+
+#define SOCKETS_MAX (1u << 20)
+
+/* A drain parked on a socket, or an actor that is to be told when there is room. */
+struct wait {
+    union node *next;
+    uint8_t     kind, len;
+    uint16_t    pool;
+    uint32_t    socket;
+    leat_ref    from;
+    leat_time   until;
+    uint64_t    zero[4];
+};
+
+_Static_assert(sizeof(struct wait) == sizeof(union node), "a wait is a node");
+_Static_assert(offsetof(struct wait, from) == offsetof(struct leat_event, from), "header");
+
+static struct wait *wait_of(union node *node)
+{
+    return (struct wait *)(void *)node;
+}
+
+/* ---- ids ---- */
+
+static leat_sock sock_id(const struct sockets *sockets, const struct socket *socket)
+{
+    return (leat_sock){.id = (uint64_t)sockets->host->index << 56 |
+                             (uint64_t)socket->index << 32 | socket->generation};
+}
+
+/* NULL: of another worker, closed, or never there. */
+static struct socket *socket_find(const struct sockets *sockets, leat_sock sock)
+{
+    uint32_t index = (uint32_t)(sock.id >> 32) & 0xffffff;
+    if (sock.id >> 56 != sockets->host->index || index >= sockets->len) {
+        return NULL;
+    }
+    struct socket *socket = sockets->table[index];
+    bool fits = socket->generation == (uint32_t)sock.id && socket->state == SOCKET_OPEN;
+    return fits ? socket : NULL;
+}
+
+/* The cell of an actor of this worker, or NULL. */
+static struct cell *local_cell(const struct sockets *sockets, leat_ref ref)
+{
+    struct cell *cell = registry_cell(sockets->host->registry, ref);
+    if (cell == NULL || !host_owns(sockets->host, cell) ||
+        cell->generation != ref_generation(ref)) {
+        return NULL;
+    }
+    return cell;
+}
+
+static bool is_local(void *context, leat_ref ref)
+{
+    return local_cell(context, ref) != NULL;
+}
+
+/* ---- the table ---- */
+
+static struct socket *socket_add(struct sockets *sockets)
+{
+    if (sockets->len == SOCKETS_MAX) {
+        return NULL;
+    }
+    if (sockets->len == sockets->cap) {
+        uint32_t cap = sockets->cap == 0 ? 16 : sockets->cap * 2;
+        struct socket **table = mem_alloc(cap * sizeof(struct socket *), 64);
+        if (table == NULL) {
+            return NULL;
+        }
+        if (sockets->len > 0) {
+            memcpy(table, sockets->table, sockets->len * sizeof(struct socket *));
+        }
+        mem_free(sockets->table);
+        sockets->table = table;
+        sockets->cap = cap;
+    }
+    struct socket *socket = mem_zalloc(sizeof(*socket), 64);
+    if (socket != NULL) {
+        socket->index = sockets->len;
+        socket->generation = 1;
+        sockets->table[sockets->len++] = socket;
+    }
+    return socket;
+}
+
+static struct socket *socket_take(struct sockets *sockets)
+{
+    struct socket *socket = sockets->free;
+    if (socket != NULL) {
+        sockets->free = socket->free_next;
+    } else {
+        socket = socket_add(sockets);
+    }
+    return socket;
+}
+
+static void refused_drop(struct sockets *sockets, struct socket *socket)
+{
+    while (socket->refused != NULL) {
+        union node *node = socket->refused;
+        socket->refused = node->next;
+        pool_give(sockets->host->pool, node);
+    }
+}
+
+static void socket_give(struct sockets *sockets, struct socket *socket)
+{
+    LEAT_ASSERT(socket->state != SOCKET_FREE);
+    refused_drop(sockets, socket);
+    routes_fini(socket);
+    if (socket->reserved != NULL) {
+        pool_give(sockets->host->pool, socket->reserved);
+        socket->reserved = NULL;
+    }
+    if (socket->error != 0) {
+        socket->error = 0;
+        sockets->errors_len--;
+    }
+    socket->state = SOCKET_FREE;
+    socket->owner = LEAT_REF_NONE;
+    socket->generation++;
+    socket->free_next = sockets->free;
+    sockets->free = socket;
+}
+
+void sockets_fini(struct sockets *sockets)
+{
+    while (sockets->waits != NULL) {
+        union node *node = sockets->waits;
+        sockets->waits = node->next;
+        pool_give(sockets->host->pool, node);
+    }
+    for (uint32_t i = 0; i < sockets->len; i++) {
+        if (sockets->table[i]->state != SOCKET_FREE) {
+            socket_give(sockets, sockets->table[i]);
+        }
+        mem_free(sockets->table[i]);
+    }
+    mem_free(sockets->table);
+    sockets->table = NULL;
+    sockets->len = 0;
+}
+
+static void owner_add(struct socket *socket, struct cell *cell)
+{
+    socket->owner = cell_ref(cell);
+    socket->owner_next = cell->sockets;
+    cell->sockets = socket;
+}
+
+static void owner_remove(struct sockets *sockets, struct socket *socket)
+{
+    struct cell *cell = local_cell(sockets, socket->owner);
+    if (cell == NULL) {
+        return;
+    }
+    struct socket *at = cell->sockets;
+    if (at == socket) {
+        cell->sockets = socket->owner_next;
+        return;
+    }
+    while (at->owner_next != socket) {
+        at = at->owner_next;
+    }
+    at->owner_next = socket->owner_next;
+}
+
+/* ---- outputs ---- */
+
+static int output_open(struct sockets *sockets, struct cell *cell, const struct leat_output *output)
+{
+    union node *reserved = pool_take(sockets->host->pool);
+    struct socket *socket = reserved != NULL ? socket_take(sockets) : NULL;
+    if (socket == NULL) {
+        if (reserved != NULL) {
+            pool_give(sockets->host->pool, reserved);
+        }
+        return -ENOMEM;
+    }
+    socket->state = SOCKET_OPENING;
+    socket->flags = output->open.flags;
+    socket->cookie = output->cookie;
+    socket->local = output->open.local;
+    socket->reserved = reserved;
+    struct io_op op = {
+        .kind = IO_OP_OPEN,
+        .token = socket->index,
+        .open = {.local = output->open.local,
+                 .recv_buf = output->open.recv_buf,
+                 .send_buf = output->open.send_buf,
+                 .flags = output->open.flags},
+    };
+    int status = sockets->ops->submit(sockets->io, &op);
+    if (status < 0) {
+        socket_give(sockets, socket);
+        return status;
+    }
+    owner_add(socket, cell);
+    return 0;
+}
+
+/* Remembers that `ref` is to be told when the socket has room. */
+static void refused_add(struct sockets *sockets, struct socket *socket, leat_ref ref)
+{
+    for (union node *at = socket->refused; at != NULL; at = at->next) {
+        if (leat_ref_equal(at->event.from, ref)) {
+            return;
+        }
+    }
+    union node *node = pool_take(sockets->host->pool);
+    if (node != NULL) { /* else it hears nothing, and tries again when it has something to send */
+        node->event.from = ref;
+        node->next = socket->refused;
+        socket->refused = node;
+    }
+}
+
+static int wait_add(struct sockets *sockets, struct socket *socket, struct cell *cell,
+                    union node *out)
+{
+    union node *node = pool_take(sockets->host->pool);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    struct wait *wait = wait_of(node);
+    wait->next = NULL;
+    wait->socket = socket->index;
+    wait->from = cell_ref(cell);
+    wait->until = sockets->host->now + sockets->host->send_wait_ns;
+    if (sockets->waits == NULL) {
+        sockets->waits = node;
+    } else {
+        sockets->waits_last->next = node;
+    }
+    sockets->waits_last = node;
+    cell->flags |= CELL_PARKED;
+    cell->held = out;
+    sockets->host->count.parks++;
+    return HOST_PARK;
+}
+
+/* Hands a DATA output to the backend. What could not be sent of a DATA_MANY stays in the output. */
+static int data_submit(struct sockets *sockets, const struct socket *socket,
+                       struct leat_output *output)
+{
+    struct io_op op = {
+        .kind = IO_OP_DATA,
+        .sock = socket->io,
+        .data = {.body = output->data.body,
+                 .peer = &output->data.peer,
+                 .local = output->local,
+                 .segment_size = output->segment_size},
+    };
+    if (output->kind == LEAT_OUTPUT_DATA) {
+        return sockets->ops->submit(sockets->io, &op);
+    }
+    while (output->data_many.peers_len > 0) {
+        op.data.peer = output->data_many.peers;
+        leat_buf_ref(op.data.body.buf);
+        int status = sockets->ops->submit(sockets->io, &op);
+        if (status < 0) {
+            leat_buf_unref(op.data.body.buf);
+            return status;
+        }
+        output->data_many.peers++;
+        output->data_many.peers_len--;
+    }
+    leat_buf_unref(output->data_many.body.buf);
+    return 0;
+}
+
+static int output_data(struct sockets *sockets, struct cell *cell, union node *out)
+{
+    struct leat_output *output = &out->output;
+    uint8_t full = output->full;
+    struct socket *socket = socket_find(sockets, output->sock);
+    if (socket == NULL || output->data.body.buf == NULL) {
+        return socket == NULL ? -EBADF : -EINVAL;
+    }
+    int status = data_submit(sockets, socket, output);
+    if (LEAT_LIKELY(status != -EAGAIN)) {
+        return status;
+    }
+    if (full == LEAT_FULL_WAIT) {
+        return wait_add(sockets, socket, cell, out);
+    }
+    refused_add(sockets, socket, cell_ref(cell));
+    return status;
+}
+
+static int output_route(struct sockets *sockets, const struct cell *cell,
+                        const struct leat_output *output)
+{
+    struct socket *socket = socket_find(sockets, output->sock);
+    if (socket == NULL) {
+        return -EBADF;
+    }
+    if (!leat_ref_equal(socket->owner, cell_ref(cell))) {
+        return -EPERM;
+    }
+    if (leat_ref_equal(output->route.target, LEAT_REF_NONE)) {
+        struct route *route = routes_find(socket, &output->route.peer);
+        if (route != NULL) {
+            routes_remove(socket, route);
+        }
+        return 0;
+    }
+    if (!is_local(sockets, output->route.target)) {
+        return -ESRCH;
+    }
+    return routes_set(socket, &output->route.peer, output->route.target, output->flags,
+                      sockets->routes_max, is_local, sockets);
+}
+
+/* Nobody is served by it any more; the backend's CLOSED is the end. */
+static void socket_close(struct sockets *sockets, struct socket *socket)
+{
+    socket->state = SOCKET_CLOSING;
+    struct io_op op = {.kind = IO_OP_CLOSE, .sock = socket->io};
+    int status = sockets->ops->submit(sockets->io, &op);
+    LEAT_ASSERT(status == 0);
+}
+
+static int output_close(struct sockets *sockets, const struct cell *cell,
+                        const struct leat_output *output)
+{
+    struct socket *socket = socket_find(sockets, output->sock);
+    if (socket == NULL) {
+        return -EBADF;
+    }
+    if (!leat_ref_equal(socket->owner, cell_ref(cell))) {
+        return -EPERM;
+    }
+    socket_close(sockets, socket);
+    return 0;
+}
+
+int sockets_output(struct sockets *sockets, struct cell *cell, union node *out)
+{
+    struct leat_output *output = &out->output;
+    switch (output->kind) {
+    case LEAT_OUTPUT_OPEN:
+        return output_open(sockets, cell, output);
+    case LEAT_OUTPUT_ROUTE:
+        return output_route(sockets, cell, output);
+    case LEAT_OUTPUT_CLOSE:
+        return output_close(sockets, cell, output);
+    default:
+        return output_data(sockets, cell, out);
+    }
+}
+
+/* ---- the end of a socket ---- */
+
+static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref to,
+                        union node *node, int status)
+{
+    struct cell *cell = local_cell(sockets, to);
+    if (cell == NULL || node == NULL) {
+        if (node != NULL) {
+            pool_give(sockets->host->pool, node);
+        }
+        return;
+    }
+    node->head.kind = LEAT_EVENT_SOCK_CLOSED;
+    node->head.len = 0;
+    node->event.status = status;
+    node->event.sock = sock_id(sockets, socket);
+    actor_input_reserved(sockets->host, cell, node);
+}
+
+static void tell_targets(struct sockets *sockets, struct socket *socket, int status)
+{
+    for (uint32_t i = 0; i < socket->routes_cap; i++) {
+        leat_ref target = socket->routes[i].target;
+        if (!leat_ref_equal(target, LEAT_REF_NONE) && !leat_ref_equal(target, socket->owner)) {
+            tell_closed(sockets, socket, target, pool_take(sockets->host->pool), status);
+        }
+    }
+    routes_fini(socket);
+}
+
+void sockets_forget(struct sockets *sockets, struct cell *cell)
+{
+    struct socket *socket = cell->sockets;
+    cell->sockets = NULL;
+    while (socket != NULL) {
+        struct socket *next = socket->owner_next;
+        tell_targets(sockets, socket, -EPIPE);
+        socket->owner = LEAT_REF_NONE;
+        if (socket->state == SOCKET_OPEN) {
+            socket_close(sockets, socket);
+        }
+        socket = next;
+    }
+}
+
+static void done_closed(struct sockets *sockets, struct socket *socket, int status)
+{
+    tell_targets(sockets, socket, status);
+    owner_remove(sockets, socket);
+    tell_closed(sockets, socket, socket->owner, socket->reserved, status);
+    socket->reserved = NULL;
+    socket_give(sockets, socket);
+}
+
+/* ---- completions ---- */
+
+static void done_opened(struct sockets *sockets, struct socket *socket, const struct io_done *done)
+{
+    struct host *host = sockets->host;
+    struct cell *cell = local_cell(sockets, socket->owner);
+    if (done->status < 0) {
+        char text[LEAT_ADDR_STRLEN];
+        leat_addr_format(&socket->local, text);
+        const char *advice = done->status == -EADDRINUSE
+                                 ? "; another socket has it: choose another port, or let both "
+                                   "set LEAT_UDP_REUSEPORT"
+                             : done->status == -EACCES ? "; ports below 1024 need a privilege"
+                             : done->status == -EMFILE ? "; raise the limit of open files (ulimit -n)"
+                                                       : "";
+        host_log(host, LEAT_LOG_ERROR, 1, "cannot open UDP %s: %s%s", text,
+                 strerror(-done->status), advice);
+    } else {
+        socket->io = done->sock;
+        socket->state = SOCKET_OPEN;
+    }
+    if (cell == NULL) { /* its owner has ended meanwhile */
+        if (done->status < 0) {
+            socket_give(sockets, socket);
+        } else {
+            socket_close(sockets, socket);
+        }
+        return;
+    }
+    union node *node = socket->reserved;
+    node->head.kind = LEAT_EVENT_OPENED;
+    node->head.len = 0;
+    node->event.status = done->status;
+    node->event.sock = done->status < 0 ? LEAT_SOCK_NONE : sock_id(sockets, socket);
+    node->event.opened.cookie = socket->cookie;
+    node->event.opened.local = done->status < 0 ? socket->local : done->peer;
+    socket->reserved = NULL;
+    if (done->status < 0) {
+        owner_remove(sockets, socket);
+        socket_give(sockets, socket);
+    } else {
+        socket->reserved = pool_take(host->pool); /* for CLOSED; if memory is out, that is silent */
+    }
+    actor_input_reserved(host, cell, node);
+}
+
+/* Who is to be given a peer's datagrams just now. */
+static struct cell *receiver(struct sockets *sockets, struct socket *socket,
+                             const struct leat_addr *peer, bool *ret_trains)
+{
+    *ret_trains = (socket->flags & LEAT_UDP_TRAINS) != 0;
+    struct route *route = routes_find(socket, peer);
+    if (route != NULL) {
+        struct cell *cell = local_cell(sockets, route->target);
+        if (cell != NULL) {
+            *ret_trains = (route->flags & LEAT_UDP_TRAINS) != 0;
+            return cell;
+        }
+        routes_remove(socket, route);
+    }
+    return local_cell(sockets, socket->owner);
+}
+
+static void done_data(struct sockets *sockets, struct socket *socket, const struct io_done *done)
+{
+    struct host *host = sockets->host;
+    struct leat_event event = {
+        .now = host->now,
+        .kind = LEAT_EVENT_DATA,
+        .segment_size = done->segment_size,
+        .sock = sock_id(sockets, socket),
+        .data = {.body = done->body, .peer = done->peer},
+    };
+    uint32_t generation = socket->generation;
+    uint32_t size = done->segment_size != 0 ? done->segment_size : done->body.len;
+    uint32_t skip = 0;
+    do { /* whom a datagram is for is looked up anew if the one before could have changed it */
+        if (socket->state != SOCKET_OPEN || socket->generation != generation) {
+            break;
+        }
+        bool trains;
+        struct cell *cell = receiver(sockets, socket, &done->peer, &trains);
+        if (cell == NULL) {
+            host->count.recv_dropped++;
+            break;
+        }
+        leat_ref to = cell_ref(cell);
+        uint32_t version = socket->routes_version;
+        if (trains) {
+            event.body = leat_slice_sub(done->body, skip, done->body.len);
+            event.segment_size = event.body.len > size ? size : 0;
+            size = event.body.len;
+        } else {
+            event.segment_size = 0;
+        }
+        do {
+            event.body = leat_slice_sub(done->body, skip, size);
+            if (actor_input(host, cell, &event) < 0) {
+                host->count.recv_dropped++;
+            }
+            skip += size;
+        } while (skip < done->body.len && socket->routes_version == version &&
+                 socket->generation == generation && socket->state == SOCKET_OPEN &&
+                 cell->generation == ref_generation(to));
+    } while (skip < done->body.len);
+    leat_buf_unref(done->body.buf);
+}
+
+static bool give_error(struct sockets *sockets, struct socket *socket)
+{
+    bool trains;
+    struct cell *cell = receiver(sockets, socket, &socket->error_peer, &trains);
+    struct leat_event event = {
+        .now = sockets->host->now,
+        .kind = LEAT_EVENT_SOCK_ERROR,
+        .status = socket->error,
+        .sock = sock_id(sockets, socket),
+        .error = {.peer = socket->error_peer},
+    };
+    if (cell != NULL && actor_input(sockets->host, cell, &event) < 0) {
+        return false;
+    }
+    socket->error = 0;
+    return true;
+}
+
+/* An error that finds its actor's box full is kept until there is room, the latest one if there are
+ * several: what a network can cause is bounded. */
+static void done_error(struct sockets *sockets, struct socket *socket, const struct io_done *done)
+{
+    bool waits = socket->error != 0;
+    socket->error = done->status;
+    socket->error_peer = done->peer;
+    if (!give_error(sockets, socket)) {
+        sockets->errors_len += !waits;
+    } else {
+        sockets->errors_len -= waits;
+    }
+}
+
+/* Tries a parked output again. False: still no room. */
+static bool wait_retry(struct sockets *sockets, struct wait *wait, int refuse_with)
+{
+    struct host *host = sockets->host;
+    struct cell *cell = local_cell(sockets, wait->from);
+    if (cell == NULL) {
+        return true; /* it has ended */
+    }
+    LEAT_ASSERT((cell->flags & CELL_PARKED) != 0 && cell->park == NULL && cell->held != NULL);
+    union node *held = cell->held;
+    struct socket *socket = socket_find(sockets, held->output.sock);
+    int status = socket == NULL ? -EBADF : refuse_with;
+    if (status == 0) {
+        status = data_submit(sockets, socket, &held->output);
+        if (status == -EAGAIN) {
+            return false;
+        }
+    }
+    cell->flags &= (uint8_t)~CELL_PARKED;
+    cell->held = NULL;
+    if (status < 0) {
+        actor_refuse(host, cell, held, LEAT_FULL_WAIT, status);
+    }
+    pool_give(host->pool, held);
+    host_ready(host, cell);
+    return true;
+}
+
+/* Passes over the waits of one socket (or all) and takes off the list those that have ended. */
+static void waits_pass(struct sockets *sockets, const struct socket *only, leat_time now)
+{
+    union node **link = &sockets->waits;
+    union node *last = NULL;
+    bool full = false;
+    while (*link != NULL) {
+        union node *node = *link;
+        struct wait *wait = wait_of(node);
+        bool over = wait->until <= now;
+        bool mine = only != NULL && wait->socket == only->index && !full;
+        if ((over || mine) && wait_retry(sockets, wait, over ? -ETIMEDOUT : 0)) {
+            *link = node->next;
+            pool_give(sockets->host->pool, node);
+            continue;
+        }
+        full = full || mine; /* the others stay behind the first that still waits */
+        last = node;
+        link = &node->next;
+    }
+    sockets->waits_last = last;
+}
+
+static void done_writable(struct sockets *sockets, struct socket *socket)
+{
+    waits_pass(sockets, socket, 0);
+    while (socket->refused != NULL) {
+        union node *node = socket->refused;
+        socket->refused = node->next;
+        struct cell *cell = local_cell(sockets, node->event.from);
+        if (cell == NULL) {
+            pool_give(sockets->host->pool, node);
+            continue;
+        }
+        node->head.kind = LEAT_EVENT_WRITABLE;
+        node->head.len = 0;
+        node->event.status = 0;
+        node->event.sock = sock_id(sockets, socket);
+        actor_input_reserved(sockets->host, cell, node);
+    }
+}
+
+void sockets_done(struct sockets *sockets, struct io_done *done, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        LEAT_ASSERT(done[i].token < sockets->len);
+        struct socket *socket = sockets->table[done[i].token];
+        LEAT_ASSERT(socket->state != SOCKET_FREE);
+        switch (done[i].kind) {
+        case IO_DONE_OPENED:
+            done_opened(sockets, socket, &done[i]);
+            break;
+        case IO_DONE_DATA:
+            done_data(sockets, socket, &done[i]);
+            break;
+        case IO_DONE_WRITABLE:
+            done_writable(sockets, socket);
+            break;
+        case IO_DONE_ERROR:
+            done_error(sockets, socket, &done[i]);
+            break;
+        case IO_DONE_CLOSED:
+            done_closed(sockets, socket, done[i].status);
+            break;
+        }
+    }
+}
+
+leat_time sockets_expire(struct sockets *sockets)
+{
+    if (sockets->errors_len > 0) {
+        for (uint32_t i = 0; i < sockets->len; i++) {
+            struct socket *socket = sockets->table[i];
+            if (socket->error != 0 && give_error(sockets, socket)) {
+                sockets->errors_len--;
+            }
+        }
+    }
+    leat_time now = sockets->host->now;
+    if (sockets->waits != NULL && wait_of(sockets->waits)->until <= now) {
+        waits_pass(sockets, NULL, now);
+    }
+    return sockets->waits != NULL ? wait_of(sockets->waits)->until : LEAT_NEVER;
+}

@@ -1,0 +1,72 @@
+/* The sockets of one worker: which actor owns one, which peers are routed elsewhere, and the way
+ * from outputs to the backend and from completions to inputs. */
+#ifndef LEAT_SOCKETS_H
+#define LEAT_SOCKETS_H
+
+#include "host.h"
+#include "io.h"
+
+struct route {
+    struct leat_addr peer;
+    leat_ref         target; /* LEAT_REF_NONE: a free place */
+    uint32_t         flags;  /* LEAT_UDP_TRAINS */
+    uint32_t         used;   /* 1: taken, or a deleted place that a search passes */
+};
+
+struct socket {
+    uint32_t       generation;
+    uint32_t       index;
+    enum {
+        SOCKET_FREE,
+        SOCKET_OPENING,
+        SOCKET_OPEN,
+        SOCKET_CLOSING,
+    } state;
+    uint32_t       flags; /* enum leat_udp_flags */
+    uint32_t       io;    /* the backend's index */
+    leat_ref       owner; /* LEAT_REF_NONE: it has ended */
+    uint64_t       cookie;
+    struct leat_addr local; /* asked for */
+    struct socket *owner_next; /* the owner's other sockets */
+    struct socket *free_next;
+    struct route  *routes; /* open addressing, a power of two places */
+    uint32_t       routes_cap;
+    uint32_t       routes_len;  /* targets */
+    uint32_t       routes_used; /* places that are not fresh */
+    uint32_t       routes_version;
+    union node    *reserved;    /* becomes OPENED, then CLOSED: never refused */
+    union node    *refused;     /* actors that are to be given WRITABLE */
+    int32_t        error;       /* an error that did not fit into its actor's box; 0: none */
+    struct leat_addr error_peer;
+};
+
+struct sockets {
+    struct socket      **table; /* by index */
+    uint32_t             len;
+    uint32_t             cap;
+    struct socket       *free;
+    uint32_t             errors_len; /* sockets with an error that waits */
+    union node          *waits;      /* drains parked on a socket, oldest first */
+    union node          *waits_last;
+    uint32_t             routes_max;
+    const struct io_ops *ops;
+    struct io           *io;
+    struct host         *host;
+    const struct leat_config *config;
+};
+
+void sockets_fini(struct sockets *sockets);
+
+/* host_ops.socket_output. */
+int sockets_output(struct sockets *sockets, struct cell *cell, union node *out);
+
+/* The actor has ended: its sockets are closed and the routes' targets told. */
+void sockets_forget(struct sockets *sockets, struct cell *cell);
+
+/* What the backend has completed becomes inputs. */
+void sockets_done(struct sockets *sockets, struct io_done *done, uint32_t n);
+
+/* Ends waits whose time is over, tries again what did not fit. The next time limit. */
+leat_time sockets_expire(struct sockets *sockets);
+
+#endif

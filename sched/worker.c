@@ -1,0 +1,509 @@
+/* A worker: one thread's loop around its host.
+ *
+ * A turn of the loop: hand outputs to the kernel and reap, deadlines, then run ready actors, also
+ * those made ready meanwhile, until there are none or ROUND_WORK inputs and outputs have gone by;
+ * only then are clock and kernel looked at again. With nothing to do it spins for as long as that
+ * has lately paid, then sleeps until the next deadline or a wake-up. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mem.h"
+#include "sched.h"
+
+/* ---- what actors ask of the scheduler ---- */
+
+static int ops_socket_output(struct host *host, struct cell *cell, union node *out)
+{
+    struct worker *worker = host->sched;
+    return sockets_output(&worker->sockets, cell, out);
+}
+
+static void ops_rearm(struct host *host, struct cell *cell)
+{
+    struct worker *worker = host->sched;
+    if (timers_rearm(&worker->timers, cell) < 0) {
+        host_log(host, LEAT_LOG_ERROR, 1, "no memory for a deadline of actor %s: it is lost",
+                 cell->behavior->name);
+    }
+}
+
+static void ops_forget(struct host *host, struct cell *cell)
+{
+    struct worker *worker = host->sched;
+    timers_remove(&worker->timers, cell);
+    if (cell->sockets != NULL) {
+        sockets_forget(&worker->sockets, cell);
+    }
+}
+
+static int ops_place(struct host *host, int at)
+{
+    struct worker *worker = host->sched;
+    if (at == LEAT_WORKER_SAME) {
+        return (int)host->index;
+    }
+    if (at == LEAT_WORKER_BEST) {
+        return (int)runtime_least_loaded(worker->runtime);
+    }
+    return at >= 0 && (uint32_t)at < worker->runtime->config.workers ? at : -EINVAL;
+}
+
+/* The only message to a worker itself is a broadcast, carried by pointer. */
+static void ops_system(struct host *host, union node *node)
+{
+    struct worker *worker = host->sched;
+    struct broadcast *broadcast;
+    memcpy(&broadcast, node->event.payload, sizeof(broadcast));
+    pool_give(host->pool, node);
+    struct broadcast **last = &worker->broadcasts;
+    while (*last != NULL) {
+        last = &(*last)->next;
+    }
+    *last = broadcast;
+}
+
+static const struct host_ops worker_ops = {
+    .socket_output = ops_socket_output,
+    .rearm = ops_rearm,
+    .forget = ops_forget,
+    .place = ops_place,
+    .system = ops_system,
+};
+
+/* ---- open, close ---- */
+
+static void bell_wake(void *context)
+{
+    struct worker *worker = context;
+    worker->ops->wake(worker->io);
+}
+
+static int io_open(struct worker *worker, uint32_t index)
+{
+    const struct leat_config *config = &worker->runtime->config;
+    struct io_config io_config = {
+        .pool = worker->host->pool,
+        .send_queue_len_max = config->send_queue_len_max,
+        .worker = index,
+        .world = worker->runtime->world,
+        .log = config->log,
+        .log_context = config->log_context,
+    };
+    worker->ops = worker->runtime->ops;
+    return worker->ops->init(&io_config, &worker->io);
+}
+
+void host_configure(struct host *host, const struct leat_config *config)
+{
+    host->trace = config->trace;
+    host->trace_context = config->trace_context;
+    host->log = config->log;
+    host->log_context = config->log_context;
+    host->send_wait_ns = config->send_wait_ns;
+    host->drain_warn_ns = config->drain_warn_ns;
+    host->mailbox_len_max = config->mailbox_len_max;
+}
+
+int worker_open(struct leat_runtime *runtime, uint32_t index)
+{
+    const struct leat_config *config = &runtime->config;
+    struct pool *pool = pool_open(&runtime->pools, (uint16_t)index, config->recv_bufs_max);
+    struct worker *worker = mem_zalloc(sizeof(*worker), 64);
+    struct host *host = pool != NULL ? host_open(&runtime->registry, index, pool) : NULL;
+    if (worker == NULL || host == NULL) {
+        goto no_memory;
+    }
+    host_configure(host, config);
+    host->ops = &worker_ops;
+    host->sched = worker;
+    host->bell.wake = bell_wake;
+    host->bell.context = worker;
+    host->hash = runtime->world != NULL ? UINT64_C(0xcbf29ce484222325) : 0;
+    worker->host = host;
+    worker->runtime = runtime;
+    worker->spin_ns = (leat_time)config->spin_us * LEAT_US;
+    worker->system = host_mailbox(host, config->mailbox_len_max);
+    if (worker->system == NULL) {
+        goto no_memory;
+    }
+    int status = io_open(worker, index);
+    if (status < 0) {
+        runtime_log(config, LEAT_LOG_ERROR, "worker %u: cannot start I/O backend %s: %s%s", index,
+                    runtime->ops->name, strerror(-status),
+                    status == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
+        host_mailbox_close(host, worker->system);
+        host_close(host);
+        mem_free(worker);
+        return status;
+    }
+    worker->sockets = (struct sockets){.ops = worker->ops,
+                                       .io = worker->io,
+                                       .host = host,
+                                       .routes_max = config->routes_max,
+                                       .config = config};
+    runtime->workers[index] = worker;
+    return 0;
+
+no_memory:
+    if (host != NULL) {
+        host_close(host);
+    }
+    mem_free(worker);
+    return -ENOMEM;
+}
+
+void worker_close(struct worker *worker)
+{
+    pool_set_current(worker->host->pool);
+    host_mailbox_close(worker->host, worker->system);
+    sockets_fini(&worker->sockets);
+    worker->ops->fini(worker->io);
+    while (worker->broadcasts != NULL) {
+        struct broadcast *next = worker->broadcasts->next;
+        mem_free(worker->broadcasts);
+        worker->broadcasts = next;
+    }
+    pool_set_current(NULL);
+    timers_fini(&worker->timers);
+    mem_free(worker);
+}
+
+void worker_enter(struct worker *worker)
+{
+    pool_set_current(worker->host->pool);
+}
+
+void worker_leave(struct worker *worker)
+{
+    store_relaxed_u64(&worker->host->running, 0);
+    pool_flush(worker->host->pool);
+    worker_publish(worker);
+    pool_set_current(NULL);
+}
+
+/* ---- walks over all actors of a worker ---- */
+
+/* The worker's own actor at a slot, alive or about to be; NULL: none. */
+static struct cell *walk_cell(const struct worker *worker, uint32_t slot)
+{
+    struct host *host = worker->host;
+    struct cell *cell = registry_cell(host->registry, (leat_ref){.id = slot});
+    if (cell == NULL || !host_owns(host, cell) || cell == worker->system ||
+        (cell->life != CELL_LIVE && cell->life != CELL_NEW)) {
+        return NULL;
+    }
+    return cell;
+}
+
+static uint32_t slots_len(const struct worker *worker)
+{
+    return load_acquire_u32(&worker->host->registry->chunks_len) * CHUNK_LEN;
+}
+
+/* One more portion; false: the walk has ended. */
+static bool walk_on(struct worker *worker)
+{
+    struct host *host = worker->host;
+    uint32_t len = slots_len(worker);
+    for (uint32_t i = 0; i < WALK_PORTION && worker->walk.next < len; i++) {
+        struct cell *cell = walk_cell(worker, worker->walk.next++);
+        if (cell == NULL) {
+            continue;
+        }
+        if (worker->walk.kind == WALK_SHUTDOWN) {
+            cell->flags |= CELL_SHUTDOWN;
+            host_ready(host, cell);
+        } else {
+            cell->flags |= CELL_ENDING;
+            if ((cell->flags & CELL_SCHEDULED) == 0) { /* parked or not */
+                host_schedule(host, cell);
+            }
+        }
+    }
+    if (worker->walk.next < len) {
+        return true;
+    }
+    worker->walk.kind = WALK_NONE;
+    return false;
+}
+
+static void broadcast_give(struct worker *worker, const struct broadcast *broadcast,
+                           struct cell *cell)
+{
+    struct host *host = worker->host;
+    union node *node = pool_take(host->pool);
+    host->count.sent++;
+    if (node == NULL) {
+        host->count.refused++;
+        return;
+    }
+    node->head.kind = LEAT_EVENT_MESSAGE;
+    node->head.len = (uint8_t)broadcast->len;
+    node->head.type = broadcast->type;
+    memcpy(node->event.payload, broadcast->payload, broadcast->len);
+    if (host_post(host, cell_ref(cell), broadcast->from, node) < 0) {
+        host->count.refused++;
+        pool_give(host->pool, node);
+    }
+}
+
+static void broadcast_on(struct worker *worker)
+{
+    struct broadcast *broadcast = worker->broadcasts;
+    uint32_t len = slots_len(worker);
+    for (uint32_t i = 0; i < ROUND_WORK && broadcast->slot < len; i++) {
+        struct cell *cell = walk_cell(worker, broadcast->slot++);
+        if (cell != NULL &&
+            (broadcast->behavior == NULL || cell->behavior == broadcast->behavior)) {
+            broadcast_give(worker, broadcast, cell);
+        }
+    }
+    if (broadcast->slot >= len) {
+        worker->broadcasts = broadcast->next;
+        mem_free(broadcast);
+    }
+}
+
+/* ---- shutdown ---- */
+
+static void shutdown_on(struct worker *worker)
+{
+    struct leat_runtime *runtime = worker->runtime;
+    if (worker->shutdown_at == 0) {
+        worker->shutdown_at = worker->host->now + runtime->config.shutdown_ns;
+        worker->host->shutting_down = true;
+        worker->walk = (struct walk){.kind = WALK_SHUTDOWN};
+    } else if (worker->walk.kind == WALK_NONE && worker->host->now >= worker->shutdown_at) {
+        worker->shutdown_at = worker->host->now + 10 * LEAT_MS; /* again, for those spawned late */
+        worker->walk = (struct walk){.kind = WALK_KILL};
+    }
+    if (worker->walk.kind != WALK_NONE) {
+        walk_on(worker);
+    }
+}
+
+static bool is_stopping(const struct worker *worker)
+{
+    return load_acquire_u32(&worker->runtime->stop_asked) != 0;
+}
+
+/* With no actor left, the loops end: after leat_runtime_stop, and with leat_runtime_run at once. */
+static void end_with_last_actor(struct worker *worker)
+{
+    struct leat_runtime *runtime = worker->runtime;
+    bool may_end = is_stopping(worker) || load_relaxed_u32(&runtime->until_empty) != 0;
+    if (may_end && worker->host->count.actors == 0 && !registry_has_actors(&runtime->registry) &&
+        exchange_seq_u32(&runtime->ended, 1) == 0) {
+        runtime_wake_workers(runtime);
+    }
+}
+
+/* ---- the loop ---- */
+
+static leat_time read_clock(struct worker *worker)
+{
+    return worker->clock = worker->ops->now(worker->io);
+}
+
+static void fire_deadlines(struct worker *worker)
+{
+    struct host *host = worker->host;
+    for (uint32_t i = 0; i < TIMERS_PORTION; i++) {
+        struct cell *cell = timers_due(&worker->timers, host->now);
+        if (cell == NULL) {
+            break;
+        }
+        cell->flags |= CELL_TICK;
+        host_ready(host, cell);
+    }
+}
+
+static void run_ready(struct worker *worker)
+{
+    struct host *host = worker->host;
+    uint64_t until = host->count.inputs + host->count.outputs + ROUND_WORK;
+    for (;;) {
+        if (!bell_is_silent(&host->bell)) {
+            host_answer(host);
+        }
+        struct cell *cell = host->run_head;
+        if (cell == NULL || host->count.inputs + host->count.outputs >= until) {
+            break;
+        }
+        host->run_head = cell->run_next;
+        host->run_len--;
+        actor_turn(host, cell);
+    }
+    store_relaxed_u64(&host->running, 0);
+}
+
+/* What the loop looks at besides messages, all of it rare. */
+static void run_chores(struct worker *worker)
+{
+    struct host *host = worker->host;
+    if (LEAT_UNLIKELY(timers_next(&worker->timers) <= host->now)) {
+        leat_time before = read_clock(worker);
+        fire_deadlines(worker);
+        host->count.time_timers_ns += read_clock(worker) - before;
+    }
+    if (LEAT_UNLIKELY(host->parks != NULL)) {
+        park_expire(host);
+    }
+    if (LEAT_UNLIKELY(worker->sockets.waits != NULL || worker->sockets.errors_len > 0)) {
+        sockets_expire(&worker->sockets);
+    }
+    if (LEAT_UNLIKELY(worker->broadcasts != NULL)) {
+        broadcast_on(worker);
+    }
+    if (LEAT_UNLIKELY(host->limbo != NULL)) {
+        host_sweep(host);
+    }
+    if (LEAT_UNLIKELY(is_stopping(worker))) {
+        shutdown_on(worker);
+    }
+}
+
+void worker_round(struct worker *worker, leat_time deadline)
+{
+    struct host *host = worker->host;
+    leat_time before = worker->clock;
+    unsigned done = worker->ops->turn(worker->io, deadline, worker->done, ROUND_DONE);
+    host->now = read_clock(worker);
+    if (deadline == 0) {
+        host->count.time_io_ns += host->now - before;
+    } else {
+        host->count.time_idle_ns += host->now - before;
+    }
+    host->count.loops++;
+    if (done > 0) {
+        sockets_done(&worker->sockets, worker->done, done);
+    }
+    run_chores(worker);
+    run_ready(worker);
+    if (host->run_head == NULL) {
+        end_with_last_actor(worker);
+    }
+    pool_flush(host->pool);
+    host->count.time_actors_ns += read_clock(worker) - host->now;
+    worker_publish(worker);
+}
+
+bool worker_is_ready(const struct worker *worker)
+{
+    return worker->host->run_head != NULL || !bell_is_silent(&worker->host->bell) ||
+           worker->broadcasts != NULL || worker->walk.kind != WALK_NONE;
+}
+
+leat_time worker_next(struct worker *worker)
+{
+    leat_time next = timers_next(&worker->timers);
+    if (worker->host->parks != NULL) {
+        leat_time at = park_expire(worker->host);
+        next = at < next ? at : next;
+    }
+    if (worker->sockets.waits != NULL || worker->sockets.errors_len > 0) {
+        leat_time at = sockets_expire(&worker->sockets);
+        next = at < next ? at : next;
+    }
+    if (worker->host->limbo != NULL) { /* a sender is on its way out: look again soon */
+        leat_time at = worker->clock + LEAT_MS;
+        next = at < next ? at : next;
+    }
+    if (is_stopping(worker)) {
+        leat_time at = worker->shutdown_at < worker->clock + 10 * LEAT_MS
+                           ? worker->shutdown_at
+                           : worker->clock + 10 * LEAT_MS;
+        next = at < next ? at : next;
+    }
+    return next;
+}
+
+static bool has_news(const struct worker *worker)
+{
+    return !bell_is_silent(&worker->host->bell) ||
+           load_relaxed_u32(&worker->runtime->ended) != 0;
+}
+
+/* Waits for news by looking at memory, and now and then at the sockets. True: there is some. */
+static bool spin(struct worker *worker, leat_time next)
+{
+    leat_time start = worker->clock;
+    leat_time until = start + worker->spin_ns < next ? start + worker->spin_ns : next;
+    while (worker->clock < until) {
+        for (uint32_t i = 0; i < 32; i++) {
+            if (has_news(worker)) {
+                read_clock(worker);
+                worker->host->count.time_idle_ns += worker->clock - start;
+                return true;
+            }
+            cpu_pause();
+        }
+        leat_time before = worker->clock;
+        if (worker->host->count.sockets > 0) {
+            worker->host->count.time_idle_ns += before - start;
+            uint64_t inputs = worker->host->count.inputs;
+            worker_round(worker, 0);
+            start = worker->clock;
+            if (worker->host->count.inputs != inputs || worker_is_ready(worker)) {
+                return true;
+            }
+        } else {
+            read_clock(worker);
+        }
+    }
+    worker->host->count.time_idle_ns += worker->clock - start;
+    return next <= worker->clock;
+}
+
+/* Nothing is ready. Returns with how long to let the kernel wait, 0 not at all. */
+static leat_time idle(struct worker *worker)
+{
+    struct bell *bell = &worker->host->bell;
+    leat_time next = worker_next(worker);
+    if (worker_is_ready(worker)) {
+        return 0;
+    }
+    bool pays = worker->gap_ns < 2 * worker->spin_ns;
+    if (pays && spin(worker, next)) {
+        return 0;
+    }
+    worker->host->count.sleeps++;
+    worker_publish(worker);
+    pool_flush(worker->host->pool);
+    if (!bell_sleep(bell)) {
+        return 0;
+    }
+    return load_acquire_u32(&worker->runtime->ended) != 0 ? 0 : next;
+}
+
+void worker_run(struct worker *worker)
+{
+    struct host *host = worker->host;
+    worker_enter(worker);
+    read_clock(worker);
+    leat_time idle_since = 0;
+    while (load_acquire_u32(&worker->runtime->ended) == 0) {
+        leat_time deadline = 0;
+        uint64_t inputs = host->count.inputs;
+        if (!worker_is_ready(worker)) {
+            idle_since = idle_since != 0 ? idle_since : worker->clock;
+            deadline = idle(worker);
+        }
+        worker_round(worker, deadline);
+        if (deadline != 0 && bell_awake(&host->bell)) {
+            host->count.wakes++;
+        }
+        if (idle_since != 0 && host->count.inputs != inputs) {
+            leat_time gap = host->now > idle_since ? host->now - idle_since : 0;
+            gap = gap < LEAT_SEC ? gap : LEAT_SEC;
+            worker->gap_ns = (3 * worker->gap_ns + gap) / 4;
+            idle_since = 0;
+        }
+    }
+    worker_leave(worker);
+    store_release_u32(&worker->ended, 1);
+    if (fetch_add_seq_u32(&worker->runtime->gone, 1) + 1 == worker->runtime->config.workers) {
+        runtime_wake_controllers(worker->runtime); /* all figures are final */
+    }
+}

@@ -1,0 +1,433 @@
+"""Renders what leat-bench measured as a page with plots.
+
+usage: bench_report.py RESULTS.jsonl PAGE.md
+
+RESULTS has one JSON object a line, as leat-bench --json prints it; of two lines for the same workload
+and workers the later counts. The plots go to img/ beside the page. Figures of peers are constants:
+they were measured separately, and are to be read as an order of magnitude beside ours.
+"""
+
+import json
+import math
+import os
+import platform
+import sys
+
+PEERS_NOTE = "measured separately, 2 cores Zen 4"
+
+# Best peer by workload and workers: name, ns per operation.
+PEERS = {
+    ("pingpong", 1): ("Pony", 49),
+    ("pingpong", 2): ("skynet", 67),
+    ("counting", 1): ("Pony", 33),
+    ("counting", 2): ("Pony", 35),
+    ("threadring", 1): ("Pony", 37),
+    ("threadring", 2): ("skynet", 85),
+    ("fjthroughput", 1): ("Pony", 37),
+    ("fjthroughput", 2): ("Pony", 35),
+    ("fjcreate", 1): ("Erlang/OTP", 989),
+    ("fjcreate", 2): ("Pony", 1137),
+    ("idle1m", 1): ("CAF", 1105),
+    ("idle1m", 2): ("Pony", 875),
+    ("big", 1): ("Pony", 29),
+    ("big", 2): ("Pony", 48),
+    ("mailbox", 1): ("Pony", 34),
+    ("mailbox", 2): ("Pony", 28),
+    ("ext", 1): ("Pony, spinning", 99.7),
+    ("ext", 2): ("Pony, spinning", 79),
+    ("ext1", 1): ("Pony, spinning", 450),
+    ("ext1", 2): ("Pony, spinning", 450),
+}
+
+# The same of a further figure: workload, figure: name, value.
+PEERS_FURTHER = {
+    ("idle1m", "bytes_per_actor"): ("Pony", 546),
+    ("idle_cpu", "cpu_percent"): ("SObjectizer", 0),
+    ("ext", "latency_ns"): ("Pony, spinning", 32000),
+}
+
+# Targets: workload, workers: figure, limit. "ratio" is to the floor of the same run; "floor+" is the
+# floor's figure of that name and so many ns more. None for workers: any number of them.
+TARGETS = [
+    ("pingpong", 1, "ns", 17),
+    ("pingpong", 2, "ns", 25),
+    ("counting", 1, "ns", 16),
+    ("counting", 2, "ns", 20),
+    ("counting", None, "memory_above_idle_bytes", 8 << 20),
+    ("threadring", 1, "ns", 18),
+    ("threadring", 2, "ns", 30),
+    ("fjthroughput", 1, "ns", 18),
+    ("fjthroughput", 2, "ns", 20),
+    ("fjcreate", None, "ns", 150),
+    ("idle1m", None, "bytes_per_actor", 256),
+    ("big", 1, "ns", 20),
+    ("big", 2, "ns", 30),
+    ("mailbox", 1, "ns", 16),
+    ("mailbox", 2, "ns", 20),
+    ("ext", None, "ns", 60),
+    ("ext", None, "latency_ns", 25000),
+    ("ext", None, "sleeping_ns", 100),
+    ("ext", None, "sleeping_latency_ns", 40000),
+    ("ext1", None, "ns", 700),
+    ("ext1", None, "cold_ns", 60000),
+    ("idle_cpu", None, "cpu_percent", 0.1),
+    ("idle_cpu", None, "workers_cpu_ns_per_s", 0),
+    ("roundtrip", None, "ratio", 2),
+    ("roundtrip", None, "ns", 300),
+    ("wakeup", None, "floor+ns", 1000),
+    ("udp_echo", None, "ratio", 1 / 0.95),
+    ("udp_echo_trains", None, "ratio", 1 / 0.60),
+    ("udp_echo_trains_whole", None, "ratio", 1 / 0.90),
+    ("udp_echo_64x4", None, "ratio", 1 / 0.85),
+    ("udp_fanout", None, "ratio", 1 / 0.92),
+    ("udp_rtt", None, "floor+ns", 500),
+    ("udp_rtt", None, "floor+sleeping_ns", 500),
+]
+
+SECTIONS = [
+    ("Messages", "messages",
+     ["pingpong", "counting", "threadring", "fjthroughput", "fjcreate", "idle1m", "big", "mailbox"],
+     "ns per message; `fjcreate` and `idle1m`: per actor. Two workers with default placement keep "
+     "children on their parent's worker; *spread* puts the actors on the workers in turn, and has "
+     "no target."),
+    ("From outside, and across workers", "outside",
+     ["ext", "ext1", "roundtrip", "wakeup"],
+     "`ext` and `ext1`: ns per echo, which is two messages. `roundtrip`: per message. `wakeup`: "
+     "from the send until the actor on the sleeping worker has it."),
+    ("Time and idleness", "time", ["deadlines", "idle_cpu"],
+     "`deadlines`: ns to arm one, the message that does it included, and to fire it. `idle_cpu`: ns "
+     "of CPU, of the whole process, in each second of doing nothing."),
+    ("UDP", "udp",
+     ["udp_echo", "udp_echo_trains", "udp_echo_trains_whole", "udp_echo_64x4", "udp_fanout",
+      "udp_rtt"],
+     "ns of wall time per datagram, one worker against one generator; `server_cpu_ns` is the "
+     "server's own share. `udp_rtt`: the median round trip."),
+]
+
+# Figures that are explained by the tables already.
+HIDDEN = {"workload", "workers", "spread", "quick", "repeat", "io", "ns", "floor", "ratio",
+          "idle_rss_bytes"}
+
+
+# ---- reading ----
+
+def read(path):
+    """Results by workload, in order; and whether any was a quick run."""
+    results = {}
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+                key = (record["workload"], record["workers"], record["spread"])
+            except (ValueError, KeyError, TypeError) as error:
+                sys.exit(f"{path}:{number}: not a result of leat-bench ({error})")
+            record["memory_above_idle_bytes"] = (
+                record["peak_rss_bytes"] - record.get("idle_rss_bytes", 0))
+            results[key] = record
+    if not results:
+        sys.exit(f"{path}: no results")
+    return results
+
+
+def rows_of(results, workload):
+    """Its results: one worker, two, two spread."""
+    return sorted((r for r in results.values() if r["workload"] == workload),
+                  key=lambda r: (r["workers"], r["spread"]))
+
+
+# ---- judging ----
+
+def figure(record, name):
+    """A figure of a result; None if it has none of that name."""
+    if name == "ns":
+        return record["ns"]["median"]
+    value = record.get(name)
+    return value if isinstance(value, (int, float)) else None
+
+
+def floor_figure(record, name):
+    if name == "ns":
+        return record["floor"]["ns"]["median"]
+    value = record["floor"].get(name)
+    return value if isinstance(value, (int, float)) else None
+
+
+def targets_of(record):
+    """(figure, value, limit, met) for each target that applies."""
+    found = []
+    if record["spread"] and record["workload"] != "roundtrip":
+        return found
+    for workload, workers, name, limit in TARGETS:
+        if workload != record["workload"] or workers not in (None, record["workers"]):
+            continue
+        if name.startswith("floor+"):
+            name = name[len("floor+"):]
+            floor = floor_figure(record, name)
+            limit = floor + limit if floor is not None else None
+        value = figure(record, name)
+        if value is not None and limit is not None:
+            found.append((name, value, limit, value <= limit))
+    return found
+
+
+# ---- the page ----
+
+def number(value):
+    """As few digits as tell something."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}"
+
+
+def quantity(name, value):
+    """With a unit that its name ends in."""
+    if name.endswith("_bytes") and value >= 1 << 20:
+        return f"{value / (1 << 20):.1f} MiB"
+    if name.endswith("_ns") and value >= 10000:
+        return f"{value / 1000:,.1f} µs"
+    if name == "ns" or name.endswith("_ns"):
+        return f"{number(value)} ns"
+    if name.endswith("_percent"):
+        return f"{value:.3g} %"
+    return number(value)
+
+
+def workers_text(record):
+    return f"{record['workers']}{' spread' if record['spread'] else ''}"
+
+
+def peer_text(record):
+    if record["spread"]:
+        return ""
+    peer = PEERS.get((record["workload"], record["workers"]))
+    return f"{number(peer[1])} ({peer[0]})" if peer else ""
+
+
+def main_target(record):
+    """Target and verdict on ns, for the main table."""
+    texts, verdicts = [], []
+    for name, _, limit, met in targets_of(record):
+        if name == "ns":
+            texts.append(f"≤ {number(limit)}")
+            verdicts.append(met)
+        elif name == "ratio":
+            texts.append(f"≤ {limit:.2f} × floor")
+            verdicts.append(met)
+    if not texts:
+        return "", ""
+    return ", ".join(texts), "met" if all(verdicts) else "**missed**"
+
+
+def main_table(records):
+    lines = [
+        "| workload | workers | min | median | max | floor | ratio | target | | best peer |",
+        "|---|---|---:|---:|---:|---:|---:|---|---|---|",
+    ]
+    for record in records:
+        ns = record["ns"]
+        target, verdict = main_target(record)
+        lines.append(
+            f"| `{record['workload']}` | {workers_text(record)} | {number(ns['min'])} "
+            f"| {number(ns['median'])} | {number(ns['max'])} | {number(floor_figure(record, 'ns'))} "
+            f"| {record['ratio']:.2f} | {target} | {verdict} | {peer_text(record)} |")
+    return lines
+
+
+def further_table(records):
+    lines = ["| workload | workers | figure | value | floor | target | | best peer |",
+             "|---|---|---|---:|---:|---|---|---|"]
+    for record in records:
+        judged = {name: (limit, met) for name, _, limit, met in targets_of(record)}
+        for name, value in record.items():
+            if name in HIDDEN or not isinstance(value, (int, float)) or isinstance(value, bool):
+                continue
+            floor = floor_figure(record, name)
+            limit, met = judged.get(name, (None, None))
+            peer = PEERS_FURTHER.get((record["workload"], name))
+            lines.append(
+                f"| `{record['workload']}` | {workers_text(record)} | {name} "
+                f"| {quantity(name, value)} | {quantity(name, floor) if floor is not None else ''} "
+                f"| {'≤ ' + quantity(name, limit) if limit is not None else ''} "
+                f"| {'' if met is None else 'met' if met else '**missed**'} "
+                f"| {f'{quantity(name, peer[1])} ({peer[0]})' if peer else ''} |")
+    return lines
+
+
+def floors_list(records):
+    seen = {}
+    for record in records:
+        seen.setdefault(record["workload"], record["floor"]["name"])
+    return "Floors: " + "; ".join(f"`{name}`: {floor}" for name, floor in seen.items()) + "."
+
+
+def cpu_name():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.machine()
+
+
+def page(results, plots):
+    judged = [met for record in results.values() for _, _, _, met in targets_of(record)]
+    quick = any(record.get("quick") for record in results.values())
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `scripts/bench --report`; do not edit. Each workload ran beside its *floor*, "
+        "plain C that does the same work with nothing around it, repetition by repetition in turn, "
+        "each in a process of its own. Read the ratios: the figures are this machine's.",
+        "",
+        f"{cpu_name()}, {os.cpu_count()} CPUs, Linux {platform.release()}. "
+        f"{sum(judged)} of {len(judged)} targets met.",
+        "",
+        f"A peer's figure is the best configuration found for it, {PEERS_NOTE}: not of this run.",
+    ]
+    if quick:
+        lines += ["", "**Of a quick run: it shows that the workloads run, no figure is to be read.**"]
+    for title, plot, workloads, text in SECTIONS:
+        records = [record for name in workloads for record in rows_of(results, name)]
+        if not records:
+            continue
+        lines += ["", f"## {title}", "", text, ""]
+        lines += main_table(records)
+        lines += ["", floors_list(records)]
+        for name, alt in plots.get(plot, []):
+            lines += ["", f"![{alt}](img/{name})"]
+        lines += ["", "<details><summary>Further figures</summary>", ""]
+        lines += further_table(records)
+        lines += ["", "</details>"]
+    return "\n".join(lines) + "\n"
+
+
+# ---- plots ----
+
+STYLE = """<style>
+text { font: 12px system-ui, sans-serif; fill: #57606a; }
+.title { font-size: 14px; font-weight: 600; }
+.value { font-size: 11px; }
+.grid { stroke: #8c959f; stroke-opacity: .35; }
+.leat { fill: #0969da; } .floor { fill: #8c959f; } .peer { fill: #bf8700; }
+.range { stroke: #24292f; stroke-width: 1.2; }
+@media (prefers-color-scheme: dark) {
+text { fill: #b1bac4; } .range { stroke: #e6edf3; } .leat { fill: #4493f8; } .peer { fill: #d29922; }
+}
+</style>"""
+
+WIDTH, LEFT, RIGHT, TOP = 760, 190, 120, 56
+BAR, GAP, GROUP_GAP = 11, 2, 12
+
+
+def escape(text):
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def ticks(low, high):
+    """Decades from below the smallest value to above the greatest."""
+    return [10.0 ** e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+
+
+def plot(title, groups):
+    """Horizontal bars on a logarithmic scale. groups: (label, [(class, what, value, min, max)])."""
+    values = [v for _, bars in groups for bar in bars for v in bar[2:] if v]
+    decades = ticks(min(values) * 0.9, max(values) * 1.1)
+    first, last = math.log10(decades[0]), math.log10(decades[-1])
+
+    def at(value):
+        share = (math.log10(value) - first) / (last - first)
+        return LEFT + max(share, 0) * (WIDTH - LEFT - RIGHT)
+
+    body, y = [], TOP
+    for label, bars in groups:
+        middle = y + (len(bars) * (BAR + GAP) - GAP) / 2
+        body.append(f'<text x="{LEFT - 10}" y="{middle + 4:.1f}" text-anchor="end">'
+                    f'{escape(label)}</text>')
+        for kind, what, value, low, high in bars:
+            body.append(f'<rect class="{kind}" x="{LEFT}" y="{y}" '
+                        f'width="{max(at(value) - LEFT, 1):.1f}" height="{BAR}"/>')
+            end = at(value)
+            if low and high and high > low:
+                end = max(end, at(high))
+                body.append(f'<line class="range" x1="{at(low):.1f}" x2="{at(high):.1f}" '
+                            f'y1="{y + BAR / 2}" y2="{y + BAR / 2}"/>')
+            body.append(f'<text class="value" x="{end + 5:.1f}" y="{y + BAR - 1}">'
+                        f'{escape(number(value) + (" " + what if what else ""))}</text>')
+            y += BAR + GAP
+        y += GROUP_GAP
+    height = y + 24
+    grid = []
+    for value in decades:
+        grid.append(f'<line class="grid" x1="{at(value):.1f}" x2="{at(value):.1f}" y1="{TOP - 8}" '
+                    f'y2="{y}"/><text class="value" x="{at(value):.1f}" y="{y + 16}" '
+                    f'text-anchor="middle">{value:,.0f}</text>')
+    legend = "".join(
+        f'<rect class="{kind}" x="{x}" y="28" width="10" height="10"/>'
+        f'<text class="value" x="{x + 15}" y="37">{text}</text>'
+        for kind, x, text in (("leat", LEFT, "leat, with min and max"),
+                              ("floor", LEFT + 160, "floor, same run"),
+                              ("peer", LEFT + 280, f"best peer ({PEERS_NOTE})"))
+        if any(bar[0] == kind for _, bars in groups for bar in bars))
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+            f'width="{WIDTH}" height="{height}" role="img" aria-label="{escape(title)}">\n{STYLE}\n'
+            f'<text class="title" x="{LEFT}" y="18">{escape(title)}</text>\n{legend}\n'
+            + "\n".join(grid + body) + "\n</svg>\n")
+
+
+def bars_of(record):
+    ns, floor = record["ns"], record["floor"]["ns"]
+    bars = [("leat", "", ns["median"], ns["min"], ns["max"]),
+            ("floor", "", floor["median"], None, None)]
+    peer = PEERS.get((record["workload"], record["workers"]))
+    if peer and not record["spread"]:
+        bars.append(("peer", peer[0], peer[1], None, None))
+    return bars
+
+
+def plots_write(results, directory):
+    """Writes the plots; section: [(file name, alternative text)]."""
+    written = {}
+    os.makedirs(directory, exist_ok=True)
+
+    def write(section, name, title, records, label):
+        groups = [(label(record), bars_of(record)) for record in records]
+        if groups:
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as out:
+                out.write(plot(title, groups))
+            written.setdefault(section, []).append((name, title))
+
+    for _, section, workloads, _ in SECTIONS:
+        records = [record for name in workloads for record in rows_of(results, name)]
+        if section == "messages":
+            for workers, name in ((1, "messages-1.svg"), (2, "messages-2.svg")):
+                title = f"ns per message or actor, {workers} worker{'s' if workers > 1 else ''}"
+                write(section, name, title + ", logarithmic",
+                      [r for r in records if r["workers"] == workers],
+                      lambda r: r["workload"] + (" (spread)" if r["spread"] else ""))
+        else:
+            write(section, section + ".svg", "ns per operation, logarithmic", records,
+                  lambda r: r["workload"] + (f", {r['workers']} workers" if r["workers"] > 1 else ""))
+    return written
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__.strip())
+    source, target = sys.argv[1], sys.argv[2]
+    results = read(source)
+    directory = os.path.dirname(os.path.abspath(target))
+    os.makedirs(directory, exist_ok=True)
+    plots = plots_write(results, os.path.join(directory, "img"))
+    with open(target, "w", encoding="utf-8") as out:
+        out.write(page(results, plots))
+
+
+main()
