@@ -31,12 +31,12 @@ struct cell {
     const struct leat_behavior *behavior;
     void                       *state;
     struct cell                *run_next;
-    uint32_t                    generation; /* read by any thread, after `owner` */
+    uint64_t                    identity; /* generation << 32 | index of its host: read by any
+                                             thread, constant for a life */
     uint32_t                    slot;
     uint8_t                     flags;
     uint8_t                     life;
     uint16_t                    behavior_index; /* in the owner's statistics */
-    uint32_t                    owner;          /* index of its host; constant for a life */
 
     /* what other threads write to */
     struct door door __attribute__((aligned(64)));
@@ -60,9 +60,26 @@ struct cell {
 
 _Static_assert(sizeof(struct cell) == 192, "three cache lines an actor");
 
+static inline uint64_t identity(uint32_t generation, uint32_t owner)
+{
+    return (uint64_t)generation << 32 | owner;
+}
+
+static inline uint32_t cell_generation(const struct cell *cell)
+{
+    return (uint32_t)(load_acquire_u64(&cell->identity) >> 32);
+}
+
+/* Index of the host it lives on. */
+static inline uint32_t cell_owner(const struct cell *cell)
+{
+    return (uint32_t)load_acquire_u64(&cell->identity);
+}
+
 static inline leat_ref cell_ref(const struct cell *cell)
 {
-    return (leat_ref){.id = (uint64_t)cell->generation << 32 | cell->slot};
+    uint64_t generation = load_relaxed_u64(&cell->identity) >> 32;
+    return (leat_ref){.id = generation << 32 | cell->slot};
 }
 
 static inline uint32_t ref_slot(leat_ref ref)

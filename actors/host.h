@@ -15,8 +15,8 @@
 #define TURN_INPUTS 64u  /* an actor's inputs before the next actor has its turn */
 #define DRAIN_OUTPUTS 64u /* outputs before an open drain gives way */
 #define CONTROL_ITEMS 16u /* from the control lane before one from the data lane */
-#define BEHAVIORS_MAX 256u /* with statistics of their own, the last for all others */
-#define BEHAVIOR_NONE UINT16_MAX /* of an actor before its init */
+#define BEHAVIORS_MAX 255u /* with statistics of their own */
+#define BEHAVIOR_NONE (BEHAVIORS_MAX + 1) /* of an actor before its init */
 
 /* Kinds of node that are not events. In the data lane: */
 #define NODE_INIT (NODE_KIND_INTERNAL + 0)    /* the first in the box: call init */
@@ -50,6 +50,7 @@ struct host_ops {
 struct behavior_count {
     const struct leat_behavior *behavior;
     uint64_t                    spawned, stopped, failed, inputs;
+    uint64_t                    zero[3];
 };
 
 struct host {
@@ -58,19 +59,22 @@ struct host {
     leat_time        now;
     union node      *spare; /* the node pop_output fills in next */
     struct cell     *run_head;
-    struct cell     *run_tail;
-    uint32_t         run_len;
+    struct cell    **run_last; /* where the next one is linked */
+    uint32_t         work; /* inputs and outputs since the loop looked at clock and kernel */
     uint32_t         index; /* workers below LEAT_WORKERS_MAX, then controllers */
-    uint32_t         turn; /* counts actor turns, wraps */
     const struct host_ops *ops;
     void                  *sched; /* the scheduler's: its worker */
 
+    bool is_watched; /* inputs are traced or hashed */
     void (*trace)(void *context, const struct leat_trace *trace);
     void *trace_context;
     void (*log)(void *context, enum leat_log_level level, const char *text);
     void *log_context;
 
     struct leat_worker_stats count; /* the thread's own; published now and then */
+    uint64_t other_inputs;  /* that are no messages: `inputs` is these and `delivered` */
+    uint64_t other_outputs; /* that are no sends: `outputs` is these and `sent` */
+    uint64_t copies;        /* of broadcasts: counted in `sent`, but no outputs */
     union node *probe;              /* the message whose wait is being measured */
     leat_time   probe_at;
 
@@ -84,7 +88,8 @@ struct host {
     union node      *parks;       /* notes in this host's boxes, in order of their time limit */
     union node      *parks_last;
 
-    struct behavior_count behaviors[BEHAVIORS_MAX]; /* the last: "(others)"; read by any thread */
+    struct behavior_count behaviors[BEHAVIORS_MAX + 2]; /* read by any thread; behind the named
+                                                           ones all others, then no actor's */
     uint32_t              behaviors_len;
 
     /* simulation: a hash over every input given; 0: off */
@@ -150,10 +155,28 @@ void output_release(const struct leat_output *output);
 /* Cells in limbo whose senders have gone are free again. Once a turn of the loop. */
 void host_sweep(struct host *host);
 
+/* ---- outputs: output.c ---- */
+
+/* What became of an output. */
+enum done {
+    DONE_KEPT,   /* its node is free for the next output */
+    DONE_TAKEN,  /* its node has gone on its way */
+    DONE_PARKED, /* the same, and the drain waits */
+    DONE_ENDED,  /* the actor has ended; the node is free */
+};
+
+/* Does an output of any other kind than SEND. */
+enum done output_other(struct host *host, struct cell *cell, union node *out);
+
+/* A SEND was not taken. `full` is what the output said: the node keeps its pool there. */
+enum done output_send_failed(struct host *host, struct cell *cell, union node *out, uint8_t full,
+                             int status);
+
 /* ---- one actor's turn: turn.c ---- */
 
 /* Up to TURN_INPUTS inputs, each with its drain. The cell has been taken off the run queue. */
 void actor_turn(struct host *host, struct cell *cell);
+void actor_turn_watched(struct host *host, struct cell *cell); /* the same, with is_watched */
 
 /* One input, at once if the actor is idle, else through its box. 0; -EAGAIN: the box is full; the
  * event, its body included, stays the caller's either way. `reserved`: a node the box cannot
@@ -220,18 +243,32 @@ static inline void count_add(uint64_t *counter, uint64_t by)
     store_relaxed_u64(counter, *counter + by);
 }
 
+/* Inputs given so far. */
+static inline uint64_t host_inputs(const struct host *host)
+{
+    return host->count.delivered + host->other_inputs;
+}
+
 static inline void host_schedule(struct host *host, struct cell *cell)
 {
     LEAT_ASSERT((cell->flags & CELL_SCHEDULED) == 0);
     cell->flags |= CELL_SCHEDULED;
     cell->run_next = NULL;
-    if (host->run_head == NULL) {
-        host->run_head = cell;
-    } else {
-        host->run_tail->run_next = cell;
+    *host->run_last = cell;
+    host->run_last = &cell->run_next;
+}
+
+/* The next actor to have its turn; NULL: none is ready. */
+static inline struct cell *host_next(struct host *host)
+{
+    struct cell *cell = host->run_head;
+    if (cell != NULL) {
+        host->run_head = cell->run_next;
+        if (host->run_head == NULL) {
+            host->run_last = &host->run_head;
+        }
     }
-    host->run_tail = cell;
-    host->run_len++;
+    return cell;
 }
 
 /* Ready, unless it is so already or waits for something else. */
@@ -242,26 +279,31 @@ static inline void host_ready(struct host *host, struct cell *cell)
     }
 }
 
-/* Whether `to` lives on this host; a remote cell's owner is read before its generation, which is
- * written after it: if the generation is that of the ref, so is the owner. */
-static inline bool host_owns(const struct host *host, const struct cell *cell)
+/* Whether the actor that `ref` means lives on this host, in one comparison. */
+static inline bool host_has(const struct host *host, const struct cell *cell, leat_ref ref)
 {
-    return load_acquire_u32(&cell->owner) == host->index;
+    return load_relaxed_u64(&cell->identity) == identity(ref_generation(ref), host->index);
+}
+
+/* Appends to the box of an actor of this host; whoever calls has looked at the limit. */
+static inline void host_append(struct host *host, struct cell *cell, leat_ref from,
+                               union node *node)
+{
+    node->event.from = from;
+    box_append(&cell->box, node);
+    host_ready(host, cell);
 }
 
 /* Puts a message into the data lane of `to`. 0, and the node is taken over; -EAGAIN full; -ESRCH
- * nobody there: the node is untouched but for nothing. */
+ * nobody there. */
 static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
 {
     struct cell *cell = registry_cell(host->registry, to);
     if (LEAT_UNLIKELY(cell == NULL)) {
         return -ESRCH;
     }
-    if (LEAT_UNLIKELY(!host_owns(host, cell))) {
+    if (LEAT_UNLIKELY(!host_has(host, cell, to))) {
         return host_post_remote(host, cell, to, from, node, false);
-    }
-    if (LEAT_UNLIKELY(load_relaxed_u32(&cell->generation) != ref_generation(to))) {
-        return -ESRCH;
     }
     if (LEAT_UNLIKELY(load_relaxed_ptr(&cell->door.data) != NULL)) {
         host_collect(host, cell); /* a sender that moved here must not overtake itself */
@@ -270,9 +312,7 @@ static inline int host_post(struct host *host, leat_ref to, leat_ref from, union
                       (cell->flags & CELL_WAITERS) != 0)) {
         return -EAGAIN;
     }
-    node->event.from = from;
-    box_append(&cell->box, node);
-    host_ready(host, cell);
+    host_append(host, cell, from, node);
     return 0;
 }
 
@@ -284,16 +324,11 @@ static inline int host_post_reserved(struct host *host, leat_ref to, leat_ref fr
     if (cell == NULL) {
         return -ESRCH;
     }
-    if (!host_owns(host, cell)) {
+    if (!host_has(host, cell, to)) {
         return host_post_remote(host, cell, to, from, node, true);
     }
-    if (load_relaxed_u32(&cell->generation) != ref_generation(to)) {
-        return -ESRCH;
-    }
     host_collect(host, cell);
-    node->event.from = from;
-    box_append(&cell->box, node);
-    host_ready(host, cell);
+    host_append(host, cell, from, node);
     return 0;
 }
 
@@ -306,16 +341,8 @@ static inline union node *host_spare(struct host *host)
     return host->spare = pool_take(host->pool);
 }
 
-void host_trace_slow(struct host *host, struct cell *cell, enum leat_actor_state from,
+void host_trace(struct host *host, struct cell *cell, enum leat_actor_state from,
                      enum leat_actor_state to);
-
-static inline void host_trace(struct host *host, struct cell *cell, enum leat_actor_state from,
-                              enum leat_actor_state to)
-{
-    if (LEAT_UNLIKELY(host->trace != NULL)) {
-        host_trace_slow(host, cell, from, to);
-    }
-}
 
 /* Says something once in a while: the k-th time for k a power of two. */
 __attribute__((format(printf, 4, 5))) void host_log(struct host *host, enum leat_log_level level,

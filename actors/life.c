@@ -74,6 +74,7 @@ struct host *host_open(struct registry *registry, uint32_t index, struct pool *p
         return NULL;
     }
     host->registry = registry;
+    host->run_last = &host->run_head;
     host->index = index;
     host->pool = pool;
     registry->hosts[index] = host;
@@ -94,9 +95,12 @@ void host_close(struct host *host)
     mem_free(host);
 }
 
-void host_trace_slow(struct host *host, struct cell *cell, enum leat_actor_state from,
-                     enum leat_actor_state to)
+void host_trace(struct host *host, struct cell *cell, enum leat_actor_state from,
+                enum leat_actor_state to)
 {
+    if (host->trace == NULL) {
+        return;
+    }
     struct leat_trace trace = {
         .now = host->now,
         .actor = cell_ref(cell),
@@ -125,14 +129,13 @@ void host_log(struct host *host, enum leat_log_level level, uint64_t times, cons
 
 static uint16_t behavior_index(struct host *host, const struct leat_behavior *behavior)
 {
-    uint32_t last = BEHAVIORS_MAX - 1;
     for (uint32_t i = 0; i < host->behaviors_len; i++) {
         if (host->behaviors[i].behavior == behavior) {
             return (uint16_t)i;
         }
     }
-    if (host->behaviors_len == last) {
-        return (uint16_t)last;
+    if (host->behaviors_len == BEHAVIORS_MAX) {
+        return BEHAVIORS_MAX;
     }
     host->behaviors[host->behaviors_len].behavior = behavior;
     store_release_u32(&host->behaviors_len, host->behaviors_len + 1);
@@ -169,13 +172,13 @@ static void cell_prepare(struct cell *cell, const struct leat_behavior *behavior
     LEAT_ASSERT(cell->state == NULL && cell->monitors == NULL && cell->waiters == NULL);
     store_relaxed_ptr(&cell->behavior, behavior);
     cell->behavior_index = BEHAVIOR_NONE;
-    cell->box = (struct box){.limit = len_max};
+    box_init(&cell->box, len_max);
     cell->flags = 0;
     cell->life = (uint8_t)life;
     cell->deadline = LEAT_NEVER;
     cell->armed = LEAT_NEVER;
     store_relaxed_u32(&cell->stop_asked, 0);
-    store_release_u32(&cell->owner, owner);
+    store_release_u64(&cell->identity, identity(cell_generation(cell), owner));
 }
 
 int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret)
@@ -294,7 +297,7 @@ void send_down(struct host *host, union node *node, leat_ref watcher, leat_ref d
 static bool is_alive(const struct host *host, leat_ref ref)
 {
     const struct cell *cell = registry_cell(host->registry, ref);
-    return cell != NULL && load_relaxed_u32(&cell->generation) == ref_generation(ref);
+    return cell != NULL && cell_generation(cell) == ref_generation(ref);
 }
 
 /* Forgets watchers that have ended, when their number has doubled: memory stays bounded by the
@@ -401,12 +404,12 @@ static void tell_monitors(struct host *host, struct cell *cell, int status)
     cell->monitors_sweep = 0;
 }
 
-/* The last step: no ref reaches the slot from here on. The exchange is a full barrier between the
- * new generation and the look behind the door; it pairs with door_enter. */
+/* The last step: no ref reaches the slot from here on. The full fence between the new generation and
+ * the look behind the door pairs with door_enter. */
 static void retire(struct host *host, struct cell *cell, int status)
 {
-    uint32_t generation = cell->generation;
-    exchange_seq_u32(&cell->generation, generation + 1);
+    store_relaxed_u64(&cell->identity, identity(cell_generation(cell) + 1, host->index));
+    fence_full();
     bury_all(host, cell, status);
     cell->flags = 0;
     if (door_is_quiet(&cell->door)) {

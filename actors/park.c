@@ -100,7 +100,7 @@ static void answer(struct host *host, struct park *note, int status)
     note->status = status;
     struct cell *cell = registry_cell(host->registry, sender);
     LEAT_ASSERT(cell != NULL);
-    if (host_owns(host, cell) && cell->generation == ref_generation(sender)) {
+    if (host_has(host, cell, sender)) {
         park_ended(host, cell, node);
     } else if (host_post_control(host, sender, node) < 0) {
         LEAT_ASSERT(note->held == NULL); /* only a sender of this host ends before the answer */
@@ -130,7 +130,7 @@ int park(struct host *host, struct cell *cell, union node *out)
         return -EAGAIN; /* nobody would ever make room */
     }
     struct cell *receiver = registry_cell(host->registry, to);
-    if (load_acquire_u32(&receiver->owner) >= LEAT_WORKERS_MAX) {
+    if (cell_owner(receiver) >= LEAT_WORKERS_MAX) {
         return -EAGAIN; /* a controller: its thread may be away for as long as it likes */
     }
     union node *node = pool_take(host->pool);
@@ -142,7 +142,8 @@ int park(struct host *host, struct cell *cell, union node *out)
     note->len = 0;
     note->held = out;
     note->from = cell_ref(cell);
-    if (host_owns(host, receiver)) {
+    bool is_here = host_has(host, receiver, to);
+    if (is_here) {
         waiters_add(host, receiver, note);
     } else {
         int status = host_post_remote(host, receiver, to, note->from, node, true);
@@ -151,7 +152,7 @@ int park(struct host *host, struct cell *cell, union node *out)
             return status;
         }
     }
-    cell->flags |= host_owns(host, receiver) ? CELL_PARKED : CELL_PARKED | CELL_AWAY;
+    cell->flags |= is_here ? CELL_PARKED : CELL_PARKED | CELL_AWAY;
     cell->park = node;
     cell->held = out;
     host->count.parks++;

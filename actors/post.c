@@ -12,7 +12,7 @@ _Static_assert((int)LEAT_OUTPUT_SEND == (int)LEAT_EVENT_MESSAGE,
 static bool enter(struct cell *cell, leat_ref to, uint32_t *ret_inside)
 {
     *ret_inside = door_enter(&cell->door);
-    if (load_acquire_u32(&cell->generation) == ref_generation(to)) {
+    if (cell_generation(cell) == ref_generation(to)) {
         return true;
     }
     door_leave(&cell->door);
@@ -32,7 +32,7 @@ int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref
     }
     node->event.from = from;
     if (door_push(&cell->door.data, node)) {
-        bell_ring(&host->registry->hosts[cell->owner]->bell, &cell->door);
+        bell_ring(&host->registry->hosts[cell_owner(cell)]->bell, &cell->door);
         door_leave(&cell->door);
     }
     return 0;
@@ -63,7 +63,7 @@ int host_post_control(struct host *host, leat_ref to, union node *node)
         return -ESRCH;
     }
     if (door_push(&cell->door.control, node)) {
-        bell_ring(&host->registry->hosts[cell->owner]->bell, &cell->door);
+        bell_ring(&host->registry->hosts[cell_owner(cell)]->bell, &cell->door);
     }
     door_leave(&cell->door);
     return 0;

@@ -66,7 +66,7 @@ static int chunk_add(struct registry *registry, struct cell_list *list)
     }
     for (uint32_t i = CHUNK_LEN; i-- > 0;) {
         chunk[i].slot = index << CHUNK_BITS | i;
-        chunk[i].generation = 1; /* no ref is all zero: that is LEAT_REF_NONE */
+        chunk[i].identity = identity(1, 0); /* no ref is all zero: that is LEAT_REF_NONE */
         list_put(list, &chunk[i]);
     }
     store_release_ptr(&registry->chunks[index], chunk);
@@ -110,7 +110,7 @@ void registry_give(struct registry *registry, struct cell_list *list, struct cel
 {
     LEAT_ASSERT(door_is_quiet(&cell->door));
     cell->life = CELL_FREE;
-    if (cell->generation == UINT32_MAX) {
+    if (cell_generation(cell) == UINT32_MAX) {
         return; /* used up: a slot's generations never repeat, so it is retired */
     }
     list_put(list, cell);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 struct workload;
@@ -138,7 +139,7 @@ static inline void sleep_ns(uint64_t ns)
 /* CPUs this process could run on when it was started. */
 uint32_t cpus_allowed(void);
 
-/* Binds the calling thread, and those it starts, to the n-th of them, if there are at least two. */
-void cpu_pin(uint32_t n);
+/* Binds a thread (0: the calling one) to the n-th of them, if there are at least two. */
+void cpu_pin(pid_t thread, uint32_t n);
 
 #endif

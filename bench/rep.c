@@ -160,7 +160,7 @@ uint32_t cpus_allowed(void)
     return n > 0 ? (uint32_t)n : 1;
 }
 
-void cpu_pin(uint32_t n)
+void cpu_pin(pid_t thread, uint32_t n)
 {
     cpu_set_t one;
     if (cpus_allowed() < 2) {
@@ -170,7 +170,7 @@ void cpu_pin(uint32_t n)
     for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (CPU_ISSET(cpu, cpus()) && n-- == 0) {
             CPU_SET(cpu, &one);
-            sched_setaffinity(0, sizeof(one), &one);
+            sched_setaffinity(thread, sizeof(one), &one);
             return;
         }
     }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <leat/leat.h>
 
@@ -11,13 +12,14 @@
 #include "udp.h"
 
 enum message {
-    MSG_OPENED = STAGE_OWN, /* payload: status (int32_t), port (uint16_t) */
+    MSG_OPENED = STAGE_OWN, /* payload: struct opened */
 };
 
 struct opened {
     int32_t  status;
     uint16_t port;
     uint16_t zero;
+    pid_t    thread; /* the worker's */
 };
 
 struct udp_arg {
@@ -64,6 +66,7 @@ static void udp_echo_on_event(void *state, const struct leat_event *event)
         self->next = UDP_ANSWER;
         break;
     case LEAT_EVENT_OPENED:
+        self->opened.thread = gettid();
         self->opened.status = event->status;
         self->opened.port = event->opened.local.port;
         self->next = UDP_TELL;
@@ -125,11 +128,12 @@ static const struct leat_behavior udp_echo = {
 struct udp_fan {
     leat_sock        sock;
     leat_slice       body; /* of the request; one reference of our own while there are outputs */
-    uint32_t         at;   /* next peer */
+    uint32_t         at;   /* next peer of the group, and behind its last */
+    uint32_t         end;
     enum udp_next    next;
     struct udp_arg   arg;
     struct opened    opened;
-    struct leat_addr peers[UDP_FANOUT_PEERS];
+    struct leat_addr peers[UDP_PEERS_MAX];
 };
 
 static int udp_fan_init(void *state, const void *arg, leat_time now)
@@ -137,7 +141,7 @@ static int udp_fan_init(void *state, const void *arg, leat_time now)
     struct udp_fan *self = state;
     (void)now;
     memcpy(&self->arg, arg, sizeof(self->arg));
-    for (uint32_t i = 0; i < UDP_FANOUT_PEERS; i++) {
+    for (uint32_t i = 0; i < UDP_PEERS_MAX; i++) {
         in_addr_t ip = udp_peer(i);
         self->peers[i] = self->arg.local; /* IPv4-mapped: the last four bytes are the address */
         memcpy(self->peers[i].ip + 12, &ip, sizeof(ip));
@@ -147,6 +151,15 @@ static int udp_fan_init(void *state, const void *arg, leat_time now)
     return 0;
 }
 
+static uint32_t udp_fan_group(leat_slice request)
+{
+    struct stamp stamp = {0};
+    if (request.len >= sizeof(stamp)) {
+        memcpy(&stamp, leat_slice_data(request), sizeof(stamp));
+    }
+    return stamp.peer % UDP_FAN_GROUPS;
+}
+
 static void udp_fan_on_event(void *state, const struct leat_event *event)
 {
     struct udp_fan *self = state;
@@ -154,10 +167,12 @@ static void udp_fan_on_event(void *state, const struct leat_event *event)
     case LEAT_EVENT_DATA:
         self->sock = event->sock;
         self->body = leat_slice_ref(event->data.body);
-        self->at = 0;
+        self->at = udp_fan_group(event->data.body) * UDP_FAN_PEERS;
+        self->end = self->at + UDP_FAN_PEERS;
         self->next = UDP_ANSWER;
         break;
     case LEAT_EVENT_OPENED:
+        self->opened.thread = gettid();
         self->opened.status = event->status;
         self->opened.port = event->opened.local.port;
         self->next = UDP_TELL;
@@ -178,13 +193,13 @@ static void udp_fan_answer(struct udp_fan *self, struct leat_output *ret)
         leat_output_clear(ret, LEAT_OUTPUT_DATA_MANY);
         ret->sock = self->sock;
         ret->data_many.body = self->body; /* our reference goes with it */
-        ret->data_many.peers = self->peers;
-        ret->data_many.peers_len = UDP_FANOUT_PEERS;
+        ret->data_many.peers = &self->peers[self->at];
+        ret->data_many.peers_len = UDP_FAN_PEERS;
         self->next = UDP_NONE;
     } else if (leat_buf_alloc(self->body.len, &own) == 0) {
         memcpy(leat_slice_data(own), leat_slice_data(self->body), own.len);
         leat_output_data(ret, self->sock, &self->peers[self->at], own);
-        if (++self->at == UDP_FANOUT_PEERS) {
+        if (++self->at == self->end) {
             leat_buf_unref(self->body.buf);
             self->next = UDP_NONE;
         }
@@ -243,11 +258,11 @@ struct service {
     const struct leat_behavior *behavior;
     uint32_t                    flags;
     bool                        own_bodies;
-    bool                        sleeps; /* no spinning */
+    bool                        spins; /* else the worker sleeps at once, as the floor does */
 };
 
 static int service_play(struct stage *stage, const struct service *service,
-                        struct generator *generator, struct serving *ret)
+                        struct generator *generator, struct outcome *ret)
 {
     struct rep       *rep = stage->rep;
     struct udp_arg    arg;
@@ -269,29 +284,22 @@ static int service_play(struct stage *stage, const struct service *service,
     if (opened.status != 0) {
         return rep_wrong(rep, "opening a socket: %s", strerror(-opened.status));
     }
+    cpu_pin(opened.thread, 1);
     if (generator_start(generator, opened.port, rep) != 0) {
         return -1;
     }
-    while (!ret->done) {
-        struct generator_message word;
-        if (generator_wait(generator, &word, rep) != 0) {
-            return -1;
-        }
-        serving_note(ret, &word);
-    }
-    return 0;
+    return generator_finish(generator, ret, rep);
 }
 
 static int service_run(const struct setup *setup, const struct plan *plan,
-                       const struct service *service, struct serving *ret, struct rep *rep)
+                       const struct service *service, struct outcome *ret, struct rep *rep)
 {
     struct generator generator = {0};
     struct stage     stage = {0};
     struct totals    totals;
-    memset(ret, 0, sizeof(*ret));
     if (generator_open(&generator, plan, rep) == 0) {
         struct leat_config config = stage_config(setup);
-        if (service->sleeps) {
+        if (!service->spins) {
             config.spin_us = 0;
         }
         if (stage_open(&stage, setup, rep, &config) == 0) {
@@ -300,12 +308,12 @@ static int service_run(const struct setup *setup, const struct plan *plan,
         stage_close(&stage, &totals);
     }
     generator_close(&generator);
-    if (rep->result != REP_OK || serving_check(ret, rep) != 0) {
+    if (rep->result != REP_OK) {
         return -1;
     }
-    if (totals.sent_datagrams < ret->outcome.received || totals.send_errors != 0) {
+    if (totals.sent_datagrams < ret->received || totals.send_errors != 0) {
         return rep_wrong(rep, "%llu datagrams received, but %llu sent, %llu errors",
-                         (unsigned long long)ret->outcome.received,
+                         (unsigned long long)ret->received,
                          (unsigned long long)totals.sent_datagrams,
                          (unsigned long long)totals.send_errors);
     }
@@ -315,14 +323,14 @@ static int service_run(const struct setup *setup, const struct plan *plan,
 static int service_measure(const struct setup *setup, const struct plan *plan,
                            const struct service *service, struct rep *rep)
 {
-    struct serving serving;
-    if (service_run(setup, plan, service, &serving, rep) != 0) {
+    struct outcome outcome;
+    if (service_run(setup, plan, service, &outcome, rep) != 0) {
         return -1;
     }
-    rep->ns = serving_ns(&serving);
+    rep->ns = outcome_ns(&outcome);
     rep_extra(rep, "packets_per_s", 1e9 / rep->ns);
-    rep_extra(rep, "server_cpu_ns", serving_cpu_ns(&serving));
-    rep_extra(rep, "lost", (double)serving.outcome.lost);
+    rep_extra(rep, "server_cpu_ns", outcome_cpu_ns(&outcome));
+    rep_extra(rep, "lost", (double)outcome.lost);
     return 0;
 }
 
@@ -354,13 +362,13 @@ int udp_echo_64x4_run(const struct setup *setup, struct rep *rep)
     struct plan    plan = udp_plan_64x4(setup);
     struct service service = {&udp_echo, 0, false, false};
     struct service whole = {&udp_echo, LEAT_UDP_TRAINS, false, false};
-    struct serving serving;
+    struct outcome outcome;
     if (service_measure(setup, &plan, &service, rep) != 0 ||
-        service_run(setup, &plan, &whole, &serving, rep) != 0) {
+        service_run(setup, &plan, &whole, &outcome, rep) != 0) {
         return -1;
     }
-    rep_extra(rep, "whole_ns", serving_ns(&serving));
-    rep_extra(rep, "whole_server_cpu_ns", serving_cpu_ns(&serving));
+    rep_extra(rep, "whole_ns", outcome_ns(&outcome));
+    rep_extra(rep, "whole_server_cpu_ns", outcome_cpu_ns(&outcome));
     return 0;
 }
 
@@ -369,31 +377,31 @@ int udp_fanout_run(const struct setup *setup, struct rep *rep)
     struct plan    plan = udp_plan_fanout(setup);
     struct service shared = {&udp_fan, 0, false, false};
     struct service own = {&udp_fan, 0, true, false};
-    struct serving serving;
+    struct outcome outcome;
     if (service_measure(setup, &plan, &shared, rep) != 0 ||
-        service_run(setup, &plan, &own, &serving, rep) != 0) {
+        service_run(setup, &plan, &own, &outcome, rep) != 0) {
         return -1;
     }
-    rep_extra(rep, "own_bodies_ns", serving_ns(&serving));
-    rep_extra(rep, "own_bodies_server_cpu_ns", serving_cpu_ns(&serving));
+    rep_extra(rep, "own_bodies_ns", outcome_ns(&outcome));
+    rep_extra(rep, "own_bodies_server_cpu_ns", outcome_cpu_ns(&outcome));
     return 0;
 }
 
 int udp_rtt_run(const struct setup *setup, struct rep *rep)
 {
     struct plan    plan = udp_plan_rtt(setup);
-    struct service hot = {&udp_echo, 0, false, false};
-    struct service sleeping = {&udp_echo, 0, false, true};
-    struct serving serving;
-    if (service_run(setup, &plan, &hot, &serving, rep) != 0) {
+    struct service hot = {&udp_echo, 0, false, true};
+    struct service sleeping = {&udp_echo, 0, false, false};
+    struct outcome outcome;
+    if (service_run(setup, &plan, &hot, &outcome, rep) != 0) {
         return -1;
     }
-    rep->ns = serving.outcome.p50_ns;
-    rep_extra(rep, "p99_ns", serving.outcome.p99_ns);
-    if (service_run(setup, &plan, &sleeping, &serving, rep) != 0) {
+    rep->ns = outcome.p50_ns;
+    rep_extra(rep, "p99_ns", outcome.p99_ns);
+    if (service_run(setup, &plan, &sleeping, &outcome, rep) != 0) {
         return -1;
     }
-    rep_extra(rep, "sleeping_ns", serving.outcome.p50_ns);
-    rep_extra(rep, "sleeping_p99_ns", serving.outcome.p99_ns);
+    rep_extra(rep, "sleeping_ns", outcome.p50_ns);
+    rep_extra(rep, "sleeping_p99_ns", outcome.p99_ns);
     return 0;
 }

@@ -10,14 +10,15 @@
 
 #define UDP_WINDOW 256u     /* datagrams in flight */
 #define UDP_PEERS_MAX 256u
-#define UDP_FANOUT_PEERS 64u
+#define UDP_FAN_PEERS 64u   /* that one request is answered to; requests take groups in turn */
+#define UDP_FAN_GROUPS (UDP_PEERS_MAX / UDP_FAN_PEERS)
 #define UDP_LEN 64u         /* bytes of a datagram */
 #define UDP_BATCH 64u       /* of recvmmsg and sendmmsg */
 #define UDP_TRAIN_LEN 65536u
 
 enum traffic {
     TRAFFIC_ECHO,   /* what was sent comes back */
-    TRAFFIC_FANOUT, /* each request comes back to every one of UDP_FANOUT_PEERS */
+    TRAFFIC_FANOUT, /* each request comes back to a whole group of peers */
     TRAFFIC_RTT,    /* one at a time, latencies noted; without a pause */
 };
 
@@ -31,7 +32,7 @@ struct plan {
 
 /* What starts every datagram. Order is checked for each peer. */
 struct stamp {
-    uint32_t peer;
+    uint32_t peer; /* fan-out: the group */
     uint32_t magic;
     uint64_t seq;
     uint64_t seq_inverted;
@@ -41,7 +42,8 @@ struct stamp {
 
 struct outcome {
     uint64_t wall_ns;
-    uint64_t datagrams; /* came back, in the measured time */
+    uint64_t cpu_ns;    /* of the server's process, in the same time */
+    uint64_t datagrams; /* came back, in that time */
     uint64_t sent;      /* in all, the warm-up included; a fan-out request is its datagrams */
     uint64_t received;
     uint64_t lost;
@@ -58,48 +60,23 @@ struct generator {
     uint16_t port; /* where fan-out datagrams are to go */
 };
 
-enum generator_word {
-    GENERATOR_PORT = 1,
-    GENERATOR_BEGIN, /* the measured time has begun */
-    GENERATOR_END,   /* and ended; the outcome follows when all are back */
-    GENERATOR_OUTCOME,
-};
 
-struct generator_message {
-    uint32_t       word;
-    uint32_t       port;
-    struct outcome outcome;
-};
-
-/* Starts the process on the first CPU and moves this one to the second, if there are two. Call it
+/* Starts the process, on the first CPU if there are two; the server is to take the second. Call it
  * before any thread is started. */
 int generator_open(struct generator *generator, const struct plan *plan, struct rep *rep);
 
 /* Tells it where the server is; it begins. */
 int generator_start(struct generator *generator, uint16_t port, struct rep *rep);
 
-/* Waits for its next word, at most 20 s. */
-int generator_wait(struct generator *generator, struct generator_message *ret, struct rep *rep);
+/* Waits until it is done, at most 20 s, and judges what came of it: wrong datagrams or more than one
+ * in a hundred lost is an error. */
+int generator_finish(struct generator *generator, struct outcome *ret, struct rep *rep);
 
 /* Ends it. */
 void generator_close(struct generator *generator);
 
-/* Follows it from begin to outcome and fills in the repetition: ns, server_cpu_ns, ... Names of
- * the figures are prefixed. */
-struct serving {
-    uint64_t       cpu_begin_ns, cpu_end_ns; /* of this process */
-    struct outcome outcome;
-    bool           done;
-};
-
-/* Takes one word into account. */
-void serving_note(struct serving *serving, const struct generator_message *message);
-
-/* Judges the outcome: wrong datagrams or more than one in a hundred lost is an error. */
-int serving_check(const struct serving *serving, struct rep *rep);
-
-double serving_ns(const struct serving *serving);
-double serving_cpu_ns(const struct serving *serving);
+double outcome_ns(const struct outcome *outcome);     /* wall time per datagram */
+double outcome_cpu_ns(const struct outcome *outcome); /* the server's per datagram */
 
 /* The address of peer n, and the plan of each workload. */
 in_addr_t   udp_peer(uint32_t n);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -21,7 +22,8 @@
 #endif
 
 #define CONTROL_LEN 64u
-#define SPINS_BETWEEN_WORDS 512u /* looks at the socket before the pipe is looked at */
+#define SPINS_MAX 512u  /* looks at the socket before the pipe is looked at */
+#define BATCHES_MAX 64u /* full ones in a row, the same */
 
 enum waiting {
     WAIT_EPOLL,
@@ -39,7 +41,7 @@ static struct {
     struct mmsghdr     in[UDP_BATCH], out[UDP_BATCH];
     struct iovec       in_iov[UDP_BATCH], out_iov[UDP_BATCH];
     struct slot        slots[UDP_BATCH];
-    struct sockaddr_in fan[UDP_FANOUT_PEERS];
+    struct sockaddr_in fan[UDP_PEERS_MAX];
 } f;
 
 static int server_open(struct rep *rep, bool gro, uint16_t *ret_port)
@@ -114,21 +116,24 @@ static void answer_fill(uint32_t i)
     }
 }
 
-/* One request to all peers. */
+/* One request to all peers of its group. */
 static void fan_out(uint32_t i)
 {
     struct iovec body = {f.slots[i].bytes, f.in[i].msg_len};
-    for (uint32_t k = 0; k < UDP_FANOUT_PEERS; k++) {
+    uint32_t     group;
+    memcpy(&group, f.slots[i].bytes, sizeof(group));
+    struct sockaddr_in *peers = &f.fan[group % UDP_FAN_GROUPS * UDP_FAN_PEERS];
+    for (uint32_t k = 0; k < UDP_FAN_PEERS; k++) {
         struct msghdr *out = &f.out[k].msg_hdr;
         f.out_iov[k] = body;
-        out->msg_name = &f.fan[k];
-        out->msg_namelen = sizeof(f.fan[k]);
+        out->msg_name = &peers[k];
+        out->msg_namelen = sizeof(peers[k]);
         out->msg_iov = &f.out_iov[k];
         out->msg_iovlen = 1;
         out->msg_control = NULL;
         out->msg_controllen = 0;
     }
-    send_all(UDP_FANOUT_PEERS);
+    send_all(UDP_FAN_PEERS);
 }
 
 /* Whether the batch was full, so that there may be more. */
@@ -152,32 +157,30 @@ static bool serve_batch(bool fanout, int *ret_got)
     return got == (int)UDP_BATCH;
 }
 
-static int serve_epoll(struct generator *generator, bool fanout, struct serving *serving,
-                       struct rep *rep)
+/* Serves until the generator says that it is done. */
+static int serve_epoll(struct generator *generator, bool fanout, struct rep *rep)
 {
     struct epoll_event socket_event = {.events = EPOLLIN, .data.u32 = 0};
-    struct epoll_event word_event = {.events = EPOLLIN, .data.u32 = 1};
+    struct epoll_event done_event = {.events = EPOLLIN, .data.u32 = 1};
     int                epoll = epoll_create1(EPOLL_CLOEXEC);
+    bool               done = false;
     int                got;
     if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, f.fd, &socket_event) != 0 ||
-        epoll_ctl(epoll, EPOLL_CTL_ADD, generator->from, &word_event) != 0) {
+        epoll_ctl(epoll, EPOLL_CTL_ADD, generator->from, &done_event) != 0) {
         return rep_wrong(rep, "no epoll: %s", strerror(errno));
     }
-    while (!serving->done) {
+    while (!done) {
         struct epoll_event events[2];
         int                n = epoll_wait(epoll, events, 2, 20000);
         if (n == 0 || (n < 0 && errno != EINTR)) {
             return rep_wrong(rep, "no word from the generator in 20 s");
         }
         for (int i = 0; i < n; i++) {
-            struct generator_message word;
-            if (events[i].data.u32 == 0) {
-                while (serve_batch(fanout, &got)) {
+            done = done || events[i].data.u32 == 1;
+            for (uint32_t k = 0; events[i].data.u32 == 0 && k < BATCHES_MAX; k++) {
+                if (!serve_batch(fanout, &got)) {
+                    break;
                 }
-            } else if (generator_wait(generator, &word, rep) != 0) {
-                return -1;
-            } else {
-                serving_note(serving, &word);
             }
         }
     }
@@ -185,69 +188,60 @@ static int serve_epoll(struct generator *generator, bool fanout, struct serving 
     return 0;
 }
 
-/* For round trips: looks at the socket again and again. Ends when the generator is done. */
-static int serve_spin(struct generator *generator, struct serving *serving, struct rep *rep)
+/* The same for round trips: looks at the socket again and again. */
+static int serve_spin(struct generator *generator, struct rep *rep)
 {
-    struct epoll_event event = {.events = EPOLLIN};
-    int                epoll = epoll_create1(EPOLL_CLOEXEC);
-    int                got;
-    if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, generator->from, &event) != 0) {
-        return rep_wrong(rep, "no epoll: %s", strerror(errno));
-    }
-    while (!serving->done) {
-        struct generator_message word;
-        for (uint32_t i = 0; i < SPINS_BETWEEN_WORDS; i++) {
+    struct pollfd done = {.fd = generator->from, .events = POLLIN};
+    uint64_t      until = now_ns() + 20 * UINT64_C(1000000000);
+    int           got;
+    while (poll(&done, 1, 0) == 0) {
+        for (uint32_t i = 0; i < SPINS_MAX; i++) {
             serve_batch(false, &got);
             if (got <= 0) {
                 cpu_relax();
             }
         }
-        if (epoll_wait(epoll, &event, 1, 0) == 1) {
-            if (generator_wait(generator, &word, rep) != 0) {
-                return -1;
-            }
-            serving_note(serving, &word);
+        if (now_ns() > until) {
+            return rep_wrong(rep, "no word from the generator in 20 s");
         }
     }
-    close(epoll);
     return 0;
 }
 
-static int floor_serve(const struct plan *plan, enum waiting waiting, struct serving *ret,
+static int floor_serve(const struct plan *plan, enum waiting waiting, struct outcome *ret,
                        struct rep *rep)
 {
     struct generator generator = {0};
     uint16_t         port = 0;
-    memset(ret, 0, sizeof(*ret));
+    cpu_pin(0, 1);
     if (generator_open(&generator, plan, rep) == 0 &&
         server_open(rep, plan->train > 1, &port) == 0) {
-        for (uint32_t i = 0; i < UDP_FANOUT_PEERS; i++) {
+        for (uint32_t i = 0; i < UDP_PEERS_MAX; i++) {
             f.fan[i] = (struct sockaddr_in){.sin_family = AF_INET,
                                             .sin_port = htons(generator.port),
                                             .sin_addr.s_addr = udp_peer(i)};
         }
-        if (generator_start(&generator, port, rep) == 0) {
-            if (waiting == WAIT_SPIN) {
-                serve_spin(&generator, ret, rep);
-            } else {
-                serve_epoll(&generator, plan->traffic == TRAFFIC_FANOUT, ret, rep);
-            }
+        if (generator_start(&generator, port, rep) == 0 &&
+            (waiting == WAIT_SPIN
+                 ? serve_spin(&generator, rep)
+                 : serve_epoll(&generator, plan->traffic == TRAFFIC_FANOUT, rep)) == 0) {
+            generator_finish(&generator, ret, rep);
         }
         close(f.fd);
     }
     generator_close(&generator);
-    return rep->result == REP_OK ? serving_check(ret, rep) : -1;
+    return rep->result == REP_OK ? 0 : -1;
 }
 
 static int floor_window(const struct plan *plan, struct rep *rep)
 {
-    struct serving serving;
-    if (floor_serve(plan, WAIT_EPOLL, &serving, rep) != 0) {
+    struct outcome outcome;
+    if (floor_serve(plan, WAIT_EPOLL, &outcome, rep) != 0) {
         return -1;
     }
-    rep->ns = serving_ns(&serving);
+    rep->ns = outcome_ns(&outcome);
     rep_extra(rep, "packets_per_s", 1e9 / rep->ns);
-    rep_extra(rep, "server_cpu_ns", serving_cpu_ns(&serving));
+    rep_extra(rep, "server_cpu_ns", outcome_cpu_ns(&outcome));
     return 0;
 }
 
@@ -278,14 +272,14 @@ int udp_fanout_floor(const struct setup *setup, struct rep *rep)
 int udp_rtt_floor(const struct setup *setup, struct rep *rep)
 {
     struct plan    plan = udp_plan_rtt(setup);
-    struct serving hot, sleeping;
+    struct outcome hot, sleeping;
     if (floor_serve(&plan, WAIT_SPIN, &hot, rep) != 0 ||
         floor_serve(&plan, WAIT_EPOLL, &sleeping, rep) != 0) {
         return -1;
     }
-    rep->ns = hot.outcome.p50_ns;
-    rep_extra(rep, "p99_ns", hot.outcome.p99_ns);
-    rep_extra(rep, "sleeping_ns", sleeping.outcome.p50_ns);
-    rep_extra(rep, "sleeping_p99_ns", sleeping.outcome.p99_ns);
+    rep->ns = hot.p50_ns;
+    rep_extra(rep, "p99_ns", hot.p99_ns);
+    rep_extra(rep, "sleeping_ns", sleeping.p50_ns);
+    rep_extra(rep, "sleeping_p99_ns", sleeping.p99_ns);
     return 0;
 }

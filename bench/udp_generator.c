@@ -141,19 +141,17 @@ static void out_send(uint32_t n)
 /* Sends what the window has room for; whether it sent anything. */
 static bool window_fill(void)
 {
-    uint32_t each = g.plan.traffic == TRAFFIC_FANOUT ? UDP_FANOUT_PEERS : g.plan.train;
+    bool     fanout = g.plan.traffic == TRAFFIC_FANOUT;
+    uint32_t each = fanout ? UDP_FAN_PEERS : g.plan.train;
+    uint32_t senders = fanout ? UDP_FAN_GROUPS : g.plan.peers;
     uint32_t n = 0;
     /* In portions: a system call for a single datagram would be the generator's cost, not ours. */
     if (g.in_flight + each > UDP_WINDOW || (each == 1 && g.in_flight + 32 > UDP_WINDOW)) {
         return false;
     }
     while (n < UDP_BATCH && g.in_flight + each <= UDP_WINDOW) {
-        if (g.plan.traffic == TRAFFIC_FANOUT) {
-            out_fill(n, 0); /* any peer may ask, all are answered */
-        } else {
-            out_fill(n, g.at);
-            g.at = g.at + 1 < g.plan.peers ? g.at + 1 : 0;
-        }
+        out_fill(n, g.at);
+        g.at = g.at + 1 < senders ? g.at + 1 : 0;
         g.in_flight += each;
         g.outcome.sent += each;
         n++;
@@ -212,30 +210,26 @@ static bool window_empty(void)
 
 /* ---- traffic ---- */
 
-static void say(int to, enum generator_word word, uint32_t port)
+/* CPU time of the server's process, read from here so that both ends of the measured time are
+ * exact, however busy the server is. */
+static uint64_t server_cpu_ns(void)
 {
-    struct generator_message message;
-    memset(&message, 0, sizeof(message));
-    message.word = word;
-    message.port = port;
-    message.outcome = g.outcome;
-    if (write(to, &message, sizeof(message)) != (ssize_t)sizeof(message)) {
-        _exit(1);
-    }
+    clockid_t clock;
+    return clock_getcpuclockid(getppid(), &clock) == 0 ? clock_ns(clock) : 0;
 }
 
 /* What is still out is given up: later datagrams start afresh. */
 static void give_up(void)
 {
     for (uint32_t i = 0; i < g.plan.peers; i++) {
-        uint64_t next = g.plan.traffic == TRAFFIC_FANOUT ? g.next_seq[0] : g.next_seq[i];
+        uint64_t next = g.next_seq[g.plan.traffic == TRAFFIC_FANOUT ? i / UDP_FAN_PEERS : i];
         g.outcome.lost += next - g.expected_seq[i];
         g.expected_seq[i] = next;
     }
     g.in_flight = 0;
 }
 
-static void run_window(int to)
+static void run_window(void)
 {
     uint64_t start = now_ns(), last = start;
     uint64_t begin = start + g.plan.duration_ns / WARM_UP_SHARE;
@@ -249,12 +243,12 @@ static void run_window(int to)
         if (begun == 0 && now >= begin) {
             begun = now;
             before = g.outcome.received;
-            say(to, GENERATOR_BEGIN, 0);
+            g.outcome.cpu_ns = server_cpu_ns();
         } else if (!ended && now >= end) {
             g.outcome.datagrams = g.outcome.received - before;
             g.outcome.wall_ns = now - begun;
+            g.outcome.cpu_ns = server_cpu_ns() - g.outcome.cpu_ns;
             ended = true;
-            say(to, GENERATOR_END, 0);
         }
         if (got) {
             last = now;
@@ -269,7 +263,7 @@ static void run_window(int to)
     }
 }
 
-static void run_rtt(int to)
+static void run_rtt(void)
 {
     size_t   n = g.plan.count;
     double  *latencies = calloc(n, sizeof(latencies[0]));
@@ -281,7 +275,7 @@ static void run_rtt(int to)
     for (size_t i = 0; i < n + RTT_WARM_UP; i++) {
         if (i == RTT_WARM_UP) {
             begun = now_ns();
-            say(to, GENERATOR_BEGIN, 0);
+            g.outcome.cpu_ns = server_cpu_ns();
         }
         uint64_t start = now_ns(), now = start;
         out_fill(0, 0);
@@ -304,8 +298,8 @@ static void run_rtt(int to)
         }
     }
     g.outcome.wall_ns = now_ns() - begun;
+    g.outcome.cpu_ns = server_cpu_ns() - g.outcome.cpu_ns;
     g.outcome.datagrams = noted;
-    say(to, GENERATOR_END, 0);
     g.outcome.p50_ns = quantile(latencies, noted, 0.5);
     g.outcome.p99_ns = quantile(latencies, noted, 0.99);
 }
@@ -337,28 +331,39 @@ static _Noreturn void generator_run(const struct plan *plan, int from, int to)
         set_option(IPPROTO_IP, IP_PKTINFO, 1); /* all get the same bytes: the address tells whose */
     }
     memset(g.in_bytes, 0, sizeof(g.in_bytes)); /* pages are touched before time is taken */
-    say(to, GENERATOR_PORT, ntohs(any.sin_port));
-    if (read(from, &port, sizeof(port)) != (ssize_t)sizeof(port)) {
+    port = ntohs(any.sin_port);
+    if (write(to, &port, sizeof(port)) != (ssize_t)sizeof(port) ||
+        read(from, &port, sizeof(port)) != (ssize_t)sizeof(port)) {
         _exit(1);
     }
     g.server = (struct sockaddr_in){.sin_family = AF_INET,
                                     .sin_port = htons(port),
                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (plan->traffic == TRAFFIC_RTT) {
-        run_rtt(to);
+        run_rtt();
     } else {
-        run_window(to);
+        run_window();
     }
-    say(to, GENERATOR_OUTCOME, 0);
-    _exit(0);
+    _exit(write(to, &g.outcome, sizeof(g.outcome)) == (ssize_t)sizeof(g.outcome) ? 0 : 1);
 }
 
 /* ---- the server's side ---- */
 
+static int generator_read(struct generator *generator, void *ret, size_t len, struct rep *rep)
+{
+    struct pollfd ready = {.fd = generator->from, .events = POLLIN};
+    if (poll(&ready, 1, 20000) != 1) {
+        return rep_wrong(rep, "no word from the generator in 20 s");
+    }
+    if (read(generator->from, ret, len) != (ssize_t)len) {
+        return rep_wrong(rep, "the generator ended early");
+    }
+    return 0;
+}
+
 int generator_open(struct generator *generator, const struct plan *plan, struct rep *rep)
 {
-    int                      to[2], from[2];
-    struct generator_message hello;
+    int to[2], from[2];
     if (pipe(to) != 0 || pipe(from) != 0) {
         return rep_wrong(rep, "no pipe: %s", strerror(errno));
     }
@@ -370,19 +375,14 @@ int generator_open(struct generator *generator, const struct plan *plan, struct 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(to[1]);
         close(from[0]);
-        cpu_pin(0);
+        cpu_pin(0, 0);
         generator_run(plan, to[0], from[1]);
     }
     close(to[0]);
     close(from[1]);
     generator->to = to[1];
     generator->from = from[0];
-    cpu_pin(1);
-    if (generator_wait(generator, &hello, rep) != 0) {
-        return -1;
-    }
-    generator->port = (uint16_t)hello.port;
-    return 0;
+    return generator_read(generator, &generator->port, sizeof(generator->port), rep);
 }
 
 int generator_start(struct generator *generator, uint16_t port, struct rep *rep)
@@ -393,51 +393,9 @@ int generator_start(struct generator *generator, uint16_t port, struct rep *rep)
     return 0;
 }
 
-int generator_wait(struct generator *generator, struct generator_message *ret, struct rep *rep)
+static int outcome_check(const struct outcome *outcome, struct rep *rep)
 {
-    struct pollfd ready = {.fd = generator->from, .events = POLLIN};
-    if (poll(&ready, 1, 20000) != 1) {
-        return rep_wrong(rep, "no word from the generator in 20 s");
-    }
-    if (read(generator->from, ret, sizeof(*ret)) != (ssize_t)sizeof(*ret)) {
-        return rep_wrong(rep, "the generator ended early");
-    }
-    return 0;
-}
-
-void generator_close(struct generator *generator)
-{
-    if (generator->pid > 0) {
-        kill(generator->pid, SIGKILL);
-        waitpid(generator->pid, NULL, 0);
-        close(generator->to);
-        close(generator->from);
-        generator->pid = 0;
-    }
-}
-
-void serving_note(struct serving *serving, const struct generator_message *message)
-{
-    switch (message->word) {
-    case GENERATOR_BEGIN:
-        serving->cpu_begin_ns = process_cpu_ns();
-        break;
-    case GENERATOR_END:
-        serving->cpu_end_ns = process_cpu_ns();
-        break;
-    case GENERATOR_OUTCOME:
-        serving->outcome = message->outcome;
-        serving->done = true;
-        break;
-    default:
-        break;
-    }
-}
-
-int serving_check(const struct serving *serving, struct rep *rep)
-{
-    const struct outcome *outcome = &serving->outcome;
-    if (!serving->done || outcome->datagrams == 0) {
+    if (outcome->datagrams == 0) {
         return rep_wrong(rep, "nothing came back");
     }
     if (outcome->bad > 0) {
@@ -456,15 +414,33 @@ int serving_check(const struct serving *serving, struct rep *rep)
     return 0;
 }
 
-double serving_ns(const struct serving *serving)
+int generator_finish(struct generator *generator, struct outcome *ret, struct rep *rep)
 {
-    return (double)serving->outcome.wall_ns / (double)serving->outcome.datagrams;
+    if (generator_read(generator, ret, sizeof(*ret), rep) != 0) {
+        return -1;
+    }
+    return outcome_check(ret, rep);
 }
 
-double serving_cpu_ns(const struct serving *serving)
+void generator_close(struct generator *generator)
 {
-    return (double)(serving->cpu_end_ns - serving->cpu_begin_ns) /
-           (double)serving->outcome.datagrams;
+    if (generator->pid > 0) {
+        kill(generator->pid, SIGKILL);
+        waitpid(generator->pid, NULL, 0);
+        close(generator->to);
+        close(generator->from);
+        generator->pid = 0;
+    }
+}
+
+double outcome_ns(const struct outcome *outcome)
+{
+    return (double)outcome->wall_ns / (double)outcome->datagrams;
+}
+
+double outcome_cpu_ns(const struct outcome *outcome)
+{
+    return (double)outcome->cpu_ns / (double)outcome->datagrams;
 }
 
 /* ---- plans ---- */
@@ -487,7 +463,7 @@ struct plan udp_plan_64x4(const struct setup *setup)
 
 struct plan udp_plan_fanout(const struct setup *setup)
 {
-    return (struct plan){TRAFFIC_FANOUT, UDP_FANOUT_PEERS, 1, setup->count, 0};
+    return (struct plan){TRAFFIC_FANOUT, UDP_PEERS_MAX, 1, setup->count, 0};
 }
 
 struct plan udp_plan_rtt(const struct setup *setup)

@@ -133,8 +133,9 @@ static struct udp_entry *index_find(struct udp_index *index, const struct udp_so
     uint64_t hash = (load_u64(at) + sock->index) * UINT64_C(0x9e3779b97f4a7c15);
     hash = (hash ^ (hash >> 29) ^ load_u64(at + 8)) * UINT64_C(0xbf58476d1ce4e5b9);
     hash = (hash ^ (hash >> 32) ^ load_u64(at + 16)) * UINT64_C(0x94d049bb133111eb);
+    hash ^= hash >> 32; /* a product's low bits know nothing of the factor's high ones */
     uint32_t tag = (uint32_t)(hash >> 32);
-    struct udp_entry *set = index->at[(uint32_t)(hash >> 20) % UDP_SETS];
+    struct udp_entry *set = index->at[hash % UDP_SETS];
     struct udp_entry *spare = &set[tag % UDP_WAYS];
     *ret_run = NULL;
     for (uint32_t way = 0; way < UDP_WAYS; way++) {

@@ -17,8 +17,8 @@
 #include "node.h"
 
 struct box {
-    union node *head; /* oldest; the owner's, but for `len`, which senders look at */
-    union node *tail;
+    union node  *head; /* oldest; the owner's, but for `len`, which senders look at */
+    union node **last; /* where the next one is linked */
     uint32_t    len;
     uint32_t    limit;
 };
@@ -40,15 +40,16 @@ struct bell {
 
 /* ---- the owner's side ---- */
 
+static inline void box_init(struct box *box, uint32_t limit)
+{
+    *box = (struct box){.last = &box->head, .limit = limit};
+}
+
 static inline void box_append(struct box *box, union node *node)
 {
     node->next = NULL;
-    if (box->head == NULL) {
-        box->head = node;
-    } else {
-        box->tail->next = node;
-    }
-    box->tail = node;
+    *box->last = node;
+    box->last = &node->next;
     store_relaxed_u32(&box->len, box->len + 1);
 }
 
@@ -59,6 +60,9 @@ static inline union node *box_take(struct box *box)
     if (node != NULL) {
         LEAT_ASSERT(box->len > 0);
         box->head = node->next;
+        if (box->head == NULL) {
+            box->last = &box->head;
+        }
         store_relaxed_u32(&box->len, box->len - 1);
     }
     return node;

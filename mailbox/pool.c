@@ -91,7 +91,6 @@ static void take_returned_nodes(struct pool *pool)
         LEAT_ASSERT(node->head.pool == pool->index);
         node->next = pool->free;
         pool->free = node;
-        pool->nodes_out--;
         node = next;
     }
 }
@@ -189,7 +188,11 @@ void pool_flush(struct pool *pool)
 int64_t pool_nodes_out(struct pool *pool)
 {
     take_returned_nodes(pool);
-    return pool->nodes_out;
+    int64_t out = (int64_t)pool->nodes_len;
+    for (union node *node = pool->free; node != NULL; node = node->next) {
+        out--;
+    }
+    return out;
 }
 
 int64_t pool_bufs_out(struct pool *pool)
@@ -206,7 +209,6 @@ union node *pool_take_slow(struct pool *pool)
     union node *node = pool->free;
     if (node != NULL) {
         pool->free = node->next;
-        pool->nodes_out++;
         return node;
     }
     if (pool->fresh == pool->fresh_end) {
@@ -219,7 +221,7 @@ union node *pool_take_slow(struct pool *pool)
     }
     node = pool->fresh++;
     node->head.pool = pool->index;
-    pool->nodes_out++;
+    pool->nodes_len++;
     return node;
 }
 

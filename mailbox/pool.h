@@ -51,8 +51,8 @@ struct pool {
     union node      *fresh; /* never used yet, up to fresh_end */
     union node      *fresh_end;
     struct leat_buf *free_bufs[BUF_HEAP];
-    int64_t          nodes_out; /* taken less given back to this pool: in use or on their way */
-    int64_t          bufs_out;
+    uint64_t         nodes_len; /* that there are */
+    int64_t          bufs_out;  /* taken less given back: in use or on their way */
     uint64_t         bytes; /* of its slabs */
     uint32_t         trains_len; /* receive buffers that exist */
     uint32_t         trains_max; /* and may exist */
@@ -89,7 +89,8 @@ void pools_fini(struct pools *all);
  * its loop ends. */
 void pool_flush(struct pool *pool);
 
-/* In use or on their way home, exact once every pool has flushed and been flushed to. */
+/* In use or on their way home, exact once every pool has flushed and been flushed to. The first one
+ * walks the free list. */
 int64_t pool_nodes_out(struct pool *pool);
 int64_t pool_bufs_out(struct pool *pool);
 
@@ -130,7 +131,6 @@ static inline union node *pool_take(struct pool *pool)
         return pool_take_slow(pool);
     }
     pool->free = node->next;
-    pool->nodes_out++;
     return node;
 }
 
@@ -140,7 +140,6 @@ static inline void pool_give(struct pool *pool, union node *node)
     if (LEAT_LIKELY(node->head.pool == pool->index)) {
         node->next = pool->free;
         pool->free = node;
-        pool->nodes_out--;
         return;
     }
     pool_give_foreign(pool, node);

@@ -115,7 +115,6 @@ static struct host *host_make(struct leat_controller *controller)
         return NULL;
     }
     host_configure(host, &runtime->config);
-    host->trace = NULL; /* it has no actors */
     host->ops = &controller_ops;
     host->sched = controller;
     host->bell.wake = bell_wake;

@@ -39,12 +39,13 @@ static leat_time next_event(struct leat_runtime *runtime)
 
 static void round_of(struct worker *worker)
 {
-    const struct leat_worker_stats *count = &worker->host->count;
-    uint64_t before = count->inputs + count->outputs;
+    const struct host *host = worker->host;
+    uint64_t before = host_inputs(host) + host->count.sent + host->other_outputs;
     worker_enter(worker);
     worker_round(worker, 0);
     worker_leave(worker);
-    worker->is_due = count->inputs + count->outputs != before; /* then there may be more to flush */
+    uint64_t after = host_inputs(host) + host->count.sent + host->other_outputs;
+    worker->is_due = after != before; /* then there may be more to flush */
 }
 
 bool simulation_step(struct leat_runtime *runtime, leat_time until)

@@ -58,11 +58,7 @@ static struct socket *socket_find(const struct sockets *sockets, leat_sock sock)
 static struct cell *local_cell(const struct sockets *sockets, leat_ref ref)
 {
     struct cell *cell = registry_cell(sockets->host->registry, ref);
-    if (cell == NULL || !host_owns(sockets->host, cell) ||
-        cell->generation != ref_generation(ref)) {
-        return NULL;
-    }
-    return cell;
+    return cell != NULL && host_has(sockets->host, cell, ref) ? cell : NULL;
 }
 
 static bool is_local(void *context, leat_ref ref)
@@ -523,7 +519,7 @@ static void done_data(struct sockets *sockets, struct socket *socket, const stru
             skip += size;
         } while (skip < done->body.len && socket->routes_version == version &&
                  socket->generation == generation && socket->state == SOCKET_OPEN &&
-                 cell->generation == ref_generation(to));
+                 host_has(host, cell, to));
     } while (skip < done->body.len);
     leat_buf_unref(done->body.buf);
 }

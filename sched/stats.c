@@ -3,6 +3,7 @@
 
 #include "sched.h"
 
+#define RUN_QUEUE_COUNTED 256u
 #define STATS_WORDS (sizeof(struct leat_worker_stats) / sizeof(uint64_t))
 
 _Static_assert(sizeof(struct leat_worker_stats) % sizeof(uint64_t) == 0, "all counters");
@@ -36,14 +37,27 @@ void host_publish_conserved(struct host *host)
     store_relaxed_u64(&host->published.dead_letters, host->count.dead_letters);
 }
 
+/* Ready actors, counted as far as it is quick. */
+static uint64_t run_queue_len(const struct host *host)
+{
+    uint64_t len = 0;
+    for (const struct cell *cell = host->run_head; cell != NULL && len < RUN_QUEUE_COUNTED;
+         cell = cell->run_next) {
+        len++;
+    }
+    return len;
+}
+
 void worker_publish(struct worker *worker)
 {
     struct leat_worker_stats *count = &worker->host->count;
     const struct io_stats *io = &worker->io->base.stats;
+    count->inputs = host_inputs(worker->host);
+    count->outputs = count->sent - worker->host->copies + worker->host->other_outputs;
     count->slow_actors = load_relaxed_u64(&worker->slow_actors);
-    count->run_queue = worker->host->run_len;
+    count->run_queue = run_queue_len(worker->host);
     count->timers = worker->timers.len;
-    count->pool_nodes = (uint64_t)worker->host->pool->nodes_out;
+    count->pool_nodes = worker->host->pool->nodes_len;
     count->pool_bytes = worker->host->pool->bytes;
     count->recv_datagrams = io->recv_datagrams;
     count->recv_bytes = io->recv_bytes;
@@ -106,10 +120,10 @@ size_t leat_stats_behaviors(leat_runtime *runtime, struct leat_behavior_stats *r
     for (uint32_t w = 0; w < runtime->config.workers; w++) {
         const struct host *host = runtime->workers[w]->host;
         uint32_t named = load_acquire_u32(&host->behaviors_len);
-        for (uint32_t i = 0; i < BEHAVIORS_MAX; i++) {
+        for (uint32_t i = 0; i <= BEHAVIORS_MAX; i++) {
             const struct behavior_count *count = &host->behaviors[i];
             uint64_t spawned = load_relaxed_u64(&count->spawned);
-            if (i >= named && (i < BEHAVIORS_MAX - 1 || spawned == 0)) {
+            if (i >= named && spawned == 0) {
                 continue;
             }
             const char *name = i < named ? count->behavior->name : "(others)";

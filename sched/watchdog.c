@@ -33,7 +33,7 @@ bool worker_current(struct worker *worker, leat_ref *ret, const char **ret_name)
     if (cell == NULL) {
         return false;
     }
-    *ret = (leat_ref){.id = (uint64_t)load_relaxed_u32(&cell->generation) << 32 | cell->slot};
+    *ret = cell_ref(cell);
     *ret_name = load_relaxed_ptr(&cell->behavior)->name;
     return true;
 }

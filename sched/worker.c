@@ -120,6 +120,7 @@ int worker_open(struct leat_runtime *runtime, uint32_t index)
     host->bell.wake = bell_wake;
     host->bell.context = worker;
     host->hash = runtime->world != NULL ? UINT64_C(0xcbf29ce484222325) : 0;
+    host->is_watched = host->trace != NULL || host->hash != 0;
     worker->host = host;
     worker->runtime = runtime;
     worker->spin_ns = (leat_time)config->spin_us * LEAT_US;
@@ -189,7 +190,7 @@ static struct cell *walk_cell(const struct worker *worker, uint32_t slot)
 {
     struct host *host = worker->host;
     struct cell *cell = registry_cell(host->registry, (leat_ref){.id = slot});
-    if (cell == NULL || !host_owns(host, cell) || cell == worker->system ||
+    if (cell == NULL || cell_owner(cell) != host->index || cell == worker->system ||
         (cell->life != CELL_LIVE && cell->life != CELL_NEW)) {
         return NULL;
     }
@@ -234,6 +235,7 @@ static void broadcast_give(struct worker *worker, const struct broadcast *broadc
     struct host *host = worker->host;
     union node *node = pool_take(host->pool);
     host->count.sent++;
+    host->copies++;
     if (node == NULL) {
         host->count.refused++;
         return;
@@ -322,18 +324,18 @@ static void fire_deadlines(struct worker *worker)
 static void run_ready(struct worker *worker)
 {
     struct host *host = worker->host;
-    uint64_t until = host->count.inputs + host->count.outputs + ROUND_WORK;
-    for (;;) {
-        if (!bell_is_silent(&host->bell)) {
+    void (*turn)(struct host *, struct cell *) =
+        host->is_watched ? actor_turn_watched : actor_turn;
+    host->work = 0;
+    while (host->work < ROUND_WORK) {
+        if (LEAT_UNLIKELY(!bell_is_silent(&host->bell))) {
             host_answer(host);
         }
-        struct cell *cell = host->run_head;
-        if (cell == NULL || host->count.inputs + host->count.outputs >= until) {
+        struct cell *cell = host_next(host);
+        if (cell == NULL) {
             break;
         }
-        host->run_head = cell->run_next;
-        host->run_len--;
-        actor_turn(host, cell);
+        turn(host, cell);
     }
     store_relaxed_u64(&host->running, 0);
 }
@@ -442,10 +444,10 @@ static bool spin(struct worker *worker, leat_time next)
         leat_time before = worker->clock;
         if (worker->host->count.sockets > 0) {
             worker->host->count.time_idle_ns += before - start;
-            uint64_t inputs = worker->host->count.inputs;
+            uint64_t inputs = host_inputs(worker->host);
             worker_round(worker, 0);
             start = worker->clock;
-            if (worker->host->count.inputs != inputs || worker_is_ready(worker)) {
+            if (host_inputs(worker->host) != inputs || worker_is_ready(worker)) {
                 return true;
             }
         } else {
@@ -485,7 +487,7 @@ void worker_run(struct worker *worker)
     leat_time idle_since = 0;
     while (load_acquire_u32(&worker->runtime->ended) == 0) {
         leat_time deadline = 0;
-        uint64_t inputs = host->count.inputs;
+        uint64_t inputs = host_inputs(host);
         if (!worker_is_ready(worker)) {
             idle_since = idle_since != 0 ? idle_since : worker->clock;
             deadline = idle(worker);
@@ -494,7 +496,7 @@ void worker_run(struct worker *worker)
         if (deadline != 0 && bell_awake(&host->bell)) {
             host->count.wakes++;
         }
-        if (idle_since != 0 && host->count.inputs != inputs) {
+        if (idle_since != 0 && host_inputs(host) != inputs) {
             leat_time gap = host->now > idle_since ? host->now - idle_since : 0;
             gap = gap < LEAT_SEC ? gap : LEAT_SEC;
             worker->gap_ns = (3 * worker->gap_ns + gap) / 4;

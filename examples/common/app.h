@@ -20,11 +20,11 @@ struct leat_config app_config(const struct flags *flags);
  * and returns a negative errno. */
 int app_open(struct app *app, const struct flags *flags, const struct leat_config *config);
 
-/* Starts the workers. Spawn at least one actor before: a runtime without actors ends. */
+/* Starts the workers; in simulation there are none, and app_receive runs it. */
 int app_start(struct app *app);
 
 /* The next thing that an actor sent here. Stops the runtime when --seconds are over, and goes on
- * until it has ended: -EPIPE. */
+ * until it has ended, by that, a signal or leat_runtime_stop: -EPIPE. */
 int app_receive(struct app *app, struct leat_event *ret);
 
 /* Closes controller and runtime. 0, or what leat_runtime_close found wrong. */

@@ -132,6 +132,7 @@ int main(int argc, char **argv)
             leat_addr_format(&local, what + strlen(what));
             app_complain(&app, what, event.status);
             status = event.status;
+            leat_runtime_stop(app.runtime);
         }
     }
     if (listening) {

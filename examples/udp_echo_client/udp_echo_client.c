@@ -126,6 +126,7 @@ int main(int argc, char **argv)
         } else if (event.kind == LEAT_EVENT_DOWN && event.status != 0) {
             app_complain(&app, "send from here", event.status);
             status = event.status;
+            leat_runtime_stop(app.runtime);
         }
         leat_event_release(&event);
     }

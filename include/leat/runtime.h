@@ -210,11 +210,11 @@ struct leat_worker_stats {
     uint64_t time_idle_ns;  /* spinning and asleep */
     uint64_t wait_ns;       /* time in the mailbox, sum over a sample of 1 in 64 messages */
     uint64_t wait_samples;
-    uint64_t mailbox_depth_max; /* the deepest so far */
+    uint64_t mailbox_depth_max; /* the deepest seen, in a sample of 1 in 64 messages */
     uint64_t actors;        /* now */
-    uint64_t run_queue;     /* actors ready, now */
+    uint64_t run_queue;     /* actors ready, now; 256: as many or more */
     uint64_t timers;        /* deadlines pending, now */
-    uint64_t pool_nodes;    /* message nodes in use, now */
+    uint64_t pool_nodes;    /* message nodes made so far, in use or free */
     uint64_t pool_bytes;    /* memory of this worker's pools, now */
     uint64_t recv_datagrams;
     uint64_t recv_bytes;
@@ -247,7 +247,7 @@ LEAT_API size_t leat_stats_workers(leat_runtime *runtime, struct leat_worker_sta
  * delivered, refused and dead_letters are set, the rest is 0. Any thread; never blocks. */
 LEAT_API void leat_stats_controllers(leat_runtime *runtime, struct leat_worker_stats *ret);
 
-/* The same for behaviours; those beyond the first 256 are summed as "(others)". */
+/* The same for behaviours; those beyond the first 255 of a worker are summed as "(others)". */
 LEAT_API size_t leat_stats_behaviors(leat_runtime *runtime, struct leat_behavior_stats *ret,
                                      size_t cap);
 

@@ -51,6 +51,7 @@ program() {
 start() {
     local name=$1
     shift
+    : >"$temporary/$name.out" # now, so that wait_for does not find what an earlier one printed
     "$@" >"$temporary/$name.out" 2>"$temporary/$name.err" </dev/null &
     pid=$!
     started+=("$pid")
@@ -113,6 +114,6 @@ json() {
 import json, sys
 with open(sys.argv[1]) as file:
     objects = [json.loads(line) for line in file]
-sys.exit(not eval(sys.argv[2]))
+sys.exit(not eval(f"({sys.argv[2]})"))
 END
 }

@@ -40,7 +40,7 @@ byte inside, len_now;                           /* of R's door; of its box */
 bool dead;                                      /* R */
 bool closed;                                    /* somebody waits for R: no room for anyone else */
 chan door = [LIMIT + NS + 1] of { byte };       /* pushed, not yet collected */
-chan box = [LIMIT + NS] of { byte };
+chan box = [2*LIMIT] of { byte };             
 chan waiters = [NS + 1] of { byte };            /* oldest first */
 chan control[NS] = [1] of { mtype };            /* of the remote senders: the note, back */
 byte held[NS + 1];                              /* the output a note carries */

@@ -49,6 +49,7 @@ static leat_probe *open_echo(leat_sock sock)
     CHECK(leat_probe_pop(probe, &out));
     CHECK_EQ(out.kind, LEAT_OUTPUT_OPEN);
     CHECK(leat_addr_equal(&out.open.local, &local));
+    CHECK(!leat_probe_pop(probe, &out)); /* the drain ends here: now comes the next input */
 
     struct leat_event opened = {.kind = LEAT_EVENT_OPENED, .sock = sock};
     CHECK_EQ(leat_probe_give(probe, &opened), 0);

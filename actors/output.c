@@ -1,0 +1,142 @@
+/* Outputs other than a send that is taken: what they cause, and how they are handed back when they
+ * cannot be done. The common case is in turn.c. */
+#include "host.h"
+
+void output_release(const struct leat_output *output)
+{
+    if ((output->kind == LEAT_OUTPUT_SEND && output->len == LEAT_LEN_BODY) ||
+        output->kind == LEAT_OUTPUT_DATA || output->kind == LEAT_OUTPUT_DATA_MANY) {
+        leat_buf_unref(output->body.buf);
+    }
+}
+
+void actor_refuse(struct host *host, struct cell *cell, union node *out, uint8_t full, int status)
+{
+    LEAT_ASSERT(status < 0);
+    struct leat_output *output = &out->output;
+    if (output->kind == LEAT_OUTPUT_SEND) {
+        host->count.refused++;
+    }
+    if (cell->behavior->on_refused != NULL) {
+        output->full = full;
+        output->flags = 0;
+        cell->behavior->on_refused(cell->state, output, status);
+    } else {
+        output_release(output);
+    }
+    out->head.pool = host->pool->index;
+}
+
+enum done output_send_failed(struct host *host, struct cell *cell, union node *out,
+                                    uint8_t full, int status)
+{
+    if (status == -EAGAIN && full == LEAT_FULL_WAIT) {
+        status = park(host, cell, out);
+        if (status == 0) {
+            return DONE_PARKED;
+        }
+    }
+    if (status == -ESRCH) {
+        host->count.dead_letters++;
+        output_release(&out->output);
+    } else {
+        actor_refuse(host, cell, out, full, status);
+    }
+    return DONE_KEPT;
+}
+
+static enum done output_spawn(struct host *host, struct cell *cell, union node *out)
+{
+    const struct leat_output *output = &out->output;
+    int owner = host->ops->place(host, output->spawn.worker);
+    if (owner < 0 || output->spawn.behavior == NULL) {
+        actor_refuse(host, cell, out, 0, -EINVAL);
+        return DONE_KEPT;
+    }
+    struct spawn spawn = {
+        .behavior = output->spawn.behavior,
+        .arg = output->spawn.arg,
+        .arg_size = output->spawn.arg_size,
+        .owner = (uint32_t)owner,
+        .parent = cell_ref(cell),
+        .cookie = output->cookie,
+    };
+    leat_ref child;
+    int status = actor_spawn(host, &spawn, &child);
+    if (status < 0) {
+        actor_refuse(host, cell, out, 0, status);
+    }
+    return DONE_KEPT;
+}
+
+static enum done output_monitor(struct host *host, struct cell *cell, union node *out)
+{
+    leat_ref watched = out->output.to;
+    leat_ref self = cell_ref(cell);
+    uint64_t cookie = out->output.cookie;
+    out->head.kind = NODE_MONITOR;
+    out->head.len = 0;
+    out->head.pool = host->pool->index;
+    out->event.down.cookie = cookie;
+    int status = host_post(host, watched, self, out);
+    if (status == 0) {
+        return DONE_TAKEN;
+    }
+    if (status == -ESRCH) {
+        send_down(host, out, self, watched, -ESRCH, cookie);
+        return DONE_TAKEN;
+    }
+    leat_output_monitor(&out->output, watched, cookie);
+    actor_refuse(host, cell, out, 0, status);
+    return DONE_KEPT;
+}
+
+static enum done output_stop(struct host *host, struct cell *cell, union node *out)
+{
+    leat_ref to = out->output.to;
+    if (leat_ref_equal(to, LEAT_REF_NONE) || leat_ref_equal(to, cell_ref(cell))) {
+        actor_end(host, cell, 0, LEAT_STATE_POP_OUTPUT);
+        return DONE_ENDED;
+    }
+    out->head.kind = NODE_STOP;
+    out->head.len = 0;
+    out->head.pool = host->pool->index;
+    return host_post_stop(host, to, cell_ref(cell), out) == 0 ? DONE_TAKEN : DONE_KEPT;
+}
+
+enum done output_other(struct host *host, struct cell *cell, union node *out)
+{
+    struct leat_output *output = &out->output;
+    switch (output->kind) {
+    case LEAT_OUTPUT_SPAWN:
+        return output_spawn(host, cell, out);
+    case LEAT_OUTPUT_MONITOR:
+        return output_monitor(host, cell, out);
+    case LEAT_OUTPUT_STOP:
+        return output_stop(host, cell, out);
+    case LEAT_OUTPUT_FAIL:
+        host->count.failed++;
+        count_add(&host->behaviors[cell->behavior_index].failed, 1);
+        actor_end(host, cell, output->status < 0 ? output->status : -ECANCELED,
+                  LEAT_STATE_POP_OUTPUT);
+        return DONE_ENDED;
+    case LEAT_OUTPUT_OPEN:
+    case LEAT_OUTPUT_DATA:
+    case LEAT_OUTPUT_DATA_MANY:
+    case LEAT_OUTPUT_ROUTE:
+    case LEAT_OUTPUT_CLOSE: {
+        uint8_t full = output->full;
+        int status = host->ops->socket_output(host, cell, out);
+        if (status < 0) {
+            actor_refuse(host, cell, out, full, status);
+        }
+        return status == HOST_PARK ? DONE_PARKED : DONE_KEPT;
+    }
+    default:
+        host_log(host, LEAT_LOG_ERROR, 1, "actor %s: unknown output kind %u", cell->behavior->name,
+                 output->kind);
+        actor_refuse(host, cell, out, output->full, -EINVAL);
+        return DONE_KEPT;
+    }
+}
+
