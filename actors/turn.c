@@ -121,7 +121,9 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
                 return;
             }
         }
-        cell->flags &= (uint8_t)~CELL_OPEN;
+        if (LEAT_UNLIKELY((cell->flags & CELL_OPEN) != 0)) {
+            cell->flags &= (uint8_t)~CELL_OPEN;
+        }
         host->work += popped;
     }
     if (watched) {

@@ -68,6 +68,11 @@ static int set_options(struct udp_sock *sock, const struct io_op *op)
     if ((op->open.flags & LEAT_UDP_REUSEPORT) != 0 && !option(fd, SOL_SOCKET, SO_REUSEPORT, on)) {
         return -errno;
     }
+    /* A link-local address brings its interface; any other is bound to it here. */
+    int interface = (int)op->open.local.scope_id;
+    if (interface != 0 && !option(fd, SOL_SOCKET, SO_BINDTOIFINDEX, interface)) {
+        return -errno;
+    }
     set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, op->open.recv_buf);
     set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, op->open.send_buf);
     if (sock->family == AF_INET6) {
@@ -102,7 +107,11 @@ static int bind_local(struct udp_sock *sock, const struct leat_addr *local)
     if (getsockname(sock->fd, &any.any, &len) < 0) {
         return -errno;
     }
-    return addr_from_any(&any, &sock->bound) ? 0 : -EAFNOSUPPORT;
+    if (!addr_from_any(&any, &sock->bound)) {
+        return -EAFNOSUPPORT;
+    }
+    sock->wildcard = addr_is_wildcard(&sock->bound);
+    return 0;
 }
 
 int udp_open(struct udp *udp, struct udp_sock *sock, const struct io_op *op)

@@ -54,6 +54,7 @@ struct udp_sock {
     uint64_t token;
     int      family;
     bool     dual_stack;
+    bool     wildcard; /* bound to any address */
     bool     gso;
     bool     gso_worked; /* at least once, so a refusal is about that train */
     uint8_t  gso_refused;

@@ -190,13 +190,14 @@ static bool run_append(struct udp *udp, struct udp_run *run, leat_slice body, ui
 
 /* A new run at the end of the queue; there is a free one. Takes the slice's reference. */
 static struct udp_run *run_add(struct udp *udp, struct udp_sock *sock, const struct io_op *op,
-                               leat_slice body, uint32_t segment_size, uint32_t segments)
+                               const struct leat_addr *local, leat_slice body,
+                               uint32_t segment_size, uint32_t segments)
 {
     struct udp_run *run = udp->free_runs;
     LEAT_ASSERT(run != NULL);
     udp->free_runs = run->next;
     run->peer = *op->data.peer;
-    run->local = op->data.local != NULL ? *op->data.local : (struct leat_addr){0};
+    run->local = *local;
     run->segment_size = segment_size;
     run->bytes = body.len;
     run->segments = (uint16_t)segments;
@@ -219,13 +220,14 @@ static struct udp_run *run_add(struct udp *udp, struct udp_sock *sock, const str
 
 /* Cuts what one run cannot take into several; there are enough free ones. */
 static struct udp_run *add_cut(struct udp *udp, struct udp_sock *sock, const struct io_op *op,
-                               uint32_t segment_size, uint32_t segments_max)
+                               const struct leat_addr *local, uint32_t segment_size,
+                               uint32_t segments_max)
 {
     leat_slice rest = op->data.body;
     struct udp_run *run;
     for (;;) {
         leat_slice body = leat_slice_sub(rest, 0, segments_max * segment_size);
-        run = run_add(udp, sock, op, body, segment_size,
+        run = run_add(udp, sock, op, local, body, segment_size,
                       (body.len + segment_size - 1) / segment_size);
         rest = leat_slice_sub(rest, body.len, rest.len);
         if (rest.len == 0) {
@@ -242,10 +244,19 @@ static uint32_t run_segments_max(uint32_t segment_size)
     return n > UDP_RUN_SEGMENTS ? UDP_RUN_SEGMENTS : n > 0 ? n : 1;
 }
 
-int udp_submit(struct udp *udp, struct udp_sock *sock, const struct io_op *op)
+/* What is to be asked of the kernel; all zero: nothing. A socket bound to one address sends from
+ * there, and by the interface it was opened on or the routes say: telling the kernel so costs 3 %
+ * of a datagram. */
+static const struct leat_addr *local_of(const struct udp_sock *sock, const struct leat_addr *local)
 {
     static const struct leat_addr any;
-    const struct leat_addr *local = op->data.local != NULL ? op->data.local : &any;
+    bool bound = local != NULL && !sock->wildcard && memcmp(local->ip, sock->bound.ip, 16) == 0;
+    return local == NULL || bound ? &any : local;
+}
+
+int udp_submit(struct udp *udp, struct udp_sock *sock, const struct io_op *op)
+{
+    const struct leat_addr *local = local_of(sock, op->data.local);
     uint32_t len = op->data.body.len;
     uint32_t segments;
     int status = data_check(op, sock->family == AF_INET || sock->dual_stack,
@@ -281,8 +292,8 @@ int udp_submit(struct udp *udp, struct udp_sock *sock, const struct io_op *op)
     }
     entry->epoch = udp->index.epoch;
     entry->run = segments <= segments_max
-                     ? run_add(udp, sock, op, op->data.body, segment_size, segments)
-                     : add_cut(udp, sock, op, segment_size, segments_max);
+                     ? run_add(udp, sock, op, local, op->data.body, segment_size, segments)
+                     : add_cut(udp, sock, op, local, segment_size, segments_max);
     sock->queued += segments;
     return 0;
 }

@@ -49,7 +49,7 @@ static bool source_pop_output(void *state, leat_time now, struct leat_output *re
     }
     const struct work work = {.sequence = self->sequence++, .hops = self->config.hops};
     leat_output_send(ret, self->config.to, WORK, &work, sizeof(work));
-    ret->full = LEAT_FULL_WAIT; /* backpressure: a full router parks this drain */
+    ret->full = LEAT_FULL_WAIT; /* backpressure: a full mailbox parks this drain */
     self->pending--;
     return true;
 }
@@ -95,9 +95,10 @@ static void relay_on_event(void *state, const struct leat_event *event)
         memcpy(&work, event->payload, sizeof(work));
         if (work.hops > 0 && self->config.to_len > 0) {
             work.hops--;
-            leat_output_send(leat_outbox_put(&self->out),
-                             self->config.to[self->turn++ % self->config.to_len], WORK, &work,
+            struct leat_output *out = leat_outbox_put(&self->out);
+            leat_output_send(out, self->config.to[self->turn++ % self->config.to_len], WORK, &work,
                              sizeof(work));
+            out->full = LEAT_FULL_WAIT;
         }
     } else if (event->kind == LEAT_EVENT_MESSAGE && event->type == LINK) {
         memcpy(&self->config.to[0], event->payload, sizeof(leat_ref));

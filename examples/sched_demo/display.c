@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define BAR 32 /* characters */
+#define BAR 24 /* characters */
 
 enum { IO, ACTORS, TIMERS, IDLE, PHASES };
 
@@ -51,35 +51,47 @@ static struct row row_of(const struct leat_worker_stats *now,
     return row;
 }
 
+/* Seconds since the start. */
+static double age(const struct display *display)
+{
+    return (double)(display->shown_at - display->app->started) / 1e9;
+}
+
+/* Percent. */
+static double busy(const struct row *row)
+{
+    return 100 * (1 - row->part[IDLE]);
+}
+
+/* Each phase has a character of its own, so that the bar is read without colours too. */
 static void show_bar(const struct row *row)
 {
-    static const char *const colour[PHASES] = {"\033[36m=", "\033[32m#", "\033[33m+", "\033[2m."};
+    static const char *const colour[PHASES] = {"\033[36m", "\033[32m", "\033[33m", "\033[2m"};
+    static const char character[PHASES] = {'=', '#', '+', '.'};
     int drawn = 0;
     double upto = 0;
     for (int phase = 0; phase < PHASES; phase++) {
         upto += row->part[phase] * BAR;
+        fputs(colour[phase], stdout);
         for (; drawn < (phase == IDLE ? BAR : (int)(upto + 0.5)); drawn++) {
-            fputs(colour[phase], stdout);
+            putchar(character[phase]);
         }
+        fputs("\033[0m", stdout);
     }
-    fputs("\033[0m", stdout);
 }
 
 static void show_terminal(const struct display *display, const struct row *rows, double seconds)
 {
-    const double at = (double)(display->shown_at - display->app->started) / 1e9;
     printf("\033[?25l\033[H\033[Jleat  %s, %zu workers, %.0f s   \033[36m= io  \033[32m# actors  "
-           "\033[33m+ timers  \033[2m. idle\033[0m   Ctrl-C ends\n\n",
-           leat_io_name(display->app->runtime), display->workers, at);
-    printf(
-        "worker %*s busy  messages/s  datagrams/s  deadlines/s  run queue  deepest box  actors\n",
-        BAR + 2, "");
+           "\033[33m+ timers  \033[2m. idle\033[0m   Ctrl-C ends\n\nworker %*s busy  messages/s  "
+           "datagrams/s  run queue  deepest box  timers  actors\n",
+           leat_io_name(display->app->runtime), display->workers, age(display), BAR + 2, "");
     for (size_t i = 0; i < display->workers; i++) {
         printf("%6zu [", i);
         show_bar(&rows[i]);
-        printf("] %3.0f%% %11.0f %12.0f %12.0f %10" PRIu64 " %12" PRIu64 " %7" PRIu64 "\n",
-               100 * (1 - rows[i].part[IDLE]), rows[i].messages, rows[i].datagrams,
-               rows[i].deadlines, rows[i].run_queue, rows[i].depth, rows[i].actors);
+        printf("] %3.0f%% %11.0f %12.0f %10" PRIu64 " %12" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n",
+               busy(&rows[i]), rows[i].messages, rows[i].datagrams, rows[i].run_queue,
+               rows[i].depth, rows[i].timers, rows[i].actors);
     }
     printf("\nbehaviour      actors    inputs/s\n");
     for (size_t i = 0; i < display->behaviors; i++) {
@@ -92,9 +104,9 @@ static void show_terminal(const struct display *display, const struct row *rows,
 static void show_line(const struct display *display, const struct row *rows)
 {
     struct row sum = {0};
-    printf("%4.0f s  busy", (double)(display->shown_at - display->app->started) / 1e9);
+    printf("%4.0f s  busy", age(display));
     for (size_t i = 0; i < display->workers; i++) {
-        printf(" %.0f%%", 100 * (1 - rows[i].part[IDLE]));
+        printf(" %.0f%%", busy(&rows[i]));
         sum.messages += rows[i].messages;
         sum.datagrams += rows[i].datagrams;
         sum.deadlines += rows[i].deadlines;
@@ -109,8 +121,7 @@ static void show_line(const struct display *display, const struct row *rows)
 
 static void show_json(const struct display *display, const struct row *rows)
 {
-    printf("{\"seconds\":%.3f,\"io\":\"%s\",\"workers\":[",
-           (double)(display->shown_at - display->app->started) / 1e9,
+    printf("{\"seconds\":%.3f,\"io\":\"%s\",\"workers\":[", age(display),
            leat_io_name(display->app->runtime));
     for (size_t i = 0; i < display->workers; i++) {
         printf(

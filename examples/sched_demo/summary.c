@@ -56,9 +56,11 @@ bool summary(const struct app *app, const struct udp_totals *udp, bool lossy)
     if (!conserved) {
         printf("%" PRId64 " messages are not accounted for\n", (int64_t)(sum.sent - found));
     } else if (lost && lossy) {
-        printf("no message was lost; the simulated network lost datagrams, as it was told to\n");
+        printf("every message is accounted for; the simulated network lost datagrams, as told\n");
     } else if (!good) {
         printf("datagrams were lost\n");
+    } else if (sum.refused + sum.dead_letters > 0) {
+        printf("every message is accounted for\n");
     } else {
         printf("nothing was lost\n");
     }

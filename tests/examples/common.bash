@@ -77,7 +77,7 @@ wait_for() {
 
 # says <name> <pattern>: whether it did, on either stream.
 says() {
-    cat "$temporary/$1.out" "$temporary/$1.err" | grep -qE -- "$2" || fail "$1 does not say \"$2\""
+    grep -qE -- "$2" "$temporary/$1.out" "$temporary/$1.err" || fail "$1 does not say \"$2\""
 }
 
 # ends <pid> <expected status>: in at most 10 s.

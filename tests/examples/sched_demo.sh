@@ -4,13 +4,16 @@
 # shellcheck source=tests/examples/common.bash
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
+# How the summary ends; messages may be refused on a machine that is busy with something else.
+fine='^(nothing was lost|every message is accounted for)$'
+
 demo=$(program sched_demo)
 for io in epoll poll sim; do
     run demo 0 "$demo" --io $io --seconds 2
     says demo '^ +1 s  busy .* messages/s [1-9]'
     says demo '^messages +sent [1-9][0-9]* = delivered [1-9]'
     says demo '^datagrams +sent [1-9][0-9]*, echoed [1-9][0-9]*, lost 0, wrong 0$'
-    says demo '^nothing was lost$'
+    says demo "$fine"
     ! grep -q $'\033' "$temporary/demo.out" || fail "a pipe gets escape sequences"
 
     run demo 0 "$demo" --io $io --seconds 2 --json --workers 2
@@ -40,5 +43,5 @@ says sim 'the simulated network lost datagrams'
 # One worker, and more than there are CPUs.
 for workers in 1 5; do
     run demo 0 "$demo" --workers $workers --seconds 1
-    says demo '^nothing was lost$'
+    says demo "$fine"
 done

@@ -3,6 +3,9 @@
 # shellcheck source=tests/examples/common.bash
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
+# How the summary ends; messages may be refused on a machine that is busy with something else.
+fine='^(nothing was lost|every message is accounted for)$'
+
 for signal in INT TERM; do
     start_server
     server=$pid
@@ -21,7 +24,7 @@ for signal in INT TERM; do
     wait_for demo 'messages/s'
     kill -$signal "$pid"
     ends "$pid" 0
-    says demo '^nothing was lost$'
+    says demo "$fine"
 
     # An idle server, and one that is told twice.
     start_server
