@@ -60,6 +60,8 @@ struct host {
     union node      *spare; /* the node pop_output fills in next */
     struct cell     *run_head;
     struct cell    **run_last; /* where the next one is linked */
+    struct cell     *urgent_head; /* the same for those whose box has waiters */
+    struct cell    **urgent_last;
     uint32_t         work; /* inputs and outputs since the loop looked at clock and kernel */
     uint32_t         index; /* workers below LEAT_WORKERS_MAX, then controllers */
     const struct host_ops *ops;
@@ -148,9 +150,6 @@ void         host_mailbox_close(struct host *host, struct cell *cell);
 
 /* Frees what cannot be delivered any more, counted where it was a message. */
 void drop_node(struct host *host, union node *node);
-
-/* Frees the body an output carries, if it does. */
-void output_release(const struct leat_output *output);
 
 /* Cells in limbo whose senders have gone are free again. Once a turn of the loop. */
 void host_sweep(struct host *host);
@@ -252,16 +251,39 @@ static inline uint64_t host_inputs(const struct host *host)
 static inline void host_schedule(struct host *host, struct cell *cell)
 {
     LEAT_ASSERT((cell->flags & CELL_SCHEDULED) == 0);
-    cell->flags |= CELL_SCHEDULED;
     cell->run_next = NULL;
+    if (LEAT_UNLIKELY((cell->flags & CELL_WAITERS) != 0)) {
+        cell->flags |= CELL_SCHEDULED;
+        *host->urgent_last = cell;
+        host->urgent_last = &cell->run_next;
+        return;
+    }
+    cell->flags |= CELL_SCHEDULED;
     *host->run_last = cell;
     host->run_last = &cell->run_next;
 }
 
-/* The next actor to have its turn; NULL: none is ready. */
+/* Whether an actor is ready. */
+static inline bool host_is_ready(const struct host *host)
+{
+    return host->run_head != NULL || host->urgent_head != NULL;
+}
+
+/* The next actor to have its turn; NULL: none is ready. An actor that others wait for has every
+ * second turn: with many senders it would else have one in as many, and they all wait for it. */
 static inline struct cell *host_next(struct host *host)
 {
-    struct cell *cell = host->run_head;
+    struct cell *cell;
+    if (LEAT_UNLIKELY(host->urgent_head != NULL) &&
+        ((host->count.turns & 1) == 0 || host->run_head == NULL)) {
+        cell = host->urgent_head;
+        host->urgent_head = cell->run_next;
+        if (host->urgent_head == NULL) {
+            host->urgent_last = &host->urgent_head;
+        }
+        return cell;
+    }
+    cell = host->run_head;
     if (cell != NULL) {
         host->run_head = cell->run_next;
         if (host->run_head == NULL) {

@@ -75,6 +75,7 @@ struct host *host_open(struct registry *registry, uint32_t index, struct pool *p
     }
     host->registry = registry;
     host->run_last = &host->run_head;
+    host->urgent_last = &host->urgent_head;
     host->index = index;
     host->pool = pool;
     registry->hosts[index] = host;
@@ -83,7 +84,7 @@ struct host *host_open(struct registry *registry, uint32_t index, struct pool *p
 
 void host_close(struct host *host)
 {
-    LEAT_ASSERT(host->run_head == NULL);
+    LEAT_ASSERT(!host_is_ready(host));
     if (host->spare != NULL) {
         pool_give(host->pool, host->spare);
         host->spare = NULL;

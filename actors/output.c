@@ -2,11 +2,12 @@
  * cannot be done. The common case is in turn.c. */
 #include "host.h"
 
-void output_release(const struct leat_output *output)
+void leat_output_release(struct leat_output *output)
 {
     if ((output->kind == LEAT_OUTPUT_SEND && output->len == LEAT_LEN_BODY) ||
         output->kind == LEAT_OUTPUT_DATA || output->kind == LEAT_OUTPUT_DATA_MANY) {
         leat_buf_unref(output->body.buf);
+        output->body.buf = NULL;
     }
 }
 
@@ -22,7 +23,7 @@ void actor_refuse(struct host *host, struct cell *cell, union node *out, uint8_t
         output->flags = 0;
         cell->behavior->on_refused(cell->state, output, status);
     } else {
-        output_release(output);
+        leat_output_release(output);
     }
     out->head.pool = host->pool->index;
 }
@@ -38,7 +39,7 @@ enum done output_send_failed(struct host *host, struct cell *cell, union node *o
     }
     if (status == -ESRCH) {
         host->count.dead_letters++;
-        output_release(&out->output);
+        leat_output_release(&out->output);
     } else {
         actor_refuse(host, cell, out, full, status);
     }

@@ -210,7 +210,7 @@ bool park_cancel(struct host *host, struct cell *cell)
         cell->park = NULL;
         host->count.refused++;
     }
-    output_release(&cell->held->output);
+    leat_output_release(&cell->held->output);
     pool_give(host->pool, cell->held);
     cell->held = NULL;
     cell->flags &= (uint8_t)~CELL_PARKED;

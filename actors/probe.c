@@ -120,13 +120,8 @@ void leat_probe_refuse(leat_probe *probe, struct leat_output *output, int status
     if (probe->status == 0 && probe->behavior->on_refused != NULL) {
         probe->behavior->on_refused(probe->state, output, status);
     } else {
-        output_release(output);
+        leat_output_release(output);
     }
-}
-
-void leat_probe_release(struct leat_output *output)
-{
-    output_release(output);
 }
 
 leat_time leat_probe_deadline(const leat_probe *probe)

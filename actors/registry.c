@@ -18,7 +18,7 @@ int registry_init(struct registry *registry, uint32_t actors_max)
 void registry_fini(struct registry *registry)
 {
     for (uint32_t i = 0; i < registry->chunks_len; i++) {
-        mem_free(registry->chunks[i]);
+        mem_pages_free(registry->chunks[i], CHUNK_LEN * sizeof(struct cell));
     }
     mem_free(registry->chunks);
     registry->chunks = NULL;
@@ -60,7 +60,7 @@ static int chunk_add(struct registry *registry, struct cell_list *list)
     if (index == registry->chunks_max) {
         return -ENOSPC;
     }
-    struct cell *chunk = mem_zalloc(CHUNK_LEN * sizeof(*chunk), 64);
+    struct cell *chunk = mem_pages_alloc(CHUNK_LEN * sizeof(*chunk));
     if (chunk == NULL) {
         return -ENOMEM;
     }

@@ -131,6 +131,9 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
     }
     if (LEAT_UNLIKELY(behavior->deadline != NULL)) {
         leat_time deadline = behavior->deadline(cell->state);
+        if (LEAT_UNLIKELY((cell->flags & CELL_TICK) != 0) && deadline > host->now) {
+            cell->flags &= (uint8_t)~CELL_TICK; /* came while the drain was open: none fires early */
+        }
         if (deadline != cell->deadline) {
             cell->deadline = deadline;
             host->ops->rearm(host, cell);
@@ -214,8 +217,8 @@ ALWAYS_INLINE void give_message(struct host *host, struct cell *cell, union node
     drain(host, cell, LEAT_STATE_ON_INPUT, watched);
 }
 
-/* An item of the box that is no message. */
-OUT_OF_LINE void give_item(struct host *host, struct cell *cell, union node *node)
+/* An item of the box that is no message; returns whether it was an input. */
+OUT_OF_LINE bool give_item(struct host *host, struct cell *cell, union node *node)
 {
     switch (node->head.kind) {
     case NODE_INIT:
@@ -242,7 +245,9 @@ OUT_OF_LINE void give_item(struct host *host, struct cell *cell, union node *nod
         }
         pool_give(host->pool, node);
         drain_from(host, cell, LEAT_STATE_ON_INPUT);
+        return true;
     }
+    return false;
 }
 
 /* ---- the control lane ---- */
@@ -324,6 +329,7 @@ static void give_flagged(struct host *host, struct cell *cell)
         cell->flags &= (uint8_t)~CELL_SHUTDOWN;
         event.kind = LEAT_EVENT_SHUTDOWN;
     }
+    count_add(&host->behaviors[cell->behavior_index].inputs, 1);
     give_other(host, cell, &event);
 }
 
@@ -379,6 +385,7 @@ ALWAYS_INLINE void turn(struct host *host, struct cell *cell, bool watched)
     host->count.turns++;
     store_relaxed_u64(&host->running, host->count.turns << 32 | cell->slot);
     uint32_t inputs = 0;
+    uint32_t internal = 0; /* of those, items the actor is not given */
     if (LEAT_UNLIKELY(cell->flags != CELL_SCHEDULED ||
                       load_relaxed_ptr(&cell->door.control) != NULL ||
                       load_relaxed_ptr(&cell->door.data) != NULL) &&
@@ -395,14 +402,15 @@ ALWAYS_INLINE void turn(struct host *host, struct cell *cell, bool watched)
         if (LEAT_LIKELY(node->head.kind == LEAT_EVENT_MESSAGE)) {
             give_message(host, cell, node, watched);
         } else {
-            give_item(host, cell, node);
+            internal += !give_item(host, cell, node);
         }
         if (LEAT_UNLIKELY(cell->flags != CELL_SCHEDULED) && !turn_goes_on(host, cell)) {
             break;
         }
     }
     host->work += inputs;
-    count_add(&host->behaviors[cell->behavior_index].inputs, inputs); /* stays when it has ended */
+    /* the index stays when it has ended */
+    count_add(&host->behaviors[cell->behavior_index].inputs, inputs - internal);
     if (LEAT_LIKELY(cell->flags == CELL_SCHEDULED && cell->box.head == NULL &&
                     load_relaxed_ptr(&cell->door.data) == NULL)) {
         cell->flags = 0;

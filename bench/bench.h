@@ -18,7 +18,7 @@ struct setup {
     const struct workload *workload;
     uint64_t               count;   /* operations; workloads.c says of what */
     uint32_t               workers;
-    bool                   spread;  /* actors go to the workers in turn, not where their parent is */
+    bool                   spread;  /* actors go to the workers in turn, not to their parent's */
     bool                   quick;
     const char            *io;      /* a backend's name, or NULL: the runtime's choice */
 };
@@ -68,7 +68,7 @@ struct workload {
     uint64_t    quick_count;
     uint32_t    repeat;     /* repetitions, when the command line does not say */
     uint32_t    configs;    /* enum workload_configs */
-    uint32_t    workers_min;
+    uint32_t    workers_min; /* 0: any number does */
     bool        uses_io;    /* the backend is part of the figure */
 };
 
@@ -81,7 +81,7 @@ const struct workload *workload_at(size_t index); /* NULL beyond the last */
 /* Runs `body` in a child and waits for it; a child that hangs is ended and reported as wrong. */
 void rep_run(rep_body *body, const struct setup *setup, struct rep *ret);
 
-/* A further figure of this repetition. Names must be the same, in the same order, in all of them. */
+/* A further figure of this repetition. All repetitions give the same, in the same order. */
 void rep_extra(struct rep *rep, const char *name, double value);
 
 /* The value of an extra, or `otherwise`. */

@@ -22,7 +22,7 @@ enum message {
 int idle_run(const struct setup *setup, struct rep *rep)
 {
     struct stage stage;
-    uint64_t     start = now_ns();
+    uint64_t start = now_ns();
     if (stage_open(&stage, setup, rep, NULL) == 0) {
         sleep_ns(20 * LEAT_MS);
     }
@@ -37,30 +37,30 @@ int idle_run(const struct setup *setup, struct rep *rep)
 
 struct create_shared {
     struct counter done;
-    uint64_t       n;
-    leat_ref       home;
+    uint64_t n;
+    leat_ref home;
 };
 
 struct creator {
     struct create_shared *shared;
-    uint64_t              asked;
-    uint64_t              answered;
-    uint64_t              failed;
-    leat_ref              child; /* to be sent its message next; NONE: none */
-    bool                  started;
-    bool                  stopping;
-    uint32_t              workers; /* to spread over; 0: not */
+    uint64_t asked;
+    uint64_t answered;
+    uint64_t failed;
+    leat_ref child; /* to be sent its message next; NONE: none */
+    bool started;
+    bool stopping;
+    uint32_t workers; /* to spread over; 0: not */
 };
 
 struct creator_arg {
     struct create_shared *shared;
-    uint32_t              workers;
-    uint32_t              zero;
+    uint32_t workers;
+    uint32_t zero;
 };
 
 static int creator_init(void *state, const void *arg, leat_time now)
 {
-    struct creator           *self = state;
+    struct creator *self = state;
     const struct creator_arg *of = arg;
     (void)now;
     self->shared = of->shared;
@@ -126,8 +126,8 @@ static const struct leat_behavior creator = {
 /* Lives for one message. */
 struct fleeting {
     struct create_shared *shared;
-    bool                  tell; /* it is the last of all */
-    bool                  done;
+    bool tell; /* it is the last of all */
+    bool done;
 };
 
 static int fleeting_init(void *state, const void *arg, leat_time now)
@@ -174,12 +174,12 @@ static const struct leat_behavior fleeting = {
 static int fjcreate_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
     static struct create_shared shared;
-    leat_ref                    from;
-    uint64_t                    n;
+    leat_ref from;
+    uint64_t n;
     shared.n = setup->count;
     shared.home = stage->home;
     struct creator_arg arg = {&shared, setup->spread ? setup->workers : 0, 0};
-    struct cast        cast = {&creator, &arg, sizeof(arg), true, 1, &from};
+    struct cast cast = {&creator, &arg, sizeof(arg), true, 1, &from};
     if (stage_spawn(stage, &cast) != 0) {
         return -1;
     }
@@ -193,7 +193,7 @@ static int fjcreate_play(struct stage *stage, const struct setup *setup, struct 
 
 int fjcreate_run(const struct setup *setup, struct rep *rep)
 {
-    struct stage  stage;
+    struct stage stage;
     struct totals totals;
     if (stage_open(&stage, setup, rep, NULL) == 0) {
         fjcreate_play(&stage, setup, rep);
@@ -214,14 +214,14 @@ int fjcreate_run(const struct setup *setup, struct rep *rep)
 
 struct idler_shared {
     struct counter woken;
-    uint64_t       n;
-    leat_ref       home;
+    uint64_t n;
+    leat_ref home;
 };
 
 struct idler {
     struct idler_shared *shared;
-    uint8_t              next; /* 0, or the type of the message to pop; STAGE_START: stop */
-    uint8_t              fill[23];
+    uint8_t next; /* 0, or the type of the message to pop; STAGE_START: stop */
+    uint8_t fill[23];
 };
 
 _Static_assert(sizeof(struct idler) == 32, "the workload's definition");
@@ -272,7 +272,7 @@ static const struct leat_behavior idler = {
 static uint64_t rss_bytes(void)
 {
     unsigned long size = 0, resident = 0;
-    FILE         *file = fopen("/proc/self/statm", "r");
+    FILE *file = fopen("/proc/self/statm", "r");
     if (file == NULL) {
         return 0;
     }
@@ -287,7 +287,7 @@ static uint64_t rss_bytes(void)
 static int idlers_check(struct stage *stage)
 {
     uint64_t n;
-    int      status = leat_broadcast(stage->controller, LEAT_WORKER_ALL, &idler, MSG_WAKE, NULL, 0);
+    int status = leat_broadcast(stage->controller, LEAT_WORKER_ALL, &idler, MSG_WAKE, NULL, 0);
     if (status != 0) {
         return rep_wrong(stage->rep, "leat_broadcast: %s", strerror(-status));
     }
@@ -297,11 +297,11 @@ static int idlers_check(struct stage *stage)
 static int idle1m_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
     static struct idler_shared shared;
-    struct idler_shared       *arg = &shared;
-    struct cast                one = {&idler, &arg, sizeof(arg), true, 1, NULL};
-    size_t                     refs_size = setup->count * sizeof(leat_ref);
-    leat_ref *refs = mmap(NULL, refs_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                          -1, 0);
+    struct idler_shared *arg = &shared;
+    struct cast one = {&idler, &arg, sizeof(arg), true, 1, NULL};
+    size_t refs_size = setup->count * sizeof(leat_ref);
+    leat_ref *refs =
+        mmap(NULL, refs_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (refs == MAP_FAILED) {
         return rep_wrong(rep, "no memory for the refs");
     }
@@ -312,8 +312,8 @@ static int idle1m_play(struct stage *stage, const struct setup *setup, struct re
         return -1;
     }
     struct cast rest = {&idler, &arg, sizeof(arg), true, (uint32_t)setup->count - 1, refs};
-    uint64_t    before = rss_bytes();
-    uint64_t    start = now_ns();
+    uint64_t before = rss_bytes();
+    uint64_t start = now_ns();
     if (stage_spawn(stage, &rest) != 0) {
         return -1;
     }
@@ -326,7 +326,7 @@ static int idle1m_play(struct stage *stage, const struct setup *setup, struct re
 
 int idle1m_run(const struct setup *setup, struct rep *rep)
 {
-    struct stage  stage;
+    struct stage stage;
     struct totals totals;
     if (stage_open(&stage, setup, rep, NULL) == 0) {
         idle1m_play(&stage, setup, rep);
@@ -344,8 +344,8 @@ int idle1m_run(const struct setup *setup, struct rep *rep)
 /* Notes the CPU clock of the worker it lives on. */
 struct marker_arg {
     clockid_t *clocks; /* one for each worker */
-    uint32_t   worker;
-    uint32_t   zero;
+    uint32_t worker;
+    uint32_t zero;
 };
 
 struct marker {
@@ -398,8 +398,8 @@ static uint64_t clocks_sum(const clockid_t *clocks, uint32_t n)
 static int idle_cpu_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
     static struct idler_shared shared;
-    static clockid_t           clocks[LEAT_WORKERS_MAX];
-    struct idler_shared       *arg = &shared;
+    static clockid_t clocks[LEAT_WORKERS_MAX];
+    struct idler_shared *arg = &shared;
     struct cast cast = {&idler, &arg, sizeof(arg), true, setup->quick ? 2000 : 100000, NULL};
     shared.n = cast.n;
     shared.home = stage->home;

@@ -14,50 +14,50 @@ enum message {
     MSG_ARM,               /* to a timer: its deadline, LEAT_NEVER for none */
 };
 
-#define STRIDE UINT64_C(7368787) /* prime, so that deadlines are not armed in their order */
-#define DENSE_STEP_NS 20u        /* denser than any machine can fire them: the cost shows */
-#define SPARSE_STEP_NS 2000u     /* with time in between: the lateness shows */
+#define STRIDE UINT64_C(7368787)  /* prime, so that deadlines are not armed in their order */
+#define DENSE_STEP_NS 20u         /* denser than any machine can fire them: the cost shows */
+#define SPARSE_STEP_NS 2000u      /* with time in between: the lateness shows */
 #define MARGIN_NS (300 * LEAT_MS) /* from arming to the first one, and for each deadline ... */
 #define MARGIN_EACH_NS 1500u
 
 /* Of all timers, the sweeper and the main thread; on several workers the counters are shared. */
 struct shared {
-    leat_ref      *timers;
-    uint64_t       n;
-    leat_ref       home;
-    double        *late;       /* one for each timer, or NULL: not to be noted */
-    leat_time      clock_lead; /* the runtime's clock less ours, modulo 2^64 */
-    struct counter heard;      /* messages */
+    leat_ref *timers;
+    uint64_t n;
+    leat_ref home;
+    double *late;         /* one for each timer, or NULL: not to be noted */
+    leat_time clock_lead; /* the runtime's clock less ours, modulo 2^64 */
+    struct counter heard; /* messages */
     struct counter fired;
     struct counter early;
-    struct counter first_at;   /* our clock */
+    struct counter first_at; /* our clock */
     struct counter last_at;
 };
 
 struct sweep {
     leat_time base; /* LEAT_NEVER: arm nothing, only say something to everyone */
-    uint64_t  step;
+    uint64_t step;
 };
 
 /* ---- a timer ---- */
 
 struct timer {
     struct shared *shared;
-    leat_time      at;
-    uint32_t       index;
-    bool           tell;
-    bool           stopping;
+    leat_time at;
+    uint32_t index;
+    bool tell;
+    bool stopping;
 };
 
 struct timer_arg {
     struct shared *shared;
-    uint32_t       index;
-    uint32_t       zero;
+    uint32_t index;
+    uint32_t zero;
 };
 
 static int timer_init(void *state, const void *arg, leat_time now)
 {
-    struct timer           *self = state;
+    struct timer *self = state;
     const struct timer_arg *of = arg;
     (void)now;
     self->shared = of->shared;
@@ -138,9 +138,9 @@ static const struct leat_behavior timer = {
 
 struct sweeper {
     struct shared *shared;
-    struct sweep   sweep;
-    uint64_t       at; /* next timer */
-    bool           stopping;
+    struct sweep sweep;
+    uint64_t at; /* next timer */
+    bool stopping;
 };
 
 static int sweeper_init(void *state, const void *arg, leat_time now)
@@ -166,7 +166,7 @@ static void sweeper_on_event(void *state, const struct leat_event *event)
 static bool sweeper_pop_output(void *state, leat_time now, struct leat_output *ret)
 {
     struct sweeper *self = state;
-    uint64_t        n = self->shared->n;
+    uint64_t n = self->shared->n;
     (void)now;
     if (self->at < n) {
         leat_time at = self->sweep.base;
@@ -197,7 +197,7 @@ static int sweep_run(struct stage *stage, struct shared *shared, leat_ref to, le
                      uint64_t step, double *ret_ns)
 {
     struct sweep sweep = {base, step};
-    uint64_t     n;
+    uint64_t n;
     counter_set(&shared->heard, 0);
     uint64_t start = now_ns();
     if (stage_send(stage, to, MSG_SWEEP, &sweep, sizeof(sweep)) != 0 ||
@@ -231,8 +231,8 @@ static int round_wait(struct stage *stage, struct shared *shared)
 static int dense_round(struct stage *stage, struct shared *shared, leat_ref to)
 {
     struct rep *rep = stage->rep;
-    uint64_t    rounds = stage->setup->quick ? 2000 : 200000;
-    double      message_ns, arm_ns, alone_ns, beside_ns;
+    uint64_t rounds = stage->setup->quick ? 2000 : 200000;
+    double message_ns, arm_ns, alone_ns, beside_ns;
 
     if (sweep_run(stage, shared, to, LEAT_NEVER, 0, &message_ns) != 0 ||
         pingpong_measure(stage, rounds, &alone_ns) != 0 ||
@@ -247,7 +247,7 @@ static int dense_round(struct stage *stage, struct shared *shared, leat_ref to)
         return -1;
     }
     uint64_t took = counter_get(&shared->last_at) - counter_get(&shared->first_at);
-    double   fire_ns = (double)took / (double)(shared->n - 1);
+    double fire_ns = (double)took / (double)(shared->n - 1);
     rep->ns = arm_ns + fire_ns;
     rep_extra(rep, "deadlines", (double)shared->n);
     rep_extra(rep, "message_ns", message_ns);
@@ -282,10 +282,10 @@ static int sparse_round(struct stage *stage, struct shared *shared, leat_ref to)
 static int deadlines_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
     static struct shared shared;
-    struct shared       *sweeper_arg = &shared;
-    leat_ref             to;
-    size_t               n = setup->count;
-    struct timer_arg    *args = calloc(n, sizeof(args[0]));
+    struct shared *sweeper_arg = &shared;
+    leat_ref to;
+    size_t n = setup->count;
+    struct timer_arg *args = calloc(n, sizeof(args[0]));
 
     shared.n = n;
     shared.home = stage->home;

@@ -1,5 +1,5 @@
-/* Threads outside the runtime: a main thread that keeps messages in flight through a controller, and
- * one that speaks to a worker asleep. */
+/* Threads outside the runtime: a main thread that keeps messages in flight through a controller,
+ * and one that speaks to a worker asleep. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +23,10 @@ struct parcel {
 };
 
 struct echo {
-    leat_ref      to;
+    leat_ref to;
     struct parcel parcel;
-    bool          answer;
-    bool          stopping;
+    bool answer;
+    bool stopping;
 };
 
 static void echo_on_event(void *state, const struct leat_event *event)
@@ -66,21 +66,21 @@ static const struct leat_behavior echo = {
 /* ---- ext ---- */
 
 #define ECHOES 2u
-#define IN_FLIGHT 200u        /* of each */
-#define SAMPLE_EVERY 256u     /* echoes */
-#define SPINS_MAX 20000u      /* looks at an empty mailbox before it sleeps, about 0.5 ms */
+#define IN_FLIGHT 200u    /* of each */
+#define SAMPLE_EVERY 256u /* echoes */
+#define SPINS_MAX 20000u  /* looks at an empty mailbox before it sleeps, about 0.5 ms */
 
 /* What the main thread does: sends `total` parcels, answers each echo with the next. */
 struct flight {
     struct stage *stage;
-    uint64_t      total;
-    uint64_t      sent;
-    uint64_t      received;
-    uint64_t      sum; /* of the numbers received */
-    bool          spin;
-    double       *samples; /* latencies, ns */
-    size_t        samples_len;
-    size_t        samples_max;
+    uint64_t total;
+    uint64_t sent;
+    uint64_t received;
+    uint64_t sum; /* of the numbers received */
+    bool spin;
+    double *samples; /* latencies, ns */
+    size_t samples_len;
+    size_t samples_max;
 };
 
 static int flight_send(struct flight *flight, leat_ref to)
@@ -111,8 +111,8 @@ static int flight_receive(struct flight *flight, struct leat_event *ret)
 static int flight_step(struct flight *flight)
 {
     struct leat_event event;
-    struct parcel     parcel;
-    int               status = flight_receive(flight, &event);
+    struct parcel parcel;
+    int status = flight_receive(flight, &event);
     if (status != 0 || event.kind != LEAT_EVENT_MESSAGE || event.type != MSG_ECHO) {
         return rep_wrong(flight->stage->rep, "waiting for an echo: %s, kind %u", strerror(-status),
                          status == 0 ? event.kind : 0u);
@@ -158,12 +158,12 @@ struct ext_figures {
 static int ext_half(const struct setup *setup, struct rep *rep, uint64_t total, bool spin,
                     struct ext_figures *ret)
 {
-    struct stage       stage;
+    struct stage stage;
     struct leat_config config = stage_config(setup);
-    leat_ref           echoes[ECHOES];
-    struct cast        cast = {&echo, NULL, 0, true, ECHOES, echoes};
-    struct flight      flight = {.stage = &stage, .total = total, .spin = spin};
-    uint64_t           ns = 0;
+    leat_ref echoes[ECHOES];
+    struct cast cast = {&echo, NULL, 0, true, ECHOES, echoes};
+    struct flight flight = {.stage = &stage, .total = total, .spin = spin};
+    uint64_t ns = 0;
 
     flight.samples_max = total / SAMPLE_EVERY + 1;
     flight.samples = calloc(flight.samples_max, sizeof(flight.samples[0]));
@@ -214,7 +214,7 @@ int ext_run(const struct setup *setup, struct rep *rep)
 static int ext1_cold(struct stage *stage, leat_ref to, uint32_t n, double *latencies)
 {
     for (uint32_t i = 0; i < n; i++) {
-        struct parcel     parcel = {.number = i, .sent_at = 0};
+        struct parcel parcel = {.number = i, .sent_at = 0};
         struct leat_event event;
         sleep_ns(COLD_PAUSE_NS);
         uint64_t start = now_ns();
@@ -232,11 +232,11 @@ static int ext1_cold(struct stage *stage, leat_ref to, uint32_t n, double *laten
 
 static int ext1_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
-    leat_ref      to;
-    uint64_t      ns;
-    uint32_t      cold = setup->quick ? 50 : 2000;
-    double       *latencies = calloc(cold, sizeof(latencies[0]));
-    struct cast   cast = {&echo, NULL, 0, true, 1, &to};
+    leat_ref to;
+    uint64_t ns;
+    uint32_t cold = setup->quick ? 50 : 2000;
+    double *latencies = calloc(cold, sizeof(latencies[0]));
+    struct cast cast = {&echo, NULL, 0, true, 1, &to};
     struct flight flight = {.stage = stage, .total = setup->count, .spin = true};
     if (latencies == NULL || stage_spawn(stage, &cast) != 0 ||
         flight_run(&flight, &to, 1, 1, &ns) != 0 || ext1_cold(stage, to, cold, latencies) != 0) {
@@ -268,13 +268,13 @@ int ext1_run(const struct setup *setup, struct rep *rep)
 /* Shared by the main thread and the actor that stamps. Only this actor reads a clock: it is the
  * instrument. */
 struct stamps {
-    struct counter last;  /* time of the message seen last */
-    struct counter seen;  /* how many */
+    struct counter last; /* time of the message seen last */
+    struct counter seen; /* how many */
 };
 
 struct stamper {
     struct stamps *stamps;
-    bool           stopping;
+    bool stopping;
 };
 
 static int stamper_init(void *state, const void *arg, leat_time now)
@@ -338,12 +338,12 @@ static int stamps_wait(struct stage *stage, const struct stamps *stamps, uint64_
 static int wakeup_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
     static struct stamps stamps;
-    struct stamps       *arg = &stamps;
-    leat_ref             to;
-    struct cast          cast = {&stamper, &arg, sizeof(arg), true, 1, &to};
-    size_t               n = setup->count;
-    double              *late = calloc(n, sizeof(late[0]));
-    double              *cost = calloc(n, sizeof(cost[0]));
+    struct stamps *arg = &stamps;
+    leat_ref to;
+    struct cast cast = {&stamper, &arg, sizeof(arg), true, 1, &to};
+    size_t n = setup->count;
+    double *late = calloc(n, sizeof(late[0]));
+    double *cost = calloc(n, sizeof(cost[0]));
     if (late == NULL || cost == NULL) {
         return rep_wrong(rep, "no memory");
     }

@@ -27,20 +27,20 @@ enum next {
 
 struct driver_arg {
     const leat_ref *to; /* FORKS refs, valid while the workload runs */
-    uint64_t        rounds;
+    uint64_t rounds;
 };
 
 struct driver {
     const leat_ref *to;
-    uint64_t        rounds; /* left, the current one included */
-    uint32_t        at;
-    bool            started;
-    bool            stopping;
+    uint64_t rounds; /* left, the current one included */
+    uint32_t at;
+    bool started;
+    bool stopping;
 };
 
 static int driver_init(void *state, const void *arg, leat_time now)
 {
-    struct driver           *self = state;
+    struct driver *self = state;
     const struct driver_arg *of = arg;
     (void)now;
     self->to = of->to;
@@ -61,7 +61,7 @@ static void driver_on_event(void *state, const struct leat_event *event)
 static bool driver_pop_output(void *state, leat_time now, struct leat_output *ret)
 {
     static const uint64_t one = 1;
-    struct driver        *self = state;
+    struct driver *self = state;
     (void)now;
     if (self->started && self->rounds > 0) {
         leat_output_send(ret, self->to[self->at], MSG_WORK, &one, sizeof(one));
@@ -109,15 +109,15 @@ struct sink_arg {
 };
 
 struct sink {
-    uint64_t  left;
-    uint64_t  sum;
-    leat_ref  home;
+    uint64_t left;
+    uint64_t sum;
+    leat_ref home;
     enum next next;
 };
 
 static int sink_init(void *state, const void *arg, leat_time now)
 {
-    struct sink           *self = state;
+    struct sink *self = state;
     const struct sink_arg *of = arg;
     (void)now;
     self->home = of->home;
@@ -128,7 +128,7 @@ static int sink_init(void *state, const void *arg, leat_time now)
 static void sink_on_event(void *state, const struct leat_event *event)
 {
     struct sink *self = state;
-    uint64_t     value;
+    uint64_t value;
     if (event->kind == LEAT_EVENT_MESSAGE) {
         memcpy(&value, event->payload, sizeof(value));
         self->sum += value;
@@ -166,12 +166,12 @@ static const struct leat_behavior sink = {
 
 static int fjthroughput_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
-    static leat_ref   forks[FORKS];
-    leat_ref          from;
+    static leat_ref forks[FORKS];
+    leat_ref from;
     struct driver_arg driver_arg = {.to = forks, .rounds = setup->count};
-    struct sink_arg   sink_arg = {.home = stage->home, .expected = setup->count};
-    struct cast       drivers = {&driver, &driver_arg, sizeof(driver_arg), true, 1, &from};
-    struct cast       sinks = {&sink, &sink_arg, sizeof(sink_arg), true, FORKS, forks};
+    struct sink_arg sink_arg = {.home = stage->home, .expected = setup->count};
+    struct cast drivers = {&driver, &driver_arg, sizeof(driver_arg), true, 1, &from};
+    struct cast sinks = {&sink, &sink_arg, sizeof(sink_arg), true, FORKS, forks};
     if (stage_spawn(stage, &drivers) != 0 || stage_spawn(stage, &sinks) != 0) {
         return -1;
     }
@@ -195,7 +195,7 @@ static int fjthroughput_play(struct stage *stage, const struct setup *setup, str
 
 int fjthroughput_run(const struct setup *setup, struct rep *rep)
 {
-    struct stage  stage;
+    struct stage stage;
     struct totals totals;
     if (stage_open(&stage, setup, rep, NULL) == 0) {
         fjthroughput_play(&stage, setup, rep);
@@ -219,12 +219,12 @@ struct sender {
     leat_ref to;
     uint64_t left; /* also the value of the next message */
     uint64_t n;
-    bool     stopping;
+    bool stopping;
 };
 
 static int sender_init(void *state, const void *arg, leat_time now)
 {
-    struct sender           *self = state;
+    struct sender *self = state;
     const struct sender_arg *of = arg;
     (void)now;
     self->to = of->to;
@@ -278,15 +278,15 @@ static const struct leat_behavior sender = {
 
 static int mailbox_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
-    leat_ref        to, senders[SENDERS];
-    uint64_t        sum;
+    leat_ref to, senders[SENDERS];
+    uint64_t sum;
     struct sink_arg sink_arg = {.home = stage->home, .expected = SENDERS * setup->count};
-    struct cast     receiver = {&sink, &sink_arg, sizeof(sink_arg), true, 1, &to};
+    struct cast receiver = {&sink, &sink_arg, sizeof(sink_arg), true, 1, &to};
     if (stage_spawn(stage, &receiver) != 0) {
         return -1;
     }
     struct sender_arg sender_arg = {.to = to, .n = setup->count};
-    struct cast       cast = {&sender, &sender_arg, sizeof(sender_arg), true, SENDERS, senders};
+    struct cast cast = {&sender, &sender_arg, sizeof(sender_arg), true, SENDERS, senders};
     if (stage_spawn(stage, &cast) != 0) {
         return -1;
     }
@@ -310,7 +310,7 @@ static int mailbox_play(struct stage *stage, const struct setup *setup, struct r
 
 int mailbox_run(const struct setup *setup, struct rep *rep)
 {
-    struct stage  stage;
+    struct stage stage;
     struct totals totals;
     if (stage_open(&stage, setup, rep, NULL) == 0) {
         mailbox_play(&stage, setup, rep);
@@ -327,26 +327,26 @@ int mailbox_run(const struct setup *setup, struct rep *rep)
 
 struct big_arg {
     const leat_ref *all; /* BIG_ACTORS refs, valid while the workload runs */
-    leat_ref        home;
-    uint64_t        pings;
-    uint32_t        me;
+    leat_ref home;
+    uint64_t pings;
+    uint32_t me;
 };
 
 struct big {
-    leat_ref        to;
-    enum next       next;
-    uint32_t        type; /* of the next message */
-    uint64_t        left;
-    uint64_t        random; /* xorshift64 */
+    leat_ref to;
+    enum next next;
+    uint32_t type; /* of the next message */
+    uint64_t left;
+    uint64_t random; /* xorshift64 */
     const leat_ref *all;
-    uint32_t        me;
-    uint64_t        answered; /* pings of others */
-    leat_ref        home;
+    uint32_t me;
+    uint64_t answered; /* pings of others */
+    leat_ref home;
 };
 
 static int big_init(void *state, const void *arg, leat_time now)
 {
-    struct big           *self = state;
+    struct big *self = state;
     const struct big_arg *of = arg;
     (void)now;
     self->all = of->all;
@@ -423,9 +423,9 @@ static const struct leat_behavior big = {
 
 static int big_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
-    static leat_ref       all[BIG_ACTORS];
+    static leat_ref all[BIG_ACTORS];
     static struct big_arg args[BIG_ACTORS];
-    uint64_t              answered = 0;
+    uint64_t answered = 0;
     for (uint32_t i = 0; i < BIG_ACTORS; i++) {
         args[i] = (struct big_arg){all, stage->home, setup->count, i};
     }
@@ -450,7 +450,7 @@ static int big_play(struct stage *stage, const struct setup *setup, struct rep *
     leat_runtime_stop(stage->runtime);
     for (uint32_t i = 0; i < BIG_ACTORS; i++) {
         struct leat_event event;
-        uint64_t          of_one;
+        uint64_t of_one;
         if (stage_wait(stage, STAGE_READY, &event) != 0) {
             return -1;
         }
@@ -466,7 +466,7 @@ static int big_play(struct stage *stage, const struct setup *setup, struct rep *
 
 int big_run(const struct setup *setup, struct rep *rep)
 {
-    struct stage  stage;
+    struct stage stage;
     struct totals totals;
     if (stage_open(&stage, setup, rep, NULL) == 0) {
         big_play(&stage, setup, rep);

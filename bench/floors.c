@@ -10,28 +10,28 @@
 struct box_actor;
 
 struct box_message {
-    struct link       link; /* first: a link is its message */
+    struct link link; /* first: a link is its message */
     struct box_actor *from;
-    uint64_t          value;
-    uint8_t           fill[40]; /* as wide as a leat message */
+    uint64_t value;
+    uint8_t fill[40]; /* as wide as a leat message */
 };
 
 _Static_assert(sizeof(struct box_message) == 64, "one cache line");
 
 struct box_actor {
-    struct queue      box;
+    struct queue box;
     void (*on_message)(struct box_actor *self, struct box_message *message);
     struct box_actor *next_ready;
-    bool              ready;
-    uint64_t          left;
-    uint64_t          random;
+    bool ready;
+    uint64_t left;
+    uint64_t random;
     struct box_actor *to;
-    uint32_t          me;
+    uint32_t me;
 };
 
 #define TURN 64u /* messages of one actor before the next has its turn */
 
-static struct box_actor  *ready_first;
+static struct box_actor *ready_first;
 static struct box_actor **ready_last = &ready_first;
 
 static void box_init(struct box_actor *actor,
@@ -115,7 +115,7 @@ static void dispatch_ping(struct box_actor *self, struct box_message *message)
 static double dispatch_ns(uint64_t rounds)
 {
     static struct box_actor a, b;
-    struct box_message      message = {.from = &b};
+    struct box_message message = {.from = &b};
     box_init(&a, dispatch_ping);
     box_init(&b, dispatch_pong);
     a.left = rounds + 1;
@@ -133,7 +133,7 @@ static double dispatch_ns(uint64_t rounds)
 int pingpong_floor(const struct setup *setup, struct rep *rep)
 {
     static struct box_actor a, b;
-    struct box_message      message = {.from = &b};
+    struct box_message message = {.from = &b};
     box_init(&a, pinger_on_message);
     box_init(&b, ponger_on_message);
     a.left = setup->count + 1;
@@ -193,7 +193,7 @@ static double bursts_ns(struct box_actor *actors, uint32_t n, uint64_t total)
         }
         box_run();
     }
-    double   ns = (double)(now_ns() - start) / (double)total;
+    double ns = (double)(now_ns() - start) / (double)total;
     uint64_t sum = 0;
     for (uint32_t i = 0; i < n; i++) {
         sum += actors[i].left;
@@ -230,7 +230,7 @@ static void hopper_on_message(struct box_actor *self, struct box_message *messag
 int threadring_floor(const struct setup *setup, struct rep *rep)
 {
     static struct box_actor ring[RING_LEN];
-    struct box_message      token = {.value = setup->count};
+    struct box_message token = {.value = setup->count};
     for (uint32_t i = 0; i < RING_LEN; i++) {
         box_init(&ring[i], hopper_on_message);
         ring[i].to = &ring[(i + 1) % RING_LEN];
@@ -249,10 +249,10 @@ int threadring_floor(const struct setup *setup, struct rep *rep)
 int mailbox_floor(const struct setup *setup, struct rep *rep)
 {
     static struct box_message messages[BURST];
-    static struct stack       stack;
-    uint64_t                  total = setup->count * SENDERS;
-    uint64_t                  received = 0, sum = 0;
-    uint64_t                  start = now_ns();
+    static struct stack stack;
+    uint64_t total = setup->count * SENDERS;
+    uint64_t received = 0, sum = 0;
+    uint64_t start = now_ns();
     for (uint64_t sent = 0; sent < total;) {
         for (uint32_t i = 0; i < BURST && sent < total; i++, sent++) {
             messages[i].value = sent;
@@ -275,7 +275,7 @@ int mailbox_floor(const struct setup *setup, struct rep *rep)
 #define BIG_ACTORS 120u
 
 static struct box_actor big_all[BIG_ACTORS];
-static uint64_t         big_pings;
+static uint64_t big_pings;
 
 enum {
     BIG_PING = 1,
@@ -329,8 +329,8 @@ int big_floor(const struct setup *setup, struct rep *rep)
 int fjcreate_floor(const struct setup *setup, struct rep *rep)
 {
     static struct box_message messages[CREATE_BURST];
-    struct box_actor         *actors[CREATE_BURST];
-    uint64_t                  done = 0;
+    struct box_actor *actors[CREATE_BURST];
+    uint64_t done = 0;
     free_messages = NULL;
     for (uint32_t i = 0; i < CREATE_BURST; i++) {
         message_give(&messages[i]);
@@ -411,7 +411,7 @@ static void heap_push(uint64_t *heap, size_t len, uint64_t value)
 static uint64_t heap_pop(uint64_t *heap, size_t len)
 {
     uint64_t smallest = heap[0], last = heap[len - 1];
-    size_t   at = 0, child = 1;
+    size_t at = 0, child = 1;
     len--;
     while (child < len) {
         if (child + 1 < len && heap[child + 1] < heap[child]) {
@@ -430,9 +430,9 @@ static uint64_t heap_pop(uint64_t *heap, size_t len)
 
 int deadlines_floor(const struct setup *setup, struct rep *rep)
 {
-    size_t    n = setup->count;
+    size_t n = setup->count;
     uint64_t *heap = calloc(n, sizeof(heap[0]));
-    uint64_t  before = 0;
+    uint64_t before = 0;
     if (heap == NULL) {
         return rep_wrong(rep, "no memory");
     }

@@ -13,9 +13,9 @@
 
 struct parcel {
     struct link link; /* first: a link is its parcel */
-    uint64_t    value;
-    uint64_t    last; /* the echo thread ends after this one */
-    uint8_t     fill[40];
+    uint64_t value;
+    uint64_t last; /* the echo thread ends after this one */
+    uint8_t fill[40];
 };
 
 struct lanes {
@@ -43,10 +43,10 @@ static void *echo_thread(void *arg)
 /* `total` parcels there and back, in_flight at a time; ns per echo. */
 static int echoes_ns(struct rep *rep, uint64_t total, uint32_t in_flight, double *ret_ns)
 {
-    static struct lanes  lanes;
+    static struct lanes lanes;
     static struct parcel parcels[400];
-    pthread_t            thread;
-    uint64_t             sent = 0, received = 0, sum = 0;
+    pthread_t thread;
+    uint64_t sent = 0, received = 0, sum = 0;
 
     queue_init(&lanes.there);
     queue_init(&lanes.back);
@@ -107,18 +107,18 @@ int roundtrip_floor(const struct setup *setup, struct rep *rep)
 /* ---- a sleeping thread ---- */
 
 struct sleeper {
-    int            there;    /* eventfd */
-    int            back;     /* eventfd, or -1: only stamp */
-    struct counter stamp;    /* when it was awake */
+    int there;            /* eventfd */
+    int back;             /* eventfd, or -1: only stamp */
+    struct counter stamp; /* when it was awake */
     struct counter seen;
     struct counter stopping;
 };
 
 static void *sleeper_thread(void *arg)
 {
-    struct sleeper    *sleeper = arg;
+    struct sleeper *sleeper = arg;
     struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-    int                epoll = epoll_create1(EPOLL_CLOEXEC);
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, sleeper->there, &event) != 0) {
         return NULL;
     }
@@ -158,9 +158,9 @@ static void sleeper_stop(struct sleeper *sleeper, pthread_t thread)
 int ext1_floor(const struct setup *setup, struct rep *rep)
 {
     static struct sleeper sleeper;
-    pthread_t             thread;
-    size_t                n = setup->quick ? 50 : 2000;
-    double               *latencies = calloc(n, sizeof(latencies[0]));
+    pthread_t thread;
+    size_t n = setup->quick ? 50 : 2000;
+    double *latencies = calloc(n, sizeof(latencies[0]));
 
     if (echoes_ns(rep, rounds_of(setup), 1, &rep->ns) != 0) {
         return -1;
@@ -186,10 +186,10 @@ int ext1_floor(const struct setup *setup, struct rep *rep)
 int wakeup_floor(const struct setup *setup, struct rep *rep)
 {
     static struct sleeper sleeper;
-    pthread_t             thread;
-    size_t                n = setup->count;
-    double               *late = calloc(n, sizeof(late[0]));
-    double               *cost = calloc(n, sizeof(cost[0]));
+    pthread_t thread;
+    size_t n = setup->count;
+    double *late = calloc(n, sizeof(late[0]));
+    double *cost = calloc(n, sizeof(cost[0]));
 
     if (needs_two(rep) != 0) {
         return -1;

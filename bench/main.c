@@ -1,6 +1,6 @@
-/* leat-bench: runs workloads beside their floors, repetition by repetition in turn, so that both see
- * the same machine, and prints what came out. Exit status: 0; 1 a result was wrong; 2 the command
- * line was; 77 this machine cannot run what was asked for. */
+/* leat-bench: runs workloads beside their floors, repetition by repetition in turn, so that both
+ * see the same machine, and prints what came out. Exit status: 0; 1 a result was wrong; 2 the
+ * command line was; 77 this machine cannot run what was asked for. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,32 +18,33 @@ enum exit_status {
 };
 
 struct options {
-    uint32_t    workers; /* 0: each workload's own configurations */
-    uint32_t    repeat;  /* 0: each workload's own */
-    bool        spread;
-    bool        quick;
-    bool        json;
+    uint32_t workers; /* 0: each workload's own configurations */
+    uint32_t repeat;  /* 0: each workload's own */
+    bool spread;
+    bool quick;
+    bool json;
     const char *io;
-    int         names_len;
-    char      **names;
+    int names_len;
+    char **names;
 };
 
 static void help(void)
 {
-    printf("usage: leat-bench WORKLOAD... [OPTION...]\n\n"
-           "Runs each workload beside a floor, the same work in plain C, and prints ns per\n"
-           "operation. Without --workers each runs with one worker, with two, and with two and\n"
-           "actors spread over them, where that makes a difference.\n\n"
-           "  --workers N   only with N workers (1..%u)\n"
-           "  --spread      actors go to the workers in turn, not where their parent is\n"
-           "  --repeat R    repetitions (1..%u); default: the workload's own\n"
-           "  --io NAME     the I/O backend\n"
-           "  --quick       a moment of each: that it runs and its result holds, no figure to read\n"
-           "  --json        one object a line\n"
-           "  --list        the names of the workloads\n"
-           "  --help        this\n\n"
-           "Workloads (\"all\" for every one):\n",
-           LEAT_WORKERS_MAX, REPEAT_MAX);
+    printf(
+        "usage: leat-bench WORKLOAD... [OPTION...]\n\n"
+        "Runs each workload beside a floor, the same work in plain C, and prints ns per\n"
+        "operation. Without --workers each runs with one worker, with two, and with two and\n"
+        "actors spread over them, where that makes a difference.\n\n"
+        "  --workers N   only with N workers (1..%u)\n"
+        "  --spread      actors go to the workers in turn, not where their parent is\n"
+        "  --repeat R    repetitions (1..%u); default: the workload's own\n"
+        "  --io NAME     the I/O backend\n"
+        "  --quick       a moment of each: that it runs and its result holds, no figure to read\n"
+        "  --json        one object a line\n"
+        "  --list        the names of the workloads\n"
+        "  --help        this\n\n"
+        "Workloads (\"all\" for every one):\n",
+        LEAT_WORKERS_MAX, REPEAT_MAX);
     const struct workload *workload;
     for (size_t i = 0; (workload = workload_at(i)) != NULL; i++) {
         printf("  %-22s %s\n", workload->name, workload->what);
@@ -68,7 +69,7 @@ static int usage(const char *what, const char *about, const char *hint)
 
 static int number(const char *option, const char *text, uint32_t max, uint32_t *ret)
 {
-    char         *end;
+    char *end;
     unsigned long value = text != NULL ? strtoul(text, &end, 10) : 0;
     if (text == NULL || *text < '0' || *text > '9' || *end != '\0' || value < 1 || value > max) {
         fprintf(stderr, "leat-bench: %s needs a number from 1 to %u, not '%s'.\n", option, max,
@@ -139,7 +140,7 @@ static int option_parse(char **argv, int *at, struct options *ret)
 /* One line of the result. */
 static int measure(const struct setup *setup, const struct options *options)
 {
-    static struct rep      reps[REPEAT_MAX], floors[REPEAT_MAX], idle;
+    static struct rep reps[REPEAT_MAX], floors[REPEAT_MAX], idle;
     const struct workload *workload = setup->workload;
     uint32_t repeat = options->repeat > 0 ? options->repeat : options->quick ? 1 : workload->repeat;
 
@@ -154,7 +155,7 @@ static int measure(const struct setup *setup, const struct options *options)
         }
     }
     if (wrong != NULL) {
-        const char *which = wrong == &idle                             ? " (idle runtime)"
+        const char *which = wrong == &idle                               ? " (idle runtime)"
                             : wrong >= floors && wrong < floors + repeat ? " (floor)"
                                                                          : "";
         fprintf(stderr, "leat-bench: %s, %u workers%s%s: %s\n", workload->name, setup->workers,
@@ -175,9 +176,8 @@ static int workload_measure(const struct workload *workload, const struct option
 {
     static const struct {
         uint32_t config, workers;
-        bool     spread;
-    } all[] = {
-        {WORKLOAD_ONE, 1, false}, {WORKLOAD_TWO, 2, false}, {WORKLOAD_SPREAD, 2, true}};
+        bool spread;
+    } all[] = {{WORKLOAD_ONE, 1, false}, {WORKLOAD_TWO, 2, false}, {WORKLOAD_SPREAD, 2, true}};
     struct setup setup = {
         .workload = workload,
         .count = options->quick ? workload->quick_count : workload->count,

@@ -1,5 +1,5 @@
-/* One message at a time or one sender: ping-pong, counting, a token in a ring. Each actor keeps only
- * what it needs for its next output, which pop_output makes when it is asked. */
+/* One message at a time or one sender: ping-pong, counting, a token in a ring. Each actor keeps
+ * only what it needs for its next output, which pop_output makes when it is asked. */
 #include <errno.h>
 #include <string.h>
 
@@ -33,16 +33,16 @@ struct pinger_arg {
 };
 
 struct pinger {
-    leat_ref  other;
-    uint64_t  left;
-    uint64_t  wrong; /* answers that did not carry what was asked */
-    leat_ref  home;
+    leat_ref other;
+    uint64_t left;
+    uint64_t wrong; /* answers that did not carry what was asked */
+    leat_ref home;
     enum next next;
 };
 
 static int pinger_init(void *state, const void *arg, leat_time now)
 {
-    struct pinger           *self = state;
+    struct pinger *self = state;
     const struct pinger_arg *of = arg;
     (void)now;
     self->home = of->home;
@@ -53,7 +53,7 @@ static int pinger_init(void *state, const void *arg, leat_time now)
 static void pinger_on_event(void *state, const struct leat_event *event)
 {
     struct pinger *self = state;
-    uint64_t       value;
+    uint64_t value;
     if (event->kind != LEAT_EVENT_MESSAGE) {
         self->next = event->kind == LEAT_EVENT_SHUTDOWN ? NEXT_STOP : NEXT_NONE;
     } else if (event->type == MSG_PONG) {
@@ -97,8 +97,8 @@ static const struct leat_behavior pinger = {
 };
 
 struct ponger {
-    leat_ref  to;
-    uint64_t  value;
+    leat_ref to;
+    uint64_t value;
     enum next next;
 };
 
@@ -140,10 +140,10 @@ static const struct leat_behavior ponger = {
 int pingpong_measure(struct stage *stage, uint64_t rounds, double *ret_ns)
 {
     struct pinger_arg arg = {.home = stage->home, .rounds = rounds};
-    struct cast       ping = {&pinger, &arg, sizeof(arg), true, 1, NULL};
-    struct cast       pong = {&ponger, NULL, 0, true, 1, NULL};
-    leat_ref          a, b;
-    uint64_t          wrong = 0;
+    struct cast ping = {&pinger, &arg, sizeof(arg), true, 1, NULL};
+    struct cast pong = {&ponger, NULL, 0, true, 1, NULL};
+    leat_ref a, b;
+    uint64_t wrong = 0;
 
     ping.refs = &a;
     pong.refs = &b;
@@ -164,7 +164,7 @@ int pingpong_measure(struct stage *stage, uint64_t rounds, double *ret_ns)
 
 int pingpong_run(const struct setup *setup, struct rep *rep)
 {
-    struct stage  stage;
+    struct stage stage;
     struct totals totals;
     if (stage_open(&stage, setup, rep, NULL) == 0) {
         pingpong_measure(&stage, setup->count, &rep->ns);
@@ -204,16 +204,16 @@ enum producer_phase {
 };
 
 struct producer {
-    leat_ref            counter;
-    uint64_t            left;
+    leat_ref counter;
+    uint64_t left;
     enum producer_phase phase;
-    uint64_t            total;
-    leat_ref            home;
+    uint64_t total;
+    leat_ref home;
 };
 
 static int producer_init(void *state, const void *arg, leat_time now)
 {
-    struct producer           *self = state;
+    struct producer *self = state;
     const struct producer_arg *of = arg;
     (void)now;
     self->home = of->home;
@@ -238,7 +238,7 @@ static void producer_on_event(void *state, const struct leat_event *event)
 static bool producer_pop_output(void *state, leat_time now, struct leat_output *ret)
 {
     static const uint64_t one = 1;
-    struct producer      *self = state;
+    struct producer *self = state;
     (void)now;
     switch (self->phase) {
     case PRODUCER_WAITING:
@@ -286,15 +286,15 @@ static const struct leat_behavior producer = {
 };
 
 struct tally {
-    uint64_t  total;
-    leat_ref  to;
+    uint64_t total;
+    leat_ref to;
     enum next next;
 };
 
 static void tally_on_event(void *state, const struct leat_event *event)
 {
     struct tally *self = state;
-    uint64_t      value;
+    uint64_t value;
     if (event->kind != LEAT_EVENT_MESSAGE) {
         self->next = event->kind == LEAT_EVENT_SHUTDOWN ? NEXT_STOP : NEXT_NONE;
     } else if (event->type == MSG_INCREMENT) {
@@ -331,20 +331,19 @@ static const struct leat_behavior tally = {
 
 static int counting_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
-    leat_ref    from, to;
-    uint64_t    total = 0;
+    leat_ref from, to;
+    uint64_t total = 0;
     struct cast counter = {&tally, NULL, 0, true, 1, &to};
     if (stage_spawn(stage, &counter) != 0) {
         return -1;
     }
     struct producer_arg arg = {.home = stage->home, .counter = to, .increments = setup->count};
-    struct cast         sender = {&producer, &arg, sizeof(arg), true, 1, &from};
+    struct cast sender = {&producer, &arg, sizeof(arg), true, 1, &from};
     if (stage_spawn(stage, &sender) != 0) {
         return -1;
     }
     uint64_t start = now_ns();
-    if (stage_send(stage, from, STAGE_START, NULL, 0) != 0 ||
-        stage_wait_done(stage, &total) != 0) {
+    if (stage_send(stage, from, STAGE_START, NULL, 0) != 0 || stage_wait_done(stage, &total) != 0) {
         return -1;
     }
     rep->ns = (double)(now_ns() - start) / (double)setup->count;
@@ -357,7 +356,7 @@ static int counting_play(struct stage *stage, const struct setup *setup, struct 
 
 int counting_run(const struct setup *setup, struct rep *rep)
 {
-    struct stage  stage;
+    struct stage stage;
     struct totals totals;
     if (stage_open(&stage, setup, rep, NULL) == 0) {
         counting_play(&stage, setup, rep);
@@ -373,10 +372,10 @@ int counting_run(const struct setup *setup, struct rep *rep)
 #define RING_LEN 100u
 
 struct hopper {
-    leat_ref  to;
-    uint64_t  hops;
+    leat_ref to;
+    uint64_t hops;
     enum next next;
-    leat_ref  home;
+    leat_ref home;
 };
 
 static int hopper_init(void *state, const void *arg, leat_time now)
@@ -436,8 +435,8 @@ static const struct leat_behavior hopper = {
 
 static int threadring_play(struct stage *stage, const struct setup *setup, struct rep *rep)
 {
-    leat_ref    ring[RING_LEN];
-    uint64_t    last = 0;
+    leat_ref ring[RING_LEN];
+    uint64_t last = 0;
     struct cast cast = {&hopper, &stage->home, sizeof(stage->home), true, RING_LEN, ring};
     if (stage_spawn(stage, &cast) != 0) {
         return -1;
@@ -450,7 +449,7 @@ static int threadring_play(struct stage *stage, const struct setup *setup, struc
         }
     }
     struct leat_event event;
-    uint64_t          start = now_ns();
+    uint64_t start = now_ns();
     if (stage_send(stage, ring[0], MSG_TOKEN, &setup->count, sizeof(setup->count)) != 0 ||
         stage_wait(stage, STAGE_DONE, &event) != 0) {
         return -1;
@@ -465,7 +464,7 @@ static int threadring_play(struct stage *stage, const struct setup *setup, struc
 
 int threadring_run(const struct setup *setup, struct rep *rep)
 {
-    struct stage  stage;
+    struct stage stage;
     struct totals totals;
     if (stage_open(&stage, setup, rep, NULL) == 0) {
         threadring_play(&stage, setup, rep);

@@ -88,10 +88,10 @@ static _Noreturn void rep_child(rep_body *body, const struct setup *setup, int f
 
 static void rep_collect(int fd, const struct setup *setup, pid_t child, struct rep *ret)
 {
-    int           limit_ms = setup->quick ? REP_LIMIT_QUICK_MS : REP_LIMIT_MS;
+    int limit_ms = setup->quick ? REP_LIMIT_QUICK_MS : REP_LIMIT_MS;
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    int           status = 0;
-    int           polled;
+    int status = 0;
+    int polled;
     do {
         polled = poll(&ready, 1, limit_ms);
     } while (polled < 0 && errno == EINTR);
@@ -145,7 +145,7 @@ void rep_run(rep_body *body, const struct setup *setup, struct rep *ret)
 static const cpu_set_t *cpus(void)
 {
     static cpu_set_t set;
-    static bool      known;
+    static bool known;
     if (!known) {
         CPU_ZERO(&set);
         sched_getaffinity(0, sizeof(set), &set);

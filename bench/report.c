@@ -75,8 +75,8 @@ static void print_extras(const struct rep *reps, uint32_t repeat)
 void report_json(const struct result *result)
 {
     const struct setup *setup = result->setup;
-    struct figures      ns = figures_of(result->reps, result->repeat, -1);
-    struct figures      floor = figures_of(result->floors, result->repeat, -1);
+    struct figures ns = figures_of(result->reps, result->repeat, -1);
+    struct figures floor = figures_of(result->floors, result->repeat, -1);
 
     printf("{\"workload\":\"%s\",\"workers\":%u,\"spread\":%s,\"quick\":%s,\"repeat\":%u",
            setup->workload->name, setup->workers, setup->spread ? "true" : "false",
@@ -107,9 +107,9 @@ void report_head(void)
 void report_row(const struct result *result)
 {
     const struct setup *setup = result->setup;
-    struct figures      ns = figures_of(result->reps, result->repeat, -1);
-    struct figures      floor = figures_of(result->floors, result->repeat, -1);
-    char                workers[16];
+    struct figures ns = figures_of(result->reps, result->repeat, -1);
+    struct figures floor = figures_of(result->floors, result->repeat, -1);
+    char workers[16];
 
     snprintf(workers, sizeof(workers), "%u%s", setup->workers, setup->spread ? " spread" : "");
     printf("%-22s %-8s %11.1f %11.1f %11.1f %11.1f %7.2f %9.1f\n", setup->workload->name, workers,
@@ -117,8 +117,8 @@ void report_row(const struct result *result)
            (double)peak_of(result->reps, result->repeat) / (1024.0 * 1024.0));
     for (uint32_t i = 0; i < result->reps[0].extras_len; i++) {
         struct figures figures = figures_of(result->reps, result->repeat, (int)i);
-        const char    *name = result->reps[0].extras[i].name;
-        double         beside = rep_extra_get(&result->floors[0], name, -1);
+        const char *name = result->reps[0].extras[i].name;
+        double beside = rep_extra_get(&result->floors[0], name, -1);
         printf("    %-28s ", name);
         print_value(figures.median);
         if (beside >= 0) {

@@ -5,17 +5,19 @@
 #include <errno.h>
 #include <string.h>
 
-#define WAIT_NS (30 * LEAT_SEC) /* longer than any workload between two signs of life */
-#define CREW_WINDOW 256u        /* spawns not yet answered; keeps the answers' nodes few */
+/* Longer than any workload between two signs of life, on a machine that does other things too. */
+#define WAIT_NS (150 * LEAT_SEC)
+#define WAIT_QUICK_NS (30 * LEAT_SEC)
+#define CREW_WINDOW 256u /* spawns not yet answered; keeps the answers' nodes few */
 
 /* ---- the crew: an actor that spawns the others ---- */
 
 struct crew_plan {
     struct cast cast;
-    uint64_t    first;   /* number of the first actor, for taking the workers in turn */
-    uint32_t    workers; /* 0: all on the crew's own */
-    leat_ref    home;
-    int32_t     status;
+    uint64_t first;   /* number of the first actor, for taking the workers in turn */
+    uint32_t workers; /* 0: all on the crew's own */
+    leat_ref home;
+    int32_t status;
 };
 
 enum crew_phase {
@@ -26,9 +28,9 @@ enum crew_phase {
 
 struct crew {
     struct crew_plan *plan; /* the main thread's, which waits for STAGE_READY before it looks */
-    uint32_t          asked;
-    uint32_t          answered;
-    enum crew_phase   phase;
+    uint32_t asked;
+    uint32_t answered;
+    enum crew_phase phase;
 };
 
 static int crew_init(void *state, const void *arg, leat_time now)
@@ -62,9 +64,9 @@ static void crew_on_event(void *state, const struct leat_event *event)
 
 static bool crew_pop_output(void *state, leat_time now, struct leat_output *ret)
 {
-    struct crew            *self = state;
+    struct crew *self = state;
     const struct crew_plan *plan = self->plan;
-    const struct cast      *cast = &plan->cast;
+    const struct cast *cast = &plan->cast;
     (void)now;
     switch (self->phase) {
     case CREW_SPAWNING:
@@ -106,11 +108,18 @@ struct leat_config stage_config(const struct setup *setup)
 {
     struct leat_config config = leat_config_default();
     config.workers = setup->workers;
-    config.shutdown_ns = 20 * LEAT_SEC; /* a million actors are told, none is to be forced */
+    config.shutdown_ns = 20 * LEAT_SEC;   /* a million actors are told, none is to be forced */
+    config.drain_warn_ns = 60 * LEAT_SEC; /* a producer's drain is the whole workload */
+    config.watchdog_ns = LEAT_SEC;        /* that another process had the CPU is no slow actor */
     if (setup->io != NULL) {
         config.io = setup->io;
     }
     return config;
+}
+
+static leat_time wait_ns(const struct stage *stage)
+{
+    return stage->setup->quick ? WAIT_QUICK_NS : WAIT_NS;
 }
 
 int stage_open(struct stage *stage, const struct setup *setup, struct rep *rep,
@@ -175,7 +184,7 @@ int stage_send(struct stage *stage, leat_ref to, uint32_t type, const void *payl
 int stage_wait(struct stage *stage, uint32_t type, struct leat_event *ret)
 {
     struct leat_event event;
-    int               status = leat_receive(stage->controller, WAIT_NS, &event);
+    int status = leat_receive(stage->controller, wait_ns(stage), &event);
     if (status != 0) {
         return rep_wrong(stage->rep, "waiting for message %u: %s", type, strerror(-status));
     }
@@ -205,7 +214,7 @@ static int stage_drain(struct stage *stage)
     leat_runtime_stop(stage->runtime);
     for (;;) {
         struct leat_event event;
-        int               status = leat_receive(stage->controller, WAIT_NS, &event);
+        int status = leat_receive(stage->controller, wait_ns(stage), &event);
         if (status == -EPIPE) {
             return 0;
         }

@@ -29,7 +29,7 @@ struct counter {
     _Atomic uint64_t value;
 };
 
-/* Adds and returns the sum. Acquire and release: who sees the last sum sees what was done before. */
+/* Adds and returns the sum. Acquire and release: who sees a sum sees what was done before it. */
 static inline uint64_t counter_add(struct counter *counter, uint64_t n)
 {
     return atomic_fetch_add_explicit(&counter->value, n, memory_order_acq_rel) + n;

@@ -16,18 +16,18 @@ enum message {
 };
 
 struct opened {
-    int32_t  status;
+    int32_t status;
     uint16_t port;
     uint16_t zero;
-    pid_t    thread; /* the worker's */
+    pid_t thread; /* the worker's */
 };
 
 struct udp_arg {
-    leat_ref         home;
+    leat_ref home;
     struct leat_addr local;
-    uint32_t         flags; /* enum leat_udp_flags */
-    uint16_t         fan_port; /* peers' */
-    bool             own_bodies; /* fan-out: a body for each peer, not one for all */
+    uint32_t flags;    /* enum leat_udp_flags */
+    uint16_t fan_port; /* peers' */
+    bool own_bodies;   /* fan-out: a body for each peer, not one for all */
 };
 
 /* ---- echo ---- */
@@ -41,10 +41,10 @@ enum udp_next {
 };
 
 struct udp_echo {
-    enum udp_next      next;
+    enum udp_next next;
     struct leat_output answer;
-    struct udp_arg     arg;
-    struct opened      opened;
+    struct udp_arg arg;
+    struct opened opened;
 };
 
 static int udp_echo_init(void *state, const void *arg, leat_time now)
@@ -126,13 +126,13 @@ static const struct leat_behavior udp_echo = {
 /* ---- fan-out ---- */
 
 struct udp_fan {
-    leat_sock        sock;
-    leat_slice       body; /* of the request; one reference of our own while there are outputs */
-    uint32_t         at;   /* next peer of the group, and behind its last */
-    uint32_t         end;
-    enum udp_next    next;
-    struct udp_arg   arg;
-    struct opened    opened;
+    leat_sock sock;
+    leat_slice body; /* of the request; one reference of our own while there are outputs */
+    uint32_t at;     /* next peer of the group, and behind its last */
+    uint32_t end;
+    enum udp_next next;
+    struct udp_arg arg;
+    struct opened opened;
     struct leat_addr peers[UDP_PEERS_MAX];
 };
 
@@ -256,17 +256,17 @@ static const struct leat_behavior udp_fan = {
 /* What a service is made of. */
 struct service {
     const struct leat_behavior *behavior;
-    uint32_t                    flags;
-    bool                        own_bodies;
-    bool                        spins; /* else the worker sleeps at once, as the floor does */
+    uint32_t flags;
+    bool own_bodies;
+    bool spins; /* else the worker sleeps at once, as the floor does */
 };
 
 static int service_play(struct stage *stage, const struct service *service,
                         struct generator *generator, struct outcome *ret)
 {
-    struct rep       *rep = stage->rep;
-    struct udp_arg    arg;
-    struct opened     opened;
+    struct rep *rep = stage->rep;
+    struct udp_arg arg;
+    struct opened opened;
     struct leat_event event;
     memset(&arg, 0, sizeof(arg));
     arg.home = stage->home;
@@ -295,8 +295,8 @@ static int service_run(const struct setup *setup, const struct plan *plan,
                        const struct service *service, struct outcome *ret, struct rep *rep)
 {
     struct generator generator = {0};
-    struct stage     stage = {0};
-    struct totals    totals;
+    struct stage stage = {0};
+    struct totals totals;
     if (generator_open(&generator, plan, rep) == 0) {
         struct leat_config config = stage_config(setup);
         if (!service->spins) {
@@ -338,28 +338,28 @@ static int service_measure(const struct setup *setup, const struct plan *plan,
 
 int udp_echo_run(const struct setup *setup, struct rep *rep)
 {
-    struct plan    plan = udp_plan_echo(setup);
+    struct plan plan = udp_plan_echo(setup);
     struct service service = {&udp_echo, 0, false, false};
     return service_measure(setup, &plan, &service, rep);
 }
 
 int udp_echo_trains_run(const struct setup *setup, struct rep *rep)
 {
-    struct plan    plan = udp_plan_trains(setup);
+    struct plan plan = udp_plan_trains(setup);
     struct service service = {&udp_echo, 0, false, false};
     return service_measure(setup, &plan, &service, rep);
 }
 
 int udp_echo_trains_whole_run(const struct setup *setup, struct rep *rep)
 {
-    struct plan    plan = udp_plan_trains(setup);
+    struct plan plan = udp_plan_trains(setup);
     struct service service = {&udp_echo, LEAT_UDP_TRAINS, false, false};
     return service_measure(setup, &plan, &service, rep);
 }
 
 int udp_echo_64x4_run(const struct setup *setup, struct rep *rep)
 {
-    struct plan    plan = udp_plan_64x4(setup);
+    struct plan plan = udp_plan_64x4(setup);
     struct service service = {&udp_echo, 0, false, false};
     struct service whole = {&udp_echo, LEAT_UDP_TRAINS, false, false};
     struct outcome outcome;
@@ -374,7 +374,7 @@ int udp_echo_64x4_run(const struct setup *setup, struct rep *rep)
 
 int udp_fanout_run(const struct setup *setup, struct rep *rep)
 {
-    struct plan    plan = udp_plan_fanout(setup);
+    struct plan plan = udp_plan_fanout(setup);
     struct service shared = {&udp_fan, 0, false, false};
     struct service own = {&udp_fan, 0, true, false};
     struct outcome outcome;
@@ -389,7 +389,7 @@ int udp_fanout_run(const struct setup *setup, struct rep *rep)
 
 int udp_rtt_run(const struct setup *setup, struct rep *rep)
 {
-    struct plan    plan = udp_plan_rtt(setup);
+    struct plan plan = udp_plan_rtt(setup);
     struct service hot = {&udp_echo, 0, false, true};
     struct service sleeping = {&udp_echo, 0, false, false};
     struct outcome outcome;

@@ -1,5 +1,5 @@
-/* The UDP workloads: a generator in a process of its own, and two servers for it, leat's and a plain
- * loop. Both are driven by the same generator in the same way, so their figures compare. */
+/* The UDP workloads: a generator in a process of its own, and two servers for it, leat's and a
+ * plain loop. Both are driven by the same generator in the same way, so their figures compare. */
 #ifndef LEAT_BENCH_UDP_H
 #define LEAT_BENCH_UDP_H
 
@@ -68,8 +68,8 @@ int generator_open(struct generator *generator, const struct plan *plan, struct 
 /* Tells it where the server is; it begins. */
 int generator_start(struct generator *generator, uint16_t port, struct rep *rep);
 
-/* Waits until it is done, at most 20 s, and judges what came of it: wrong datagrams or more than one
- * in a hundred lost is an error. */
+/* Waits until it is done, at most 20 s, and judges what came of it: a wrong datagram, or more than
+ * one in a hundred lost, is an error. */
 int generator_finish(struct generator *generator, struct outcome *ret, struct rep *rep);
 
 /* Ends it. */

@@ -32,23 +32,23 @@ enum waiting {
 
 struct slot {
     struct sockaddr_in peer;
-    uint8_t            control[CONTROL_LEN] __attribute__((aligned(16)));
-    uint8_t            bytes[UDP_TRAIN_LEN] __attribute__((aligned(64)));
+    uint8_t control[CONTROL_LEN] __attribute__((aligned(16)));
+    uint8_t bytes[UDP_TRAIN_LEN] __attribute__((aligned(64)));
 };
 
 static struct {
-    int                fd;
-    struct mmsghdr     in[UDP_BATCH], out[UDP_BATCH];
-    struct iovec       in_iov[UDP_BATCH], out_iov[UDP_BATCH];
-    struct slot        slots[UDP_BATCH];
+    int fd;
+    struct mmsghdr in[UDP_BATCH], out[UDP_BATCH];
+    struct iovec in_iov[UDP_BATCH], out_iov[UDP_BATCH];
+    struct slot slots[UDP_BATCH];
     struct sockaddr_in fan[UDP_PEERS_MAX];
 } f;
 
 static int server_open(struct rep *rep, bool gro, uint16_t *ret_port)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t          at_len = sizeof(at);
-    int                on = 1, buf = 4 << 20;
+    socklen_t at_len = sizeof(at);
+    int on = 1, buf = 4 << 20;
     f.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (f.fd < 0 || bind(f.fd, (struct sockaddr *)&at, sizeof(at)) != 0 ||
         getsockname(f.fd, (struct sockaddr *)&at, &at_len) != 0 ||
@@ -91,8 +91,8 @@ static void send_all(uint32_t n)
 /* The answer to what came into slot i: the same bytes, as a train if it was one. */
 static void answer_fill(uint32_t i)
 {
-    struct msghdr  *in = &f.in[i].msg_hdr;
-    struct msghdr  *out = &f.out[i].msg_hdr;
+    struct msghdr *in = &f.in[i].msg_hdr;
+    struct msghdr *out = &f.out[i].msg_hdr;
     struct cmsghdr *header = CMSG_FIRSTHDR(in);
     f.out_iov[i] = (struct iovec){f.slots[i].bytes, f.in[i].msg_len};
     out->msg_name = &f.slots[i].peer;
@@ -120,7 +120,7 @@ static void answer_fill(uint32_t i)
 static void fan_out(uint32_t i)
 {
     struct iovec body = {f.slots[i].bytes, f.in[i].msg_len};
-    uint32_t     group;
+    uint32_t group;
     memcpy(&group, f.slots[i].bytes, sizeof(group));
     struct sockaddr_in *peers = &f.fan[group % UDP_FAN_GROUPS * UDP_FAN_PEERS];
     for (uint32_t k = 0; k < UDP_FAN_PEERS; k++) {
@@ -162,16 +162,16 @@ static int serve_epoll(struct generator *generator, bool fanout, struct rep *rep
 {
     struct epoll_event socket_event = {.events = EPOLLIN, .data.u32 = 0};
     struct epoll_event done_event = {.events = EPOLLIN, .data.u32 = 1};
-    int                epoll = epoll_create1(EPOLL_CLOEXEC);
-    bool               done = false;
-    int                got;
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    bool done = false;
+    int got;
     if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, f.fd, &socket_event) != 0 ||
         epoll_ctl(epoll, EPOLL_CTL_ADD, generator->from, &done_event) != 0) {
         return rep_wrong(rep, "no epoll: %s", strerror(errno));
     }
     while (!done) {
         struct epoll_event events[2];
-        int                n = epoll_wait(epoll, events, 2, 20000);
+        int n = epoll_wait(epoll, events, 2, 20000);
         if (n == 0 || (n < 0 && errno != EINTR)) {
             return rep_wrong(rep, "no word from the generator in 20 s");
         }
@@ -192,8 +192,8 @@ static int serve_epoll(struct generator *generator, bool fanout, struct rep *rep
 static int serve_spin(struct generator *generator, struct rep *rep)
 {
     struct pollfd done = {.fd = generator->from, .events = POLLIN};
-    uint64_t      until = now_ns() + 20 * UINT64_C(1000000000);
-    int           got;
+    uint64_t until = now_ns() + 20 * UINT64_C(1000000000);
+    int got;
     while (poll(&done, 1, 0) == 0) {
         for (uint32_t i = 0; i < SPINS_MAX; i++) {
             serve_batch(false, &got);
@@ -212,7 +212,7 @@ static int floor_serve(const struct plan *plan, enum waiting waiting, struct out
                        struct rep *rep)
 {
     struct generator generator = {0};
-    uint16_t         port = 0;
+    uint16_t port = 0;
     cpu_pin(0, 1);
     if (generator_open(&generator, plan, rep) == 0 &&
         server_open(rep, plan->train > 1, &port) == 0) {
@@ -271,7 +271,7 @@ int udp_fanout_floor(const struct setup *setup, struct rep *rep)
 
 int udp_rtt_floor(const struct setup *setup, struct rep *rep)
 {
-    struct plan    plan = udp_plan_rtt(setup);
+    struct plan plan = udp_plan_rtt(setup);
     struct outcome hot, sleeping;
     if (floor_serve(&plan, WAIT_SPIN, &hot, rep) != 0 ||
         floor_serve(&plan, WAIT_EPOLL, &sleeping, rep) != 0) {

@@ -1,6 +1,7 @@
 /* Addresses: to and from text, to and from the kernel's structures. One form inside, IPv4 as
  * IPv4-mapped IPv6, so that an AF_INET and a dual-stack socket name the same peer with the same
- * bytes. Text is read strictly: numbers only, nothing is looked up, nothing may follow. Any thread. */
+ * bytes. Text is read strictly: numbers only, nothing is looked up, nothing may follow.
+ * Any thread. */
 #include "addr.h"
 
 #include <arpa/inet.h>

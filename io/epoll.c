@@ -94,7 +94,7 @@ static bool epoll_wait_for(struct ready *ready, leat_time timeout_ns)
                            ((got & (EPOLLERR | EPOLLHUP)) != 0 ? READY_ERROR : 0u));
         }
     }
-    return n >= 0;
+    return n >= 0 || errno != EINTR;
 }
 
 static const struct ready_wait epoll_waits = {

@@ -37,14 +37,15 @@ struct io_op {
     uint64_t        token; /* OPEN: the caller's, in every completion of the socket */
     union {
         struct {
-            struct leat_addr local;
+            struct leat_addr local; /* a scope_id binds to that interface */
             uint32_t         recv_buf, send_buf; /* bytes, 0: default */
             uint32_t         flags;              /* enum leat_udp_flags */
         } open;
         struct {
             leat_slice              body; /* accepted: its reference is the backend's */
             const struct leat_addr *peer; /* lent until submit returns */
-            const struct leat_addr *local; /* the same; NULL: the kernel's choice */
+            const struct leat_addr *local; /* the same; NULL: the kernel's choice. Without effect
+                                              where it is the one the socket is bound to */
             uint32_t                segment_size; /* 0: one datagram; else a train */
         } data;
     };
@@ -53,7 +54,9 @@ struct io_op {
 enum io_done_kind {
     IO_DONE_OPENED,   /* status; sock; peer holds the local address with its port */
     IO_DONE_DATA,     /* body (its reference is the receiver's), peer, segment_size; the local
-                         address is in body.buf->local, stable until CLOSED was delivered */
+                         address is in body.buf->local, stable until CLOSED was delivered: with
+                         its interface if the socket is bound to a wildcard, else as bound; NULL:
+                         the socket has heard of too many */
     IO_DONE_WRITABLE, /* a submit was refused with -EAGAIN: the socket's queue is half empty now */
     IO_DONE_ERROR,    /* status, and peer where known (else zero): ICMP, ENOBUFS, EMSGSIZE, ... */
     IO_DONE_CLOSED,   /* status; the index may be used again from now on */
@@ -90,15 +93,17 @@ struct io_ops {
     int (*init)(const struct io_config *config, struct io **ret);
 
     /* Queues one operation; no system call but for OPEN. 0, or: -EAGAIN the socket's send queue is
-     * full (WRITABLE follows); -EMSGSIZE longer than a datagram or train can be; -EINVAL; -EBADF.
-     * On an error nothing was taken over. A pointer in `op` is lent until it returns. */
+     * full (WRITABLE follows); -EMSGSIZE longer than a datagram or train can be; -EINVAL no port,
+     * or addresses the socket does not speak; -EBADF; -ENOMEM. On an error nothing was taken over.
+     * A pointer in `op` is lent until it returns. A queue that is empty takes any train. */
     int (*submit)(struct io *io, const struct io_op *op);
 
     /* Hands what is queued to the kernel, waits until something completes, `wake` is called, or
      * `deadline` (absolute; 0: do not wait; LEAT_NEVER) has come, and reaps up to `cap` completions
      * into done[]. Sockets take turns, so none starves the rest. Returns how many; what did not fit
      * comes next time, at once. With deadline 0, nothing queued and no socket open it costs no
-     * system call. */
+     * system call. It may return 0 before the deadline: the kernel had something, but not for the
+     * caller. `cap` > 0. */
     unsigned (*turn)(struct io *io, leat_time deadline, struct io_done *done, unsigned cap);
 
     /* Ends the wait of `turn`, or the next one if none is waiting. Any thread, signal handlers;
@@ -108,7 +113,8 @@ struct io_ops {
     /* The clock: monotonic ns, or virtual. */
     leat_time (*now)(struct io *io);
 
-    /* Closes every socket, drops what is queued, frees. No completions are delivered. */
+    /* Closes every socket, drops what is queued, frees. No completions are delivered. Only when no
+     * other thread can wake it or return a receive buffer any more. */
     void (*fini)(struct io *io);
 };
 

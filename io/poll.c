@@ -1,6 +1,6 @@
 /* The poll(2) backend, the portable floor: an array of what is waited for, kept up to date as
- * sockets come, go and change, never rebuilt for a wait. Entry 0 is the eventfd that ends a wait; it
- * is read, poll knows no edges. Costs a scan of all sockets per wait: fine for a few hundred.
+ * sockets come, go and change, never rebuilt for a wait. Entry 0 is the eventfd that ends a wait;
+ * it is read, poll knows no edges. Costs a scan of all sockets per wait: fine for a few hundred.
  * Backend's thread only, but for wake. */
 #include <errno.h>
 #include <poll.h>
@@ -113,7 +113,7 @@ static bool poll_wait(struct ready *ready, leat_time timeout_ns)
                            ((got & (POLLERR | POLLHUP)) != 0 ? READY_ERROR : 0u));
         }
     }
-    return n >= 0;
+    return n >= 0 || errno != EINTR;
 }
 
 static const struct ready_wait poll_waits = {

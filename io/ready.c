@@ -1,9 +1,8 @@
 /* Readiness into completions: the part of epoll and poll that is not the wait. Invariant: an open
  * socket that may be readable is either waited for or in the hot queue; one with something to send
- * is in the dirty queue, or waited for, or tried again at retry_at. A socket that was readable is
- * read again at the next turn without asking the kernel first, and the kernel is asked at least
- * every READY_LOOK turns, so that the others have their turn too. Backend's thread only, but for
- * ready_wake. */
+ * is in the dirty queue, or waited for, or tried again at retry_at. A busy socket is read again at
+ * the next turn without asking the kernel first, and the kernel is asked at least every READY_LOOK
+ * turns, so that the others have their turn too. Backend's thread only, but for ready_wake. */
 #include "ready.h"
 
 #include <errno.h>
@@ -14,9 +13,10 @@
 
 #include "mem.h"
 
-#define READY_LOOK 8u      /* turns, at most, that go by without a look at cold sockets */
+#define READY_LOOK 8u      /* turns, at most, that read the hot without asking for others */
 #define BATCHES_PER_TURN 4 /* of one socket */
-#define STARVED_NS (100 * LEAT_MS) /* waking is the returning thread's; this is for lack of memory */
+#define BUSY_LEN 4u        /* completions of one read after which more are likely by the next turn */
+#define STARVED_NS (100 * LEAT_MS) /* who returns a buffer wakes; this is for lack of memory */
 
 enum state {
     STATE_FREE,
@@ -312,7 +312,7 @@ static void set_paused(struct ready *ready, struct ready_sock *sock, bool paused
     }
 }
 
-/* Reads one hot socket; it stays hot if it had something, or could not be read. */
+/* Reads one hot socket; it stays hot if it was busy, or could not be read. */
 static unsigned read_sock(struct ready *ready, struct ready_sock *sock, struct io_done *done,
                           unsigned cap)
 {
@@ -334,16 +334,17 @@ static unsigned read_sock(struct ready *ready, struct ready_sock *sock, struct i
         ready->starved = false;
         set_paused(ready, sock, false);
     }
-    if (n > 0 || more != UDP_DRAINED) {
+    if (n >= BUSY_LEN || more != UDP_DRAINED) {
         make_hot(ready, sock);
     }
     return n;
 }
 
-/* Each hot socket once a turn, the one that waits longest first. */
+/* Each hot socket once, the one that waits longest first. */
 static unsigned read_hot(struct ready *ready, struct io_done *done, unsigned cap)
 {
     unsigned n = 0;
+    ready->turn++;
     while (n < cap && ready->hot.first != NULL && ready->hot.first->read_turn != ready->turn) {
         struct ready_sock *sock;
         POP(&ready->hot, sock, next_hot, is_hot);
@@ -478,24 +479,26 @@ unsigned ready_turn(struct io *io, leat_time deadline, struct io_done *done, uns
 {
     struct ready *ready = (struct ready *)io;
     LEAT_ASSERT(cap > 0);
-    ready->turn++;
     flush(ready);
     retry_congested(ready);
     unsigned n = take_told(ready, done, cap);
+    if (ready->hot.first != NULL && ++ready->unasked == READY_LOOK) {
+        ready->unasked = 0;
+        ready->ops->wait(ready, 0);
+        flush(ready);
+    }
     n += read_hot(ready, done + n, cap - n);
-    bool look = n == 0 || (n < cap && ready->turn % READY_LOOK == 0);
-    if (!look || (deadline == 0 && ready->base.stats.sockets == 0)) {
+    if (n > 0 || (deadline == 0 && ready->base.stats.sockets == 0)) {
         return n;
     }
     set_slack(ready);
     for (;;) {
-        leat_time timeout = n > 0 ? 0 : wait_ns(ready, deadline);
+        leat_time timeout = wait_ns(ready, deadline);
         if (ready->ops->wait(ready, timeout) || timeout == 0) {
             break;
         }
     }
     flush(ready);
-    n += read_hot(ready, done + n, cap - n);
-    n += take_told(ready, done + n, cap - n);
-    return n;
+    n = take_told(ready, done, cap);
+    return n + read_hot(ready, done + n, cap - n);
 }

@@ -54,7 +54,8 @@ struct ready {
     struct udp              *udp;
     int                      wake_fd;
     bool                     slack_set;
-    uint64_t                 turn;
+    uint64_t                 turn;    /* counts passes over the hot queue */
+    uint32_t                 unasked; /* turns since the kernel was asked who is readable */
     leat_time                retry_at; /* when congested sockets are tried again */
     struct ready_sock      **socks;    /* by index; each stays where it is for good */
     uint32_t                 socks_len;

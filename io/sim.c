@@ -287,8 +287,9 @@ static void read_train(struct sim *sim, struct sim_sock *sock, leat_buf *buf,
         }
     }
     struct leat_addr local = first->to;
+    bool wildcard = addr_is_wildcard(&sock->port.bound);
     local.port = sock->port.bound.port;
-    local.scope_id = SIM_INTERFACE;
+    local.scope_id = wildcard ? SIM_INTERFACE : sock->port.bound.scope_id;
     buf->local = addr_set_intern(&sock->locals, &local);
     done->kind = IO_DONE_DATA;
     done->peer = first->from;

@@ -13,8 +13,8 @@ void              sim_world_close(struct sim_world *world);
 
 leat_time sim_world_now(const struct sim_world *world);
 
-/* Virtual time of the next arrival; LEAT_NEVER: nothing is on its way. It may be now, where there is
- * no delay. What has arrived and was not reaped (no receive buffer) does not count. */
+/* Virtual time of the next arrival; LEAT_NEVER: nothing is on its way. It may be now, where there
+ * is no delay. What has arrived and was not reaped (no receive buffer) does not count. */
 leat_time sim_world_next(const struct sim_world *world);
 
 /* Moves time forward to `to`; never back. Datagrams due by then can be reaped by their backends. */

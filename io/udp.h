@@ -54,7 +54,7 @@ struct udp_sock {
     uint64_t token;
     int      family;
     bool     dual_stack;
-    bool     wildcard; /* bound to any address */
+    bool     fixed; /* bound to one address, which is where all comes to and leaves from */
     bool     gso;
     bool     gso_worked; /* at least once, so a refusal is about that train */
     uint8_t  gso_refused;

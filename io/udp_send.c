@@ -142,7 +142,7 @@ static struct udp_entry *index_find(struct udp_index *index, const struct udp_so
         if (set[way].epoch != index->epoch) {
             spare = &set[way];
         } else if (set[way].tag == tag) {
-            /* Of two peers with one tag the second takes the place: the first is not found again. */
+            /* Of two peers with one tag the second takes the place; the first is not found. */
             if (set[way].run->sock == sock->index && same_addr(&set[way].run->peer, peer)) {
                 *ret_run = set[way].run;
             }
@@ -250,7 +250,7 @@ static uint32_t run_segments_max(uint32_t segment_size)
 static const struct leat_addr *local_of(const struct udp_sock *sock, const struct leat_addr *local)
 {
     static const struct leat_addr any;
-    bool bound = local != NULL && !sock->wildcard && memcmp(local->ip, sock->bound.ip, 16) == 0;
+    bool bound = local != NULL && sock->fixed && memcmp(local->ip, sock->bound.ip, 16) == 0;
     return local == NULL || bound ? &any : local;
 }
 
@@ -349,7 +349,8 @@ static void consume(struct udp *udp, struct udp_sock *sock, uint32_t segments)
 /* Appends a control message and returns its data. */
 static void *control_add(struct msghdr *header, int level, int type, size_t len)
 {
-    struct cmsghdr *at = (struct cmsghdr *)((uint8_t *)header->msg_control + header->msg_controllen);
+    uint8_t *end = (uint8_t *)header->msg_control + header->msg_controllen;
+    struct cmsghdr *at = (struct cmsghdr *)end;
     header->msg_controllen += CMSG_SPACE(len);
     LEAT_ASSERT(header->msg_controllen <= UDP_CONTROL_LEN);
     at->cmsg_level = level;
@@ -404,6 +405,11 @@ static struct msghdr *message_begin(struct udp *udp, const struct udp_sock *sock
     return header;
 }
 
+static uint8_t *bytes_of(const struct udp_piece *piece)
+{
+    return piece->buf == NULL ? NULL : (uint8_t *)piece->buf + piece->offset;
+}
+
 /* A run as one message; returns how many vectors it took. */
 static uint32_t build_whole(struct udp *udp, const struct udp_sock *sock, uint32_t i,
                             const struct udp_run *run, struct iovec *vectors)
@@ -411,7 +417,7 @@ static uint32_t build_whole(struct udp *udp, const struct udp_sock *sock, uint32
     struct msghdr *header = message_begin(udp, sock, i, run, run->segments);
     uint32_t n = 0;
     for (const struct udp_piece *piece = &run->first; piece != NULL; piece = piece->next) {
-        vectors[n].iov_base = (uint8_t *)piece->buf + piece->offset;
+        vectors[n].iov_base = bytes_of(piece);
         vectors[n++].iov_len = piece->len;
     }
     header->msg_iov = vectors;
@@ -435,7 +441,7 @@ static uint32_t build_plain(struct udp *udp, const struct udp_sock *sock, uint32
         uint32_t left = piece->len - offset;
         uint32_t len = left < run->segment_size ? left : run->segment_size;
         struct msghdr *header = message_begin(udp, sock, i + n, run, 1);
-        vectors[n].iov_base = (uint8_t *)piece->buf + piece->offset + offset;
+        vectors[n].iov_base = bytes_of(piece) + offset;
         vectors[n].iov_len = len;
         header->msg_iov = &vectors[n];
         header->msg_iovlen = 1;

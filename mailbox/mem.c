@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "assert.h"
 #include "atomic.h"
@@ -68,4 +69,19 @@ void mem_free(void *at)
 #else
     free(at);
 #endif
+}
+
+void *mem_pages_alloc(size_t size)
+{
+    if (must_fail()) {
+        return NULL;
+    }
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return at != MAP_FAILED ? at : NULL;
+}
+
+void mem_pages_free(void *at, size_t size)
+{
+    int status = munmap(at, size);
+    LEAT_ASSERT(status == 0);
 }

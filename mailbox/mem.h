@@ -13,6 +13,10 @@ void *mem_zalloc(size_t size, size_t align);
 
 void mem_free(void *at);
 
+/* Whole pages, zeroed, from the kernel: for slabs, whose size no allocator should round up. */
+void *mem_pages_alloc(size_t size);
+void  mem_pages_free(void *at, size_t size);
+
 /* Tests only: the n-th allocation from now on fails, and every one after it; 0: none does. */
 void mem_fail_after(uint32_t n);
 

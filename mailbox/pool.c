@@ -8,14 +8,16 @@
 
 #include "mem.h"
 
-#define SLAB_LEN 65536u
-#define BUF_SMALL_SIZE 2048u
-#define BUF_TRAIN_SIZE (69632u) /* header, headroom, BUF_TRAIN_LEN, up to whole pages */
 #define PAGE_LEN 4096u
+#define SLAB_NODES 1023u  /* with the header 64 KiB */
+#define SLAB_BUFS 32u     /* small buffers added at once */
+#define BUF_SMALL_SIZE 2048u
+#define BUF_TRAIN_SIZE 69632u /* header, headroom, BUF_TRAIN_LEN, up to whole pages */
 
 struct slab {
     struct slab *next;
-    uint8_t      pad[56];
+    size_t       len; /* of the mapping, this header included */
+    uint8_t      pad[48];
 };
 
 _Static_assert(sizeof(struct slab) == sizeof(union node), "nodes behind it stay aligned");
@@ -57,7 +59,7 @@ void pools_fini(struct pools *all)
         }
         for (struct slab *slab = pool->slabs; slab != NULL;) {
             struct slab *next = slab->next;
-            mem_free(slab);
+            mem_pages_free(slab, slab->len);
             slab = next;
         }
         mem_free(pool);
@@ -65,16 +67,18 @@ void pools_fini(struct pools *all)
     }
 }
 
-/* A slab's bytes behind its header, or NULL. */
+/* `len` bytes behind a slab's header, or NULL. */
 static void *slab_add(struct pool *pool, size_t len)
 {
-    struct slab *slab = mem_alloc(sizeof(*slab) + len, 64);
+    len = (len + sizeof(struct slab) + PAGE_LEN - 1) / PAGE_LEN * PAGE_LEN;
+    struct slab *slab = mem_pages_alloc(len);
     if (slab == NULL) {
         return NULL;
     }
     slab->next = pool->slabs;
+    slab->len = len;
     pool->slabs = slab;
-    pool->bytes += sizeof(*slab) + len;
+    pool->bytes += len;
     return slab + 1;
 }
 
@@ -212,12 +216,12 @@ union node *pool_take_slow(struct pool *pool)
         return node;
     }
     if (pool->fresh == pool->fresh_end) {
-        union node *nodes = slab_add(pool, SLAB_LEN);
+        union node *nodes = slab_add(pool, SLAB_NODES * sizeof(*nodes));
         if (nodes == NULL) {
             return NULL;
         }
         pool->fresh = nodes;
-        pool->fresh_end = nodes + SLAB_LEN / sizeof(*nodes);
+        pool->fresh_end = nodes + SLAB_NODES;
     }
     node = pool->fresh++;
     node->head.pool = pool->index;
@@ -339,7 +343,7 @@ struct leat_buf *buf_take(uint32_t size)
             take_returned_bufs(pool);
             buf = free_buf_take(pool, BUF_SMALL);
         }
-        if (buf == NULL && bufs_add(pool, BUF_SMALL, SLAB_LEN / BUF_SMALL_SIZE) == 0) {
+        if (buf == NULL && bufs_add(pool, BUF_SMALL, SLAB_BUFS) == 0) {
             buf = free_buf_take(pool, BUF_SMALL);
         }
         return buf;

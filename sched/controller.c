@@ -505,9 +505,10 @@ int leat_receive(leat_controller *controller, leat_time timeout_ns, struct leat_
 
 void leat_event_release(struct leat_event *event)
 {
-    if (event->kind == LEAT_EVENT_MESSAGE && event->len == LEAT_LEN_BODY) {
+    if ((event->kind == LEAT_EVENT_MESSAGE && event->len == LEAT_LEN_BODY) ||
+        event->kind == LEAT_EVENT_DATA) {
         leat_buf_unref(event->body.buf);
-        event->len = 0;
+        event->body = (leat_slice){.buf = NULL};
     }
 }
 

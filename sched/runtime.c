@@ -284,14 +284,8 @@ static int abandon(struct leat_runtime *runtime, int status)
 
 int leat_runtime_start(leat_runtime *runtime)
 {
-    if (runtime->world != NULL) {
-        runtime_log(&runtime->config, LEAT_LOG_ERROR,
-                    "a simulation has one thread, the caller's: use leat_runtime_run or "
-                    "leat_receive");
-        return -ENOTSUP;
-    }
     int status = begin(runtime, false);
-    if (status == 0) {
+    if (status == 0 && runtime->world == NULL) {
         status = threads_start(runtime, 0);
         if (status < 0) {
             abandon(runtime, status);

@@ -54,6 +54,7 @@ struct worker {
     leat_time            clock;       /* read last */
     pthread_t            thread;
     bool                 has_thread;
+    uint32_t             tid; /* of the thread that runs it; 0: none yet */
     uint32_t             ended; /* 1: the loop has returned */
     uint64_t             slow_actors; /* the watchdog's */
     bool                 is_due; /* simulation: its next turn may find something */

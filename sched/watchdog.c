@@ -1,6 +1,7 @@
 /* The watchdog: a thread that looks at what each worker says it is doing, and names the actor that
  * has kept it too long. Nothing wakes it but the end: it looks every 5 ms while a worker is awake and
  * every 100 ms while all sleep, and costs the workers one plain store per actor turn. */
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -12,6 +13,7 @@
 struct sight {
     uint64_t  running; /* what it was last seen doing */
     leat_time since;
+    leat_time cpu; /* the thread's CPU time then */
     bool      named;
 };
 
@@ -38,6 +40,34 @@ bool worker_current(struct worker *worker, leat_ref *ret, const char **ret_name)
     return true;
 }
 
+/* CPU time the worker's thread has used; 0: not known. */
+static leat_time cpu_time(struct worker *worker)
+{
+    /* The kernel's encoding of a thread's CPU clock: there is no pthread_t of the caller's thread. */
+    clockid_t clock = (clockid_t)(~load_acquire_u32(&worker->tid) << 3 | 6u);
+    struct timespec used;
+    if (clock_gettime(clock, &used) != 0) {
+        return 0;
+    }
+    return (leat_time)used.tv_sec * LEAT_SEC + (leat_time)used.tv_nsec;
+}
+
+/* Whether the worker's thread waits for something: an actor has called what blocks. */
+static bool is_blocked(struct worker *worker)
+{
+    char text[512];
+    snprintf(text, sizeof(text), "/proc/self/task/%u/stat", load_acquire_u32(&worker->tid));
+    FILE *file = fopen(text, "re");
+    if (file == NULL) {
+        return false;
+    }
+    size_t len = fread(text, 1, sizeof(text) - 1, file);
+    fclose(file);
+    text[len] = '\0';
+    const char *state = strrchr(text, ')'); /* "tid (name) S ..." */
+    return state != NULL && (strncmp(state, ") S", 3) == 0 || strncmp(state, ") D", 3) == 0);
+}
+
 static void name_slow(struct worker *worker, leat_time held_ns)
 {
     leat_ref actor;
@@ -60,10 +90,16 @@ static void look(struct worker *worker, struct sight *sight, leat_time now)
     uint64_t running = load_relaxed_u64(&worker->host->running);
     if (running == 0 || running != sight->running) {
         *sight = (struct sight){.running = running, .since = now};
+        sight->cpu = running != 0 ? cpu_time(worker) : 0;
         return;
     }
     leat_time held = now - sight->since;
-    if (held >= worker->runtime->config.watchdog_ns && !sight->named) {
+    leat_time least = worker->runtime->config.watchdog_ns;
+    if (held < least || sight->named) {
+        return;
+    }
+    /* Computing or blocked that long; not just kept waiting for a CPU by other processes. */
+    if (cpu_time(worker) - sight->cpu >= least || is_blocked(worker)) {
         sight->named = true;
         name_slow(worker, held);
     }

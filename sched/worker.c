@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mem.h"
 #include "sched.h"
@@ -372,7 +373,7 @@ void worker_round(struct worker *worker, leat_time deadline)
     leat_time before = worker->clock;
     unsigned done = worker->ops->turn(worker->io, deadline, worker->done, ROUND_DONE);
     host->now = read_clock(worker);
-    if (deadline == 0) {
+    if (deadline == 0 && worker->runtime->world == NULL) {
         host->count.time_io_ns += host->now - before;
     } else {
         host->count.time_idle_ns += host->now - before;
@@ -383,7 +384,7 @@ void worker_round(struct worker *worker, leat_time deadline)
     }
     run_chores(worker);
     run_ready(worker);
-    if (host->run_head == NULL) {
+    if (!host_is_ready(host)) {
         end_with_last_actor(worker);
     }
     pool_flush(host->pool);
@@ -393,7 +394,7 @@ void worker_round(struct worker *worker, leat_time deadline)
 
 bool worker_is_ready(const struct worker *worker)
 {
-    return worker->host->run_head != NULL || !bell_is_silent(&worker->host->bell) ||
+    return host_is_ready(worker->host) || !bell_is_silent(&worker->host->bell) ||
            worker->broadcasts != NULL || worker->walk.kind != WALK_NONE;
 }
 
@@ -482,6 +483,7 @@ static leat_time idle(struct worker *worker)
 void worker_run(struct worker *worker)
 {
     struct host *host = worker->host;
+    store_release_u32(&worker->tid, (uint32_t)gettid());
     worker_enter(worker);
     read_clock(worker);
     leat_time idle_since = 0;

@@ -73,16 +73,21 @@ int app_start(struct app *app)
 
 int app_receive(struct app *app, struct leat_event *ret)
 {
-    int status = -ETIMEDOUT;
-    while (status == -ETIMEDOUT) {
+    int status;
+    do {
         const leat_time now = leat_controller_now(app->controller);
+        leat_time wait = LEAT_NEVER;
         if (app->end <= now) {
             leat_runtime_stop(app->runtime);
             app->end = LEAT_NEVER;
+        } else if (app->end != LEAT_NEVER) {
+            wait = app->end - now;
         }
-        status = leat_receive(app->controller, app->end == LEAT_NEVER ? LEAT_NEVER : app->end - now,
-                              ret);
-    }
+        status = leat_receive(app->controller, wait, ret);
+        if (status == -ETIMEDOUT) { /* or, in simulation, nothing is left to happen */
+            app->end = 0;
+        }
+    } while (status == -ETIMEDOUT);
     return status;
 }
 

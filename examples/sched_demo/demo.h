@@ -52,6 +52,15 @@ extern const struct leat_behavior echo_behavior, load_behavior;
 
 /* ---- display.c ---- */
 
+/* What one worker did since the last snapshot. */
+enum { IO, ACTORS, TIMERS, IDLE, PHASES };
+
+struct row {
+    double part[PHASES];                   /* of the time, 0..1 */
+    double messages, datagrams, deadlines; /* a second */
+    uint64_t run_queue, depth, timers, actors;
+};
+
 struct display {
     const struct app *app;
     bool json, terminal;
@@ -64,11 +73,20 @@ struct display {
 
 void display_open(struct display *display, const struct app *app);
 
+/* Seconds since the start; percent of the time. */
+double display_age(const struct display *display);
+double row_busy(const struct row *row);
+
 /* Takes a snapshot and shows what changed since the last one. */
 void display_update(struct display *display, leat_time now);
 
 /* Leaves a terminal as it was; what was drawn last stays. */
 void display_close(struct display *display);
+
+/* ---- table.c ---- */
+
+/* The whole screen; `rows` has one for each worker. */
+void table_draw(const struct display *display, const struct row *rows, double seconds);
 
 /* ---- summary.c ---- */
 

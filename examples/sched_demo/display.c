@@ -6,16 +6,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define BAR 24 /* characters */
-
-enum { IO, ACTORS, TIMERS, IDLE, PHASES };
-
-struct row {
-    double part[PHASES];                   /* of the time, 0..1 */
-    double messages, datagrams, deadlines; /* a second */
-    uint64_t run_queue, depth, timers, actors;
-};
-
 void display_open(struct display *display, const struct app *app)
 {
     *display = (struct display){.app = app, .json = app->flags->json, .period = LEAT_SEC};
@@ -24,6 +14,16 @@ void display_open(struct display *display, const struct app *app)
         display->period = LEAT_SEC / 4;
     }
     setvbuf(stdout, NULL, _IOFBF, 1 << 16); /* a frame is one write */
+}
+
+double display_age(const struct display *display)
+{
+    return (double)(display->shown_at - display->app->started) / 1e9;
+}
+
+double row_busy(const struct row *row)
+{
+    return 100 * (1 - row->part[IDLE]);
 }
 
 static struct row row_of(const struct leat_worker_stats *now,
@@ -51,62 +51,12 @@ static struct row row_of(const struct leat_worker_stats *now,
     return row;
 }
 
-/* Seconds since the start. */
-static double age(const struct display *display)
-{
-    return (double)(display->shown_at - display->app->started) / 1e9;
-}
-
-/* Percent. */
-static double busy(const struct row *row)
-{
-    return 100 * (1 - row->part[IDLE]);
-}
-
-/* Each phase has a character of its own, so that the bar is read without colours too. */
-static void show_bar(const struct row *row)
-{
-    static const char *const colour[PHASES] = {"\033[36m", "\033[32m", "\033[33m", "\033[2m"};
-    static const char character[PHASES] = {'=', '#', '+', '.'};
-    int drawn = 0;
-    double upto = 0;
-    for (int phase = 0; phase < PHASES; phase++) {
-        upto += row->part[phase] * BAR;
-        fputs(colour[phase], stdout);
-        for (; drawn < (phase == IDLE ? BAR : (int)(upto + 0.5)); drawn++) {
-            putchar(character[phase]);
-        }
-        fputs("\033[0m", stdout);
-    }
-}
-
-static void show_terminal(const struct display *display, const struct row *rows, double seconds)
-{
-    printf("\033[?25l\033[H\033[Jleat  %s, %zu workers, %.0f s   \033[36m= io  \033[32m# actors  "
-           "\033[33m+ timers  \033[2m. idle\033[0m   Ctrl-C ends\n\nworker %*s busy  messages/s  "
-           "datagrams/s  run queue  deepest box  timers  actors\n",
-           leat_io_name(display->app->runtime), display->workers, age(display), BAR + 2, "");
-    for (size_t i = 0; i < display->workers; i++) {
-        printf("%6zu [", i);
-        show_bar(&rows[i]);
-        printf("] %3.0f%% %11.0f %12.0f %10" PRIu64 " %12" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n",
-               busy(&rows[i]), rows[i].messages, rows[i].datagrams, rows[i].run_queue,
-               rows[i].depth, rows[i].timers, rows[i].actors);
-    }
-    printf("\nbehaviour      actors    inputs/s\n");
-    for (size_t i = 0; i < display->behaviors; i++) {
-        const struct leat_behavior_stats *now = &display->behavior_now[i];
-        const uint64_t inputs = now->inputs - display->behavior_before[i].inputs;
-        printf("%-12s %8" PRIu64 " %11.0f\n", now->name, now->actors, (double)inputs / seconds);
-    }
-}
-
 static void show_line(const struct display *display, const struct row *rows)
 {
     struct row sum = {0};
-    printf("%4.0f s  busy", age(display));
+    printf("%4.0f s  busy", display_age(display));
     for (size_t i = 0; i < display->workers; i++) {
-        printf(" %.0f%%", busy(&rows[i]));
+        printf(" %.0f%%", row_busy(&rows[i]));
         sum.messages += rows[i].messages;
         sum.datagrams += rows[i].datagrams;
         sum.deadlines += rows[i].deadlines;
@@ -121,7 +71,7 @@ static void show_line(const struct display *display, const struct row *rows)
 
 static void show_json(const struct display *display, const struct row *rows)
 {
-    printf("{\"seconds\":%.3f,\"io\":\"%s\",\"workers\":[", age(display),
+    printf("{\"seconds\":%.3f,\"io\":\"%s\",\"workers\":[", display_age(display),
            leat_io_name(display->app->runtime));
     for (size_t i = 0; i < display->workers; i++) {
         printf(
@@ -150,7 +100,7 @@ void display_update(struct display *display, leat_time now)
     if (display->json) {
         show_json(display, rows);
     } else if (display->terminal) {
-        show_terminal(display, rows, seconds);
+        table_draw(display, rows, seconds);
     } else {
         show_line(display, rows);
     }

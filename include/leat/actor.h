@@ -35,8 +35,11 @@ enum leat_event_kind {
     LEAT_EVENT_MESSAGE = 1, /* from, type, and payload or body: leat_event_payload */
     LEAT_EVENT_SPAWNED,     /* answers a spawn: status; spawned.cookie, spawned.child */
     LEAT_EVENT_DEADLINE,    /* the time that deadline() gave has come: now */
-    LEAT_EVENT_DOWN,        /* a monitored actor ended: from, status, down.cookie */
-    LEAT_EVENT_SHUTDOWN,    /* the runtime is closing: finish, and pop LEAT_OUTPUT_STOP last */
+    LEAT_EVENT_DOWN,        /* a monitored actor ended: from, down.cookie; status: 0 it stopped; what
+                               it gave FAIL or init returned; -ECANCELED it was killed, or stopped by
+                               force at shutdown; -ESRCH it had ended before */
+    LEAT_EVENT_SHUTDOWN,    /* the runtime is closing: finish, and pop LEAT_OUTPUT_STOP last.
+                               Messages go on until then; who is spawned meanwhile is told too */
     LEAT_EVENT_OPENED,      /* answers an open: status, sock; opened.cookie, opened.local */
     LEAT_EVENT_DATA,        /* a datagram or a train: sock; data.body, data.peer, segment_size */
     LEAT_EVENT_WRITABLE,    /* a socket that refused data has room again: sock */
@@ -47,7 +50,8 @@ enum leat_event_kind {
 
 /* One input, one cache line. All of it is lent: it is valid until on_event returns. */
 struct leat_event {
-    leat_time now;      /* the same for every event of one turn of the worker's loop */
+    leat_time now;      /* the same for every event of one turn of the worker's loop, and for the
+                           pops that follow */
     uint8_t   kind;     /* enum leat_event_kind */
     uint8_t   len;      /* MESSAGE: bytes in payload, or LEAT_LEN_BODY */
     uint16_t  internal; /* the runtime's */
@@ -165,7 +169,7 @@ struct leat_output {
         } data_many;
         struct {
             const struct leat_behavior *behavior;
-            const void                 *arg; /* arg_size bytes, copied when popped */
+            const void                 *arg; /* arg_size bytes, copied before the next pop */
             uint32_t                    arg_size;
             int32_t                     worker; /* an index, LEAT_WORKER_SAME or _BEST */
         } spawn;
@@ -216,6 +220,12 @@ static inline void leat_output_send_body(struct leat_output *out, leat_ref to, u
     out->body = body;
 }
 
+/* Makes a SEND or DATA output wait where there is no room, instead of being refused. */
+static inline void leat_output_wait(struct leat_output *out)
+{
+    out->full = LEAT_FULL_WAIT;
+}
+
 /* A datagram. Set out->local to answer from the address a request came to, out->segment_size to
  * send the body as a train. */
 static inline void leat_output_data(struct leat_output *out, leat_sock sock,
@@ -227,6 +237,18 @@ static inline void leat_output_data(struct leat_output *out, leat_sock sock,
     out->data.peer = *peer;
 }
 
+/* One body to many peers; the addresses are lent until the next pop. */
+static inline void leat_output_data_many(struct leat_output *out, leat_sock sock,
+                                         const struct leat_addr *peers, uint32_t peers_len,
+                                         leat_slice body)
+{
+    leat_output_clear(out, LEAT_OUTPUT_DATA_MANY);
+    out->sock = sock;
+    out->data_many.body = body;
+    out->data_many.peers = peers;
+    out->data_many.peers_len = peers_len;
+}
+
 /* The answer to a DATA event: the same bytes if you like, to where it came from, from where it
  * arrived. `body` is given away; event->data.body is only lent, so ref it first. */
 static inline void leat_output_reply(struct leat_output *out, const struct leat_event *event,
@@ -236,7 +258,7 @@ static inline void leat_output_reply(struct leat_output *out, const struct leat_
     out->local = leat_event_local(event);
 }
 
-/* A child. `arg` is copied when the output is popped. */
+/* A child on this worker; set out->spawn.worker for another. `arg` must last until the next pop. */
 static inline void leat_output_spawn(struct leat_output *out, const struct leat_behavior *behavior,
                                      const void *arg, uint32_t arg_size, uint64_t cookie)
 {
@@ -281,9 +303,17 @@ static inline void leat_output_close(struct leat_output *out, leat_sock sock)
     out->sock = sock;
 }
 
+/* Ends this actor. */
 static inline void leat_output_stop(struct leat_output *out)
 {
     leat_output_clear(out, LEAT_OUTPUT_STOP);
+}
+
+/* Ends another actor when it has done what it was sent before; never refused. */
+static inline void leat_output_stop_other(struct leat_output *out, leat_ref to)
+{
+    leat_output_clear(out, LEAT_OUTPUT_STOP);
+    out->to = to;
 }
 
 static inline void leat_output_fail(struct leat_output *out, int status)
@@ -300,7 +330,8 @@ struct leat_behavior {
     size_t      state_size;      /* zeroed, aligned to 16, freed by the runtime; 0 is allowed */
     uint32_t    mailbox_len_max; /* messages that may wait; 0: the runtime's default */
 
-    /* Once, before any input; `arg` is lent. 0, or a negative errno: the actor ends without fini,
+    /* Once, before any input. `arg` is a copy of the spawner's bytes, aligned to 8, lent; NULL when
+     * there were none. 0, or a negative errno: the actor ends without fini,
      * its spawner gets SPAWNED with that status. NULL: nothing to do. */
     int (*init)(void *self, const void *arg, leat_time now);
 
@@ -312,8 +343,8 @@ struct leat_behavior {
     bool (*pop_output)(void *self, leat_time now, struct leat_output *ret);
 
     /* An output that could not be done, in the middle of the drain: -EAGAIN full, -ETIMEDOUT waited
-     * in vain, or the error. The body is the actor's again: keep it or leat_buf_unref it. NULL: the
-     * runtime frees it. Refusals are counted either way. */
+     * in vain, -EBADF no such socket, or the error. Any kind but STOP and FAIL may be refused. A body
+     * in it is the actor's again: keep it, or call leat_output_release. NULL: the runtime does. */
     void (*on_refused)(void *self, struct leat_output *output, int status);
 
     /* When DEADLINE is wanted; asked once after each drain. LEAT_NEVER: not at all. NULL: never. */
@@ -322,6 +353,9 @@ struct leat_behavior {
     /* Once, at the end, whatever ended it. Give back what the state owns. NULL: nothing. */
     void (*fini)(void *self);
 };
+
+/* Gives back the body an output carries; does nothing for one without. */
+LEAT_API void leat_output_release(struct leat_output *output);
 
 /* The actor's own ref, from the state the runtime gave it: to hand to third parties or to send to
  * oneself. Only within the behaviour's functions. */
@@ -335,18 +369,26 @@ struct leat_outbox {
 };
 
 /* A member of the state: `leat_outbox(4) out;`. A zeroed one is empty. */
-#define leat_outbox(n)                                                                                 struct {                                                                                               struct leat_outbox ring;                                                                           struct leat_output slots[n];                                                                   }
+#define leat_outbox(n)                                                                             \
+    struct {                                                                                       \
+        struct leat_outbox ring;                                                                   \
+        struct leat_output slots[n];                                                               \
+    }
 
 /* A slot for one more output, to be filled by a constructor. An actor's outbox is empty whenever
  * on_event is called, so n is the most that one input may cause; where an input decides how many,
  * look at leat_outbox_room before. To put into a full one is a programmer's error and aborts. */
-#define leat_outbox_put(box)                                                                           leat__outbox_put(&(box)->ring, (box)->slots, sizeof((box)->slots) / sizeof((box)->slots[0]))
+#define leat_outbox_put(box)                                                                       \
+    leat__outbox_put(&(box)->ring, (box)->slots, leat__outbox_len(box))
 
 /* Takes the oldest into *ret; false when it is empty. All that pop_output needs to do. */
-#define leat_outbox_pop(box, ret)                                                                      leat__outbox_pop(&(box)->ring, (box)->slots, sizeof((box)->slots) / sizeof((box)->slots[0]), ret)
+#define leat_outbox_pop(box, ret)                                                                  \
+    leat__outbox_pop(&(box)->ring, (box)->slots, leat__outbox_len(box), ret)
 
 /* Outputs that may still be put. */
-#define leat_outbox_room(box) (sizeof((box)->slots) / sizeof((box)->slots[0]) - (box)->ring.len)
+#define leat_outbox_room(box) (leat__outbox_len(box) - (box)->ring.len)
+
+#define leat__outbox_len(box) (sizeof((box)->slots) / sizeof((box)->slots[0]))
 
 LEAT_API __attribute__((noreturn, cold)) void leat_outbox_full(size_t slots_len);
 

@@ -13,7 +13,8 @@ extern "C" {
 
 struct leat_addr {
     uint8_t  ip[16];   /* network order; ::ffff:a.b.c.d for IPv4 */
-    uint32_t scope_id; /* interface index: where a datagram arrived or is to leave; 0: any */
+    uint32_t scope_id; /* interface index: of a link-local peer, and of the local address a datagram
+                          arrived at or is to leave from; else 0 */
     uint16_t port;     /* host order */
     uint16_t zero;     /* always 0 */
 };

@@ -26,8 +26,8 @@ typedef struct leat_slice {
 #define LEAT_HEADROOM 128u       /* bytes in front of a fresh slice, and of every received datagram */
 #define LEAT_BUF_LEN_MAX (1u << 30) /* the longest leat_buf_alloc gives */
 
-/* A fresh buffer with one reference, which the caller owns: `len` bytes, uninitialised, with
- * LEAT_HEADROOM bytes in front. From the pool of the calling worker or controller where there is
+/* A fresh buffer with one reference, which the caller owns: `len` bytes, uninitialised, aligned to
+ * 64, with LEAT_HEADROOM bytes in front. From the pool of the calling worker where there is
  * one, from the heap otherwise. Any thread; never blocks. 0; -EINVAL (len over LEAT_BUF_LEN_MAX);
  * -ENOMEM. */
 LEAT_API int leat_buf_alloc(uint32_t len, leat_slice *ret);

@@ -102,17 +102,17 @@ LEAT_API struct leat_config leat_config_default(void);
  * memory and probing. -EINVAL (a setting is wrong), -ENOMEM, or the backend's own error. */
 LEAT_API int leat_runtime_open(const struct leat_config *config, leat_runtime **ret);
 
-/* Starts all workers in threads of their own and returns. Once. Not with "sim", which has one
- * thread, the caller's: -ENOTSUP. -EALREADY if it runs. */
+/* Starts all workers in threads of their own and returns; they run until leat_runtime_stop. With
+ * "sim" there is one thread, the caller's: nothing runs but in leat_receive. Once: -EALREADY. */
 LEAT_API int leat_runtime_start(leat_runtime *runtime);
 
-/* Like start, but the first worker runs in the calling thread: returns 0 when the workers have
- * ended: after leat_runtime_stop, or when the last actor has. In simulation it runs all of it, and
- * also ends when nothing is left to happen. */
+/* Runs the first worker in the calling thread, the others in threads of their own, until
+ * leat_runtime_stop, or until no actor is left. In simulation it runs all of it, and also ends when
+ * nothing is left to happen. Once: -EALREADY. */
 LEAT_API int leat_runtime_run(leat_runtime *runtime);
 
-/* Asks for shutdown: every actor is given SHUTDOWN, what is still there after shutdown_ns is
- * stopped by force, then the workers end. Idempotent, does not wait. Any thread or signal handler. */
+/* Asks for shutdown: every actor is given SHUTDOWN, also those that actors spawn from now on; what is
+ * still there after shutdown_ns is stopped by force, then the workers end. Idempotent, does not wait. Any thread or signal handler. */
 LEAT_API void leat_runtime_stop(leat_runtime *runtime);
 
 /* Stops, waits for the workers and frees everything. All controllers must be closed before.
@@ -133,7 +133,8 @@ LEAT_API void leat_controller_close(leat_controller *controller);
 /* Actors send to it as to any actor. */
 LEAT_API leat_ref leat_controller_ref(const leat_controller *controller);
 
-/* A new actor on `worker` (index, LEAT_WORKER_BEST). *ret (may be NULL) is its ref at once:
+/* A new actor on `worker` (index, LEAT_WORKER_BEST). `arg` is copied: its arg_size bytes, 0 for none,
+ * reach init. *ret (may be NULL) is its ref at once:
  * messages sent before init wait in its mailbox. If init fails the controller is given DOWN.
  * Never blocks. -EINVAL, -ENOMEM, -ENOSPC (actors_max), -ESHUTDOWN (the runtime is stopping). */
 LEAT_API int leat_spawn(leat_controller *controller, const struct leat_behavior *behavior,
@@ -174,10 +175,10 @@ LEAT_API int leat_monitor(leat_controller *controller, leat_ref actor, uint64_t 
 LEAT_API int leat_receive(leat_controller *controller, leat_time timeout_ns,
                           struct leat_event *ret);
 
-/* Gives back a received event's body; does nothing for one without. */
+/* Gives back the body of a MESSAGE or DATA event; does nothing for one without. */
 LEAT_API void leat_event_release(struct leat_event *event);
 
-/* The runtime's clock, virtual in simulation. */
+/* The clock actors are given, virtual in simulation. */
 LEAT_API leat_time leat_controller_now(const leat_controller *controller);
 
 /* ---- statistics ---- */
@@ -238,7 +239,7 @@ struct leat_behavior_stats {
     uint64_t    inputs;
 };
 
-/* A snapshot. ret[0..cap) receive one entry for each worker; the number of workers is returned.
+/* A snapshot: ret[i] is worker i, as far as `cap` allows; the number of workers is returned.
  * Any thread; never blocks. */
 LEAT_API size_t leat_stats_workers(leat_runtime *runtime, struct leat_worker_stats *ret,
                                    size_t cap);
@@ -247,15 +248,15 @@ LEAT_API size_t leat_stats_workers(leat_runtime *runtime, struct leat_worker_sta
  * delivered, refused and dead_letters are set, the rest is 0. Any thread; never blocks. */
 LEAT_API void leat_stats_controllers(leat_runtime *runtime, struct leat_worker_stats *ret);
 
-/* The same for behaviours; those beyond the first 255 of a worker are summed as "(others)". */
+/* The same for behaviours, in no order: find one by its name. Those beyond the first 255 of a worker are summed as "(others)". */
 LEAT_API size_t leat_stats_behaviors(leat_runtime *runtime, struct leat_behavior_stats *ret,
                                      size_t cap);
 
 /* From now on leat_receive returns LEAT_EVENT_STATS every period (0: no more). The snapshot is then
- * taken with the functions above. */
+ * taken with the functions above. Also before the runtime runs. */
 LEAT_API void leat_stats_every(leat_controller *controller, leat_time period_ns);
 
-/* The backend in use, "epoll" say; and the backends of this build, a NULL-terminated list. */
+/* The backend in use, "epoll" say; and what config.io may be, a NULL-terminated list, "auto" first. */
 LEAT_API const char *leat_io_name(const leat_runtime *runtime);
 LEAT_API const char *const *leat_io_names(void);
 

@@ -7,7 +7,7 @@
  *   struct leat_event event = leat_probe_message(7, "hi", 2);
  *   leat_probe_give(probe, &event);
  *   struct leat_output out;
- *   while (leat_probe_pop(probe, &out)) { ... leat_probe_release(&out); }
+ *   while (leat_probe_pop(probe, &out)) { ... leat_output_release(&out); }
  *   leat_probe_close(probe);
  *
  * A whole runtime: leat_config_default() with io = "sim", a seed and several workers; then
@@ -36,19 +36,16 @@ LEAT_API void leat_probe_close(leat_probe *probe);
 LEAT_API void *leat_probe_state(leat_probe *probe);
 LEAT_API leat_ref leat_probe_ref(const leat_probe *probe);
 
-/* Gives one input; its `now` is set to the probe's time. 0; -EBUSY while outputs are left (drain
- * first); -ESRCH when the actor has ended. The event's body stays the caller's. */
+/* Gives one input; its `now` is set to the probe's time. 0; -EBUSY until leat_probe_pop has returned
+ * false once since the last; -ESRCH when the actor has ended. The event's body stays the caller's. */
 LEAT_API int leat_probe_give(leat_probe *probe, struct leat_event *event);
 
 /* The next output, false when there are none (the drain has ended). A body in it is the caller's:
- * leat_probe_release. STOP and FAIL end the actor: fini has run when it returns. */
+ * leat_output_release. STOP and FAIL end the actor: fini has run when it returns. */
 LEAT_API bool leat_probe_pop(leat_probe *probe, struct leat_output *ret);
 
 /* Hands the output just popped back to on_refused, as a full mailbox would. */
 LEAT_API void leat_probe_refuse(leat_probe *probe, struct leat_output *output, int status);
-
-/* Frees the body of an output. */
-LEAT_API void leat_probe_release(struct leat_output *output);
 
 /* What deadline() said when the last drain ended, LEAT_NEVER if there is none. */
 LEAT_API leat_time leat_probe_deadline(const leat_probe *probe);
@@ -61,7 +58,7 @@ LEAT_API bool leat_probe_advance(leat_probe *probe, leat_time ns);
 LEAT_API int leat_probe_status(const leat_probe *probe);
 
 /* Events to give: a message (up to LEAT_INLINE_MAX bytes, cut), and a datagram with a body of its
- * own, which the caller releases with leat_buf_unref(event.data.body.buf). */
+ * own, which the caller gives back with leat_event_release. */
 LEAT_API struct leat_event leat_probe_message(uint32_t type, const void *payload, size_t len);
 LEAT_API struct leat_event leat_probe_datagram(leat_sock sock, const struct leat_addr *peer,
                                                const void *bytes, uint32_t len);

@@ -2,9 +2,9 @@
 
 usage: bench_report.py RESULTS.jsonl PAGE.md
 
-RESULTS has one JSON object a line, as leat-bench --json prints it; of two lines for the same workload
-and workers the later counts. The plots go to img/ beside the page. Figures of peers are constants:
-they were measured separately, and are to be read as an order of magnitude beside ours.
+RESULTS has one JSON object a line, as leat-bench --json prints it; of two lines for the same
+workload and workers the later counts. The plots go to img/ beside the page. Figures of peers are
+constants: they were measured separately, and are an order of magnitude beside ours.
 """
 
 import json
@@ -46,8 +46,8 @@ PEERS_FURTHER = {
     ("ext", "latency_ns"): ("Pony, spinning", 32000),
 }
 
-# Targets: workload, workers: figure, limit. "ratio" is to the floor of the same run; "floor+" is the
-# floor's figure of that name and so many ns more. None for workers: any number of them.
+# Targets: workload, workers: figure, limit. "ratio" is to the floor of the same run; "floor+" is
+# the floor's figure of that name and so many ns more. None for workers: any number of them.
 TARGETS = [
     ("pingpong", 1, "ns", 17),
     ("pingpong", 2, "ns", 25),
@@ -95,8 +95,8 @@ SECTIONS = [
      "`ext` and `ext1`: ns per echo, which is two messages. `roundtrip`: per message. `wakeup`: "
      "from the send until the actor on the sleeping worker has it."),
     ("Time and idleness", "time", ["deadlines", "idle_cpu"],
-     "`deadlines`: ns to arm one, the message that does it included, and to fire it. `idle_cpu`: ns "
-     "of CPU, of the whole process, in each second of doing nothing."),
+     "`deadlines`: ns to arm one, the message that does it included, and to fire it. `idle_cpu`: "
+     "ns of CPU, of the whole process, in each second of doing nothing."),
     ("UDP", "udp",
      ["udp_echo", "udp_echo_trains", "udp_echo_trains_whole", "udp_echo_64x4", "udp_fanout",
       "udp_rtt"],
@@ -106,7 +106,7 @@ SECTIONS = [
 
 # Figures that are explained by the tables already.
 HIDDEN = {"workload", "workers", "spread", "quick", "repeat", "io", "ns", "floor", "ratio",
-          "idle_rss_bytes"}
+          "idle_rss_bytes", "peak_rss_bytes", "messages"}
 
 
 # ---- reading ----
@@ -176,9 +176,7 @@ def targets_of(record):
 
 def number(value):
     """As few digits as tell something."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 100:
+    if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
     if abs(value) >= 10:
         return f"{value:.1f}"
@@ -232,9 +230,10 @@ def main_table(records):
     for record in records:
         ns = record["ns"]
         target, verdict = main_target(record)
+        floor = floor_figure(record, "ns")
         lines.append(
             f"| `{record['workload']}` | {workers_text(record)} | {number(ns['min'])} "
-            f"| {number(ns['median'])} | {number(ns['max'])} | {number(floor_figure(record, 'ns'))} "
+            f"| {number(ns['median'])} | {number(ns['max'])} | {number(floor)} "
             f"| {record['ratio']:.2f} | {target} | {verdict} | {peer_text(record)} |")
     return lines
 
@@ -246,6 +245,8 @@ def further_table(records):
         judged = {name: (limit, met) for name, _, limit, met in targets_of(record)}
         for name, value in record.items():
             if name in HIDDEN or not isinstance(value, (int, float)) or isinstance(value, bool):
+                continue
+            if value == 0 and name in ("refused", "lost"):
                 continue
             floor = floor_figure(record, name)
             limit, met = judged.get(name, (None, None))
@@ -293,7 +294,7 @@ def page(results, plots):
         f"A peer's figure is the best configuration found for it, {PEERS_NOTE}: not of this run.",
     ]
     if quick:
-        lines += ["", "**Of a quick run: it shows that the workloads run, no figure is to be read.**"]
+        lines += ["", "**Of a quick run: it shows that the workloads run; read no figure.**"]
     for title, plot, workloads, text in SECTIONS:
         records = [record for name in workloads for record in rows_of(results, name)]
         if not records:
@@ -319,7 +320,8 @@ text { font: 12px system-ui, sans-serif; fill: #57606a; }
 .leat { fill: #0969da; } .floor { fill: #8c959f; } .peer { fill: #bf8700; }
 .range { stroke: #24292f; stroke-width: 1.2; }
 @media (prefers-color-scheme: dark) {
-text { fill: #b1bac4; } .range { stroke: #e6edf3; } .leat { fill: #4493f8; } .peer { fill: #d29922; }
+text { fill: #b1bac4; } .range { stroke: #e6edf3; }
+.leat { fill: #4493f8; } .peer { fill: #d29922; }
 }
 </style>"""
 
@@ -414,7 +416,7 @@ def plots_write(results, directory):
                       lambda r: r["workload"] + (" (spread)" if r["spread"] else ""))
         else:
             write(section, section + ".svg", "ns per operation, logarithmic", records,
-                  lambda r: r["workload"] + (f", {r['workers']} workers" if r["workers"] > 1 else ""))
+                  lambda r: f"{r['workload']}, {workers_text(r)}")
     return written
 
 

@@ -1,5 +1,6 @@
 /* Conformance of the backends: sockets come, go and fail; addresses; errors. Every case runs
  * against epoll, poll and sim. */
+#include <net/if.h>
 #include <sys/resource.h>
 
 #include "io_rig.h"
@@ -120,6 +121,22 @@ BACKENDS(v6_only_takes_no_v4)
     struct leat_addr v6 = address("::1", 9);
     CHECK_EQ(rig_submit(&rig, six.sock, &v4, NULL, body_of(4, 0), 0), -EINVAL);
     CHECK_EQ(rig_submit(&rig, four.sock, &v6, NULL, body_of(4, 0), 0), -EINVAL);
+    rig_close(&rig);
+}
+
+BACKENDS(open_on_an_interface)
+{
+    struct rig rig;
+    rig_open(&rig, ops, 8, 8);
+    char host[32];
+    snprintf(host, sizeof(host), "0.0.0.0%%%u", if_nametoindex("lo"));
+    struct io_done a = rig_try_socket(&rig, host, 0, 0);
+    REQUIRE(a.status == 0);
+    struct leat_addr to = address("127.0.0.1", a.peer.port);
+    rig_send(&rig, a.sock, &to, 10, 1);
+    struct io_done done = rig_expect(&rig, IO_DONE_DATA);
+    CHECK(body_is(done.body, 10, 1));
+    leat_buf_unref(done.body.buf);
     rig_close(&rig);
 }
 

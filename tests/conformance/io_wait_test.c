@@ -195,6 +195,39 @@ BACKENDS(a_flooded_socket_does_not_starve_another)
     rig_close(&rig);
 }
 
+/* The quiet one wakes up while the other fills every turn to its end. */
+BACKENDS(a_cold_socket_is_seen_beside_a_flood)
+{
+    enum { CAP = 4 };
+    struct rig rig;
+    rig_open(&rig, ops, 256, 4096);
+    struct end flooded = rig_socket(&rig, "127.0.0.1");
+    struct end quiet = rig_socket(&rig, "127.0.0.1");
+    struct end from = rig_socket(&rig, "127.0.0.1");
+    struct io_done done[CAP];
+    int sent_at = -1;
+    int seen_at = -1;
+    for (int turn = 0; turn < 300 && seen_at < 0; turn++) {
+        for (uint32_t i = 0; i < 2 * CAP; i++) {
+            rig_send(&rig, from.sock, &flooded.addr, 10 + i, i);
+        }
+        if (turn == 20) {
+            rig_send(&rig, from.sock, &quiet.addr, 33, 0);
+            sent_at = turn;
+        }
+        unsigned n = ops->turn(rig.io, 0, done, CAP);
+        CHECK(turn < 10 || n == CAP);
+        for (unsigned i = 0; i < n; i++) {
+            REQUIRE(done[i].kind == IO_DONE_DATA);
+            seen_at = done[i].sock == quiet.sock ? turn : seen_at;
+            leat_buf_unref(done[i].body.buf);
+        }
+    }
+    REQUIRE(seen_at >= 0);
+    CHECK(seen_at - sent_at <= 16);
+    rig_close(&rig);
+}
+
 BACKENDS(nothing_to_do_costs_nothing)
 {
     struct rig rig;

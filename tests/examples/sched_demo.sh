@@ -28,6 +28,14 @@ for io in epoll poll sim; do
     json demo 'objects[-1]["udp_sent"] == objects[-1]["udp_echoed"] > 1000'
 done
 
+# On a terminal: a table that is drawn again, and the cursor is back at the end.
+run demo 0 python3 -c 'import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' "$demo" --seconds 2
+for text in $'\033\\[H' 'worker .* busy ' '^ +0 \[' '^router ' "${fine%\$}"; do
+    says demo "$text"
+done
+grep -q $'\033\\[?25h' "$temporary/demo.out" || fail "the cursor stays hidden"
+
 hash_of() {
     run sim 0 "$demo" --io sim --seconds 1 --workers 3 "$@"
     sed -nE 's/^sim hash +([0-9a-f]{16})$/\1/p' "$temporary/sim.out"

@@ -74,7 +74,7 @@ TEST(first_actor, answers_a_datagram)
     CHECK(leat_addr_equal(&out.data.peer, &peer));
     CHECK_EQ(out.data.body.len, 5);
     CHECK(memcmp(leat_slice_data(out.data.body), "hello", 5) == 0);
-    leat_probe_release(&out);
+    leat_output_release(&out);
     CHECK(!leat_probe_pop(probe, &out));
 
     leat_buf_unref(datagram.data.body.buf);
