@@ -1,6 +1,6 @@
-/* Chunks of cells and their free lists. Invariant: a cell is alive, in limbo, in one host's free
- * list, or in the shared one. Chunks are never unmapped while the runtime lives, so a stale ref can
- * be looked at by any thread at any time. */
+/* The range of cells and their free lists. Invariant: a cell below cells_len is alive, in limbo, in one
+ * host's free list, in the shared one, or retired. One above has never been touched: all its bytes
+ * are 0, its identity is nobody's. */
 #include "registry.h"
 
 #include <errno.h>
@@ -9,19 +9,18 @@
 
 int registry_init(struct registry *registry, uint32_t actors_max)
 {
-    uint32_t chunks_max = (actors_max + CHUNK_LEN - 1) / CHUNK_LEN + POOLS_MAX / CHUNK_LEN + 1;
-    *registry = (struct registry){.chunks_max = chunks_max};
-    registry->chunks = mem_zalloc(chunks_max * sizeof(*registry->chunks), 64);
-    return registry->chunks != NULL ? 0 : -ENOMEM;
+    uint32_t cells_max = actors_max < UINT32_MAX - POOLS_MAX ? actors_max + POOLS_MAX : UINT32_MAX;
+    *registry = (struct registry){.cells_max = cells_max};
+    registry->cells = mem_range_reserve(cells_max * sizeof(struct cell));
+    return registry->cells != NULL ? 0 : -ENOMEM;
 }
 
 void registry_fini(struct registry *registry)
 {
-    for (uint32_t i = 0; i < registry->chunks_len; i++) {
-        mem_pages_free(registry->chunks[i], CHUNK_LEN * sizeof(struct cell));
+    if (registry->cells != NULL) {
+        mem_pages_free(registry->cells, registry->cells_max * sizeof(struct cell));
+        registry->cells = NULL;
     }
-    mem_free(registry->chunks);
-    registry->chunks = NULL;
 }
 
 static void lock(struct registry *registry)
@@ -53,24 +52,21 @@ static struct cell *list_take(struct cell_list *list)
     return cell;
 }
 
-/* A chunk of fresh cells into `list`; the lock is held. */
-static int chunk_add(struct registry *registry, struct cell_list *list)
+/* Cells that were never used into `list`; the lock is held. */
+static int fresh_add(struct registry *registry, struct cell_list *list)
 {
-    uint32_t index = registry->chunks_len;
-    if (index == registry->chunks_max) {
+    uint32_t first = registry->cells_len;
+    uint32_t left = registry->cells_max - first;
+    uint32_t n = left < CELLS_BATCH ? left : CELLS_BATCH;
+    if (n == 0) {
         return -ENOSPC;
     }
-    struct cell *chunk = mem_pages_alloc(CHUNK_LEN * sizeof(*chunk));
-    if (chunk == NULL) {
-        return -ENOMEM;
+    for (uint32_t slot = first + n; slot-- > first;) {
+        registry->cells[slot].slot = slot;
+        store_relaxed_u64(&registry->cells[slot].identity, identity(1, 0));
+        list_put(list, &registry->cells[slot]);
     }
-    for (uint32_t i = CHUNK_LEN; i-- > 0;) {
-        chunk[i].slot = index << CHUNK_BITS | i;
-        chunk[i].identity = identity(1, 0); /* no ref is all zero: that is LEAT_REF_NONE */
-        list_put(list, &chunk[i]);
-    }
-    store_release_ptr(&registry->chunks[index], chunk);
-    store_release_u32(&registry->chunks_len, index + 1);
+    store_release_u32(&registry->cells_len, first + n);
     return 0;
 }
 
@@ -86,7 +82,7 @@ struct cell *registry_take(struct registry *registry, struct cell_list *list, in
         registry->free = cell->run_next;
         list_put(list, cell);
     }
-    int status = list->head != NULL ? 0 : chunk_add(registry, list);
+    int status = list->head != NULL ? 0 : fresh_add(registry, list);
     unlock(registry);
     if (status < 0) {
         *ret_status = status;
@@ -114,7 +110,7 @@ void registry_give(struct registry *registry, struct cell_list *list, struct cel
         return; /* used up: a slot's generations never repeat, so it is retired */
     }
     list_put(list, cell);
-    if (list->len > 8 * CHUNK_LEN) { /* keep plenty for oneself, but do not hoard */
+    if (list->len > CELLS_KEPT) { /* keep plenty for oneself, but do not hoard */
         share(registry, list, CELLS_BATCH);
     }
 }

@@ -1,15 +1,15 @@
-/* Slot → cell, for every thread, without a lock: a directory of chunks that are added and never
- * taken away. Free slots are kept by the host that freed them; a surplus goes to a shared list,
- * which is locked and off the message path. */
+/* Slot → cell, for every thread, without a lock: one range of addresses, reserved for all cells there
+ * may ever be and backed by memory as they are first used. It is never given back while the runtime
+ * lives, so a stale ref can always be looked at. Free slots are kept by the host that freed them; a
+ * surplus goes to a shared list, which is locked and off the message path. */
 #ifndef LEAT_REGISTRY_H
 #define LEAT_REGISTRY_H
 
 #include "cell.h"
 #include "pool.h"
 
-#define CHUNK_BITS 10u
-#define CHUNK_LEN (1u << CHUNK_BITS)
 #define CELLS_BATCH 256u /* moved between a host and the shared list at once */
+#define CELLS_KEPT 8192u /* free ones a host keeps for itself */
 
 struct host;
 
@@ -21,12 +21,12 @@ struct life_totals {
 };
 
 struct registry {
-    struct cell **chunks; /* chunks_max of them, NULL from chunks_len on */
-    uint32_t      chunks_max;
-    uint32_t      chunks_len;
-    uint32_t      locked;
-    struct cell  *free; /* shared free cells, under the lock */
-    struct host  *hosts[POOLS_MAX]; /* by index; NULL: none */
+    struct cell *cells;
+    uint32_t     cells_max;
+    uint32_t     cells_len; /* used so far, now or before */
+    uint32_t     locked;
+    struct cell *free; /* shared free cells, under the lock */
+    struct host *hosts[POOLS_MAX]; /* by index; NULL: none */
     struct life_totals totals[POOLS_MAX];
 };
 
@@ -36,12 +36,12 @@ struct cell_list {
     uint32_t     len;
 };
 
-/* -ENOMEM. `actors_max` is rounded up to whole chunks. */
+/* Room for `actors_max` and the runtime's own mailboxes. -ENOMEM. */
 int  registry_init(struct registry *registry, uint32_t actors_max);
 void registry_fini(struct registry *registry);
 
-/* A free cell, its generation set for the next life: from `list`, then the shared list, then a new
- * chunk. NULL with *ret_status -ENOSPC (actors_max) or -ENOMEM. */
+/* A free cell, its generation set for the next life: from `list`, then the shared list, then one that
+ * was never used. NULL with *ret_status -ENOSPC (actors_max) or -ENOMEM. */
 struct cell *registry_take(struct registry *registry, struct cell_list *list, int *ret_status);
 
 /* Gives back a cell whose door is quiet. */
@@ -57,11 +57,7 @@ bool registry_has_actors(const struct registry *registry);
 static inline struct cell *registry_cell(const struct registry *registry, leat_ref ref)
 {
     uint32_t slot = ref_slot(ref);
-    if (LEAT_UNLIKELY(slot >> CHUNK_BITS >= registry->chunks_max)) {
-        return NULL;
-    }
-    struct cell *chunk = load_acquire_ptr(&registry->chunks[slot >> CHUNK_BITS]);
-    return LEAT_LIKELY(chunk != NULL) ? &chunk[slot & (CHUNK_LEN - 1)] : NULL;
+    return LEAT_LIKELY(slot < registry->cells_max) ? &registry->cells[slot] : NULL;
 }
 
 #endif

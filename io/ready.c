@@ -15,7 +15,7 @@
 
 #define READY_LOOK 8u      /* turns, at most, that read the hot without asking for others */
 #define BATCHES_PER_TURN 4 /* of one socket */
-#define BUSY_LEN 4u        /* completions of one read after which more are likely by the next turn */
+#define BUSY_LEN 4u        /* completions of a read after which more are likely next turn */
 #define STARVED_NS (100 * LEAT_MS) /* who returns a buffer wakes; this is for lack of memory */
 
 enum state {

@@ -80,6 +80,26 @@ void *mem_pages_alloc(size_t size)
     return at != MAP_FAILED ? at : NULL;
 }
 
+/* Large pages save most of the page faults and address translations of a million small things, but
+ * would be a waste for a few: so the first one's worth is left in small pages. */
+#define LARGE_PAGE (2u << 20)
+
+void *mem_range_reserve(size_t size)
+{
+    if (must_fail()) {
+        return NULL;
+    }
+    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED) {
+        return NULL;
+    }
+    if (size > LARGE_PAGE) {
+        madvise(at + LARGE_PAGE, size - LARGE_PAGE, MADV_HUGEPAGE); /* a hint: it may be refused */
+    }
+    return at;
+}
+
 void mem_pages_free(void *at, size_t size)
 {
     int status = munmap(at, size);

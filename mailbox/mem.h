@@ -15,6 +15,10 @@ void mem_free(void *at);
 
 /* Whole pages, zeroed, from the kernel: for slabs, whose size no allocator should round up. */
 void *mem_pages_alloc(size_t size);
+
+/* A range of addresses whose pages come, zeroed, when they are first touched; large ones where it is
+ * much of it. Given back with mem_pages_free. */
+void *mem_range_reserve(size_t size);
 void  mem_pages_free(void *at, size_t size);
 
 /* Tests only: the n-th allocation from now on fails, and every one after it; 0: none does. */

@@ -200,7 +200,7 @@ static struct cell *walk_cell(const struct worker *worker, uint32_t slot)
 
 static uint32_t slots_len(const struct worker *worker)
 {
-    return load_acquire_u32(&worker->host->registry->chunks_len) * CHUNK_LEN;
+    return load_acquire_u32(&worker->host->registry->cells_len);
 }
 
 /* One more portion; false: the walk has ended. */
