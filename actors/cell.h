@@ -18,6 +18,10 @@ enum cell_flags {
     CELL_AWAY = 1 << 7,      /* parked, and another host has the held output */
 };
 
+/* Units of cell->asked: each half counts who is asking, and is never 0 again once one has. */
+#define ASKED_STOP 1u
+#define ASKED_KILL 0x10000u
+
 enum cell_life {
     CELL_FREE,    /* in a free list, or just made */
     CELL_NEW,     /* spawned; INIT is the first thing in its box */
@@ -40,10 +44,9 @@ struct cell {
 
     /* what other threads write to */
     struct door door __attribute__((aligned(64)));
-    uint32_t    stop_asked; /* 1: a STOP is in the box or on its way */
-    uint32_t    timer;      /* place in the worker's timers, from 1; 0: none */
+    uint32_t    asked; /* ASKED_STOP and ASKED_KILL: such a node is here or on its way */
     leat_time   deadline;   /* what deadline() said last */
-    leat_time   armed;      /* what the timer is set to, never later than `deadline` */
+    leat_time   armed;      /* of its timer, never later than `deadline`; LEAT_NEVER: none */
     leat_time   drain_since; /* when the open drain first gave way; LEAT_NEVER: named already */
 
     /* rarely used; all the owner's, but for `park` while it is with another host */

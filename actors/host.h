@@ -204,13 +204,15 @@ int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref
  * to an actor: -EALREADY, -ESRCH: not needed; the node stays the caller's. */
 int host_post_stop(struct host *host, leat_ref to, leat_ref from, union node *node);
 
-/* To the control lane: never full. -ESRCH: the node stays the caller's. */
+/* To the control lane: never full, as an actor has at most one KILL and one UNPARK on their way. -ESRCH,
+ * -EALREADY (a KILL): the node stays the caller's. */
 int host_post_control(struct host *host, leat_ref to, union node *node);
 
 /* ---- waiting for room: park.c ---- */
 
-/* Parks a drain on the full box of out->to, the cell's own node as the held output. Takes `out`
- * over and returns 0, or a negative errno: refuse it. */
+/* Parks a drain on the full box of out->to, the cell's own node as the held output. 0, and `out` is
+ * taken over; PARK_SENT: there was room after all; or a negative errno: refuse it. */
+#define PARK_SENT 1
 int park(struct host *host, struct cell *cell, union node *out);
 
 /* A NODE_PARK has come through the door of `cell`: let in, made to wait, or, if the cell has ended,
@@ -330,8 +332,8 @@ static inline int host_post(struct host *host, leat_ref to, leat_ref from, union
     if (LEAT_UNLIKELY(load_relaxed_ptr(&cell->door.data) != NULL)) {
         host_collect(host, cell); /* a sender that moved here must not overtake itself */
     }
-    if (LEAT_UNLIKELY(cell->box.len + load_relaxed_u32(&cell->door.inside) >= cell->box.limit ||
-                      (cell->flags & CELL_WAITERS) != 0)) {
+    if (LEAT_UNLIKELY(
+            box_is_full(&cell->box, cell->box.len + load_relaxed_u32(&cell->door.inside)))) {
         return -EAGAIN;
     }
     host_append(host, cell, from, node);

@@ -89,6 +89,9 @@ void host_close(struct host *host)
         pool_give(host->pool, host->spare);
         host->spare = NULL;
     }
+    for (struct door *door = bell_take(&host->bell); door != NULL;) {
+        door = bell_answer(door); /* rung after the loop had ended */
+    }
     host_sweep(host);
     LEAT_ASSERT(host->limbo == NULL);
     registry_give_all(host->registry, &host->free);
@@ -178,7 +181,7 @@ static void cell_prepare(struct cell *cell, const struct leat_behavior *behavior
     cell->life = (uint8_t)life;
     cell->deadline = LEAT_NEVER;
     cell->armed = LEAT_NEVER;
-    store_relaxed_u32(&cell->stop_asked, 0);
+    store_relaxed_u32(&cell->asked, 0);
     store_release_u64(&cell->identity, identity(cell_generation(cell), owner));
 }
 
@@ -186,6 +189,9 @@ int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret)
 {
     LEAT_ASSERT(spawn->behavior->on_event != NULL && spawn->behavior->name != NULL);
     int status = 0;
+    if (registry_is_full(host->registry, &host->free)) {
+        return -ENOSPC;
+    }
     struct cell *cell = registry_take(host->registry, &host->free, &status);
     if (cell == NULL) {
         return status;
@@ -377,11 +383,12 @@ static void bury_all(struct host *host, struct cell *cell, int status)
     while ((node = box_take(&cell->box)) != NULL) {
         bury(host, cell, node, status);
     }
-    for (node = door_take_data(&cell->door, &len); node != NULL;) {
+    for (node = door_take(&cell->door.data, &len); node != NULL;) {
         union node *next = node->next;
         bury(host, cell, node, status);
         node = next;
     }
+    door_return(&cell->door, len);
     for (node = door_take(&cell->door.control, &len); node != NULL;) {
         union node *next = node->next;
         pool_give(host->pool, node);
@@ -412,6 +419,7 @@ static void retire(struct host *host, struct cell *cell, int status)
     store_relaxed_u64(&cell->identity, identity(cell_generation(cell) + 1, host->index));
     fence_full();
     bury_all(host, cell, status);
+    park_abandon(host, cell); /* whoever came while its watchers were told */
     cell->flags = 0;
     if (door_is_quiet(&cell->door)) {
         registry_give(host->registry, &host->free, cell);

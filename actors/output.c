@@ -33,8 +33,8 @@ enum done output_send_failed(struct host *host, struct cell *cell, union node *o
 {
     if (status == -EAGAIN && full == LEAT_FULL_WAIT) {
         status = park(host, cell, out);
-        if (status == 0) {
-            return DONE_PARKED;
+        if (status >= 0) {
+            return status == PARK_SENT ? DONE_TAKEN : DONE_PARKED;
         }
     }
     if (status == -ESRCH) {

@@ -75,6 +75,7 @@ static void waiters_add(struct host *host, struct cell *cell, struct park *note)
     }
     cell->waiters_last = node_of(note);
     cell->flags |= CELL_WAITERS;
+    box_set_closed(&cell->box, true);
     limits_add(host, note);
 }
 
@@ -86,6 +87,7 @@ static struct park *waiters_take(struct host *host, struct cell *cell)
     if (cell->waiters == NULL) {
         cell->waiters_last = NULL;
         cell->flags &= (uint8_t)~CELL_WAITERS;
+        box_set_closed(&cell->box, false);
     }
     limits_remove(host, note);
     return note;
@@ -133,6 +135,11 @@ int park(struct host *host, struct cell *cell, union node *out)
     if (cell_owner(receiver) >= LEAT_WORKERS_MAX) {
         return -EAGAIN; /* a controller: its thread may be away for as long as it likes */
     }
+    bool is_here = host_has(host, receiver, to);
+    if (is_here && receiver->waiters == NULL && receiver->box.len < box_limit(&receiver->box)) {
+        host_append(host, receiver, cell_ref(cell), out); /* senders who only looked filled it */
+        return PARK_SENT;
+    }
     union node *node = pool_take(host->pool);
     if (node == NULL) {
         return -ENOMEM;
@@ -142,7 +149,6 @@ int park(struct host *host, struct cell *cell, union node *out)
     note->len = 0;
     note->held = out;
     note->from = cell_ref(cell);
-    bool is_here = host_has(host, receiver, to);
     if (is_here) {
         waiters_add(host, receiver, note);
     } else {
@@ -162,7 +168,7 @@ int park(struct host *host, struct cell *cell, union node *out)
 void park_arrived(struct host *host, struct cell *cell, union node *node)
 {
     struct park *note = park_of(node);
-    if (cell->waiters == NULL && cell->box.len < cell->box.limit) {
+    if (cell->waiters == NULL && cell->box.len < box_limit(&cell->box)) {
         admit(host, cell, note);
     } else {
         waiters_add(host, cell, note);
@@ -185,7 +191,7 @@ void park_arrived_late(struct host *host, union node *node)
 
 void park_admit(struct host *host, struct cell *cell)
 {
-    while (cell->waiters != NULL && cell->box.len < cell->box.limit) {
+    while (cell->waiters != NULL && cell->box.len < box_limit(&cell->box)) {
         admit(host, cell, waiters_take(host, cell));
     }
 }

@@ -26,7 +26,7 @@ int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref
     if (!enter(cell, to, &inside)) {
         return -ESRCH;
     }
-    if (!reserved && box_used(&cell->box, &cell->door, inside) >= cell->box.limit) {
+    if (!reserved && box_is_full(&cell->box, box_used(&cell->box, &cell->door, inside))) {
         door_leave(&cell->door);
         return -EAGAIN;
     }
@@ -38,6 +38,18 @@ int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref
     return 0;
 }
 
+/* True for the first who asks a life for it. The others are few at a time, so the halves of the
+ * counter stay apart. */
+static bool ask(struct cell *cell, uint32_t unit)
+{
+    uint32_t before = fetch_add_seq_u32(&cell->asked, unit);
+    if ((before & unit * 0xffff) == 0) {
+        return true;
+    }
+    fetch_sub_seq_u32(&cell->asked, unit);
+    return false;
+}
+
 int host_post_stop(struct host *host, leat_ref to, leat_ref from, union node *node)
 {
     struct cell *cell = registry_cell(host->registry, to);
@@ -45,7 +57,7 @@ int host_post_stop(struct host *host, leat_ref to, leat_ref from, union node *no
     if (cell == NULL || !enter(cell, to, &inside)) {
         return -ESRCH;
     }
-    if (exchange_seq_u32(&cell->stop_asked, 1) != 0) {
+    if (!ask(cell, ASKED_STOP)) {
         door_leave(&cell->door);
         return -EALREADY;
     }
@@ -61,6 +73,10 @@ int host_post_control(struct host *host, leat_ref to, union node *node)
     uint32_t inside;
     if (cell == NULL || !enter(cell, to, &inside)) {
         return -ESRCH;
+    }
+    if (node->head.kind == NODE_KILL && !ask(cell, ASKED_KILL)) {
+        door_leave(&cell->door);
+        return -EALREADY;
     }
     if (door_push(&cell->door.control, node)) {
         bell_ring(&host->registry->hosts[cell_owner(cell)]->bell, &cell->door);

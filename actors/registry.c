@@ -9,9 +9,15 @@
 
 int registry_init(struct registry *registry, uint32_t actors_max)
 {
-    uint32_t cells_max = actors_max < UINT32_MAX - POOLS_MAX ? actors_max + POOLS_MAX : UINT32_MAX;
-    *registry = (struct registry){.cells_max = cells_max};
-    registry->cells = mem_range_reserve(cells_max * sizeof(struct cell));
+    uint32_t kept = actors_max / 16 < CELLS_KEPT ? actors_max / 16 + 1 : CELLS_KEPT;
+    uint64_t cells_max = (uint64_t)actors_max + (uint64_t)POOLS_MAX * (kept + 2);
+    *registry = (struct registry){
+        .cells_max = cells_max < UINT32_MAX ? (uint32_t)cells_max : UINT32_MAX,
+        .actors_max = actors_max,
+        .kept = kept,
+        .batch = kept < CELLS_BATCH ? kept : CELLS_BATCH,
+    };
+    registry->cells = mem_range_reserve(registry->cells_max * sizeof(struct cell));
     return registry->cells != NULL ? 0 : -ENOMEM;
 }
 
@@ -57,13 +63,13 @@ static int fresh_add(struct registry *registry, struct cell_list *list)
 {
     uint32_t first = registry->cells_len;
     uint32_t left = registry->cells_max - first;
-    uint32_t n = left < CELLS_BATCH ? left : CELLS_BATCH;
+    uint32_t n = left < registry->batch ? left : registry->batch;
     if (n == 0) {
         return -ENOSPC;
     }
     for (uint32_t slot = first + n; slot-- > first;) {
         registry->cells[slot].slot = slot;
-        store_relaxed_u64(&registry->cells[slot].identity, identity(1, 0));
+        store_relaxed_u64(&registry->cells[slot].identity, identity(1, OWNER_NONE));
         list_put(list, &registry->cells[slot]);
     }
     store_release_u32(&registry->cells_len, first + n);
@@ -77,7 +83,7 @@ struct cell *registry_take(struct registry *registry, struct cell_list *list, in
         return cell;
     }
     lock(registry);
-    for (uint32_t i = 0; i < CELLS_BATCH && registry->free != NULL; i++) {
+    for (uint32_t i = 0; i < registry->batch && registry->free != NULL; i++) {
         cell = registry->free;
         registry->free = cell->run_next;
         list_put(list, cell);
@@ -96,6 +102,8 @@ static void share(struct registry *registry, struct cell_list *list, uint32_t n)
     lock(registry);
     while (n-- > 0) {
         struct cell *cell = list_take(list);
+        /* nobody's from here on: the host that had it must not take it for its own in a walk */
+        store_relaxed_u64(&cell->identity, identity(cell_generation(cell), OWNER_NONE));
         cell->run_next = registry->free;
         registry->free = cell;
     }
@@ -104,14 +112,13 @@ static void share(struct registry *registry, struct cell_list *list, uint32_t n)
 
 void registry_give(struct registry *registry, struct cell_list *list, struct cell *cell)
 {
-    LEAT_ASSERT(door_is_quiet(&cell->door));
-    cell->life = CELL_FREE;
+    cell->life = CELL_FREE; /* a sender with a stale ref may be inside again, for a look at it */
     if (cell_generation(cell) == UINT32_MAX) {
         return; /* used up: a slot's generations never repeat, so it is retired */
     }
     list_put(list, cell);
-    if (list->len > CELLS_KEPT) { /* keep plenty for oneself, but do not hoard */
-        share(registry, list, CELLS_BATCH);
+    if (list->len > registry->kept) { /* keep plenty for oneself, but do not hoard */
+        share(registry, list, registry->batch);
     }
 }
 
@@ -120,7 +127,7 @@ void registry_give_all(struct registry *registry, struct cell_list *list)
     share(registry, list, list->len);
 }
 
-bool registry_has_actors(const struct registry *registry)
+uint64_t registry_actors(const struct registry *registry)
 {
     uint64_t ended = 0;
     uint64_t spawned = 0;
@@ -130,5 +137,5 @@ bool registry_has_actors(const struct registry *registry)
     for (uint32_t i = 0; i < POOLS_MAX; i++) {
         spawned += load_acquire_u64(&registry->totals[i].spawned);
     }
-    return spawned != ended;
+    return spawned - ended;
 }

@@ -8,8 +8,9 @@
 #include "cell.h"
 #include "pool.h"
 
-#define CELLS_BATCH 256u /* moved between a host and the shared list at once */
-#define CELLS_KEPT 8192u /* free ones a host keeps for itself */
+#define CELLS_BATCH 256u /* at most, moved between a host and the shared list at once */
+#define OWNER_NONE (POOLS_MAX - 1) /* no host has this index */
+#define CELLS_KEPT 8192u /* at most, free ones a host keeps for itself */
 
 struct host;
 
@@ -25,6 +26,9 @@ struct registry {
     uint32_t     cells_max;
     uint32_t     cells_len; /* used so far, now or before */
     uint32_t     locked;
+    uint32_t     actors_max;
+    uint32_t     kept; /* free ones a host keeps for itself; the more actors, the more */
+    uint32_t     batch;
     struct cell *free; /* shared free cells, under the lock */
     struct host *hosts[POOLS_MAX]; /* by index; NULL: none */
     struct life_totals totals[POOLS_MAX];
@@ -36,12 +40,12 @@ struct cell_list {
     uint32_t     len;
 };
 
-/* Room for `actors_max` and the runtime's own mailboxes. -ENOMEM. */
+/* Room for `actors_max`, whatever hosts keep for themselves, and their own mailboxes. -ENOMEM. */
 int  registry_init(struct registry *registry, uint32_t actors_max);
 void registry_fini(struct registry *registry);
 
 /* A free cell, its generation set for the next life: from `list`, then the shared list, then one that
- * was never used. NULL with *ret_status -ENOSPC (actors_max) or -ENOMEM. */
+ * was never used. NULL with *ret_status -ENOSPC. */
 struct cell *registry_take(struct registry *registry, struct cell_list *list, int *ret_status);
 
 /* Gives back a cell whose door is quiet. */
@@ -50,8 +54,20 @@ void registry_give(struct registry *registry, struct cell_list *list, struct cel
 /* Moves a host's free cells to the shared list, when the host ends. */
 void registry_give_all(struct registry *registry, struct cell_list *list);
 
-/* Whether an actor is alive, or on its way to be. Any thread. */
-bool registry_has_actors(const struct registry *registry);
+/* Actors alive or on their way to be; 0 only if for a moment there was none. Any thread. */
+uint64_t registry_actors(const struct registry *registry);
+
+static inline bool registry_has_actors(const struct registry *registry)
+{
+    return registry_actors(registry) != 0;
+}
+
+/* Whether actors_max live. Looked at only when `list` is empty, so it may be exceeded by what hosts
+ * keep for themselves. */
+static inline bool registry_is_full(const struct registry *registry, const struct cell_list *list)
+{
+    return LEAT_UNLIKELY(list->head == NULL) && registry_actors(registry) >= registry->actors_max;
+}
 
 /* The cell of a ref, alive or not; NULL: there never was such a slot. Any thread. */
 static inline struct cell *registry_cell(const struct registry *registry, leat_ref ref)

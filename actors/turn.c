@@ -292,7 +292,7 @@ static bool control_run(struct host *host, struct cell *cell)
 void host_collect(struct host *host, struct cell *cell)
 {
     uint32_t len;
-    union node *node = door_take_data(&cell->door, &len);
+    union node *node = door_take(&cell->door.data, &len);
     while (node != NULL) {
         union node *next = node->next;
         if (LEAT_UNLIKELY(node->head.kind == NODE_PARK)) {
@@ -302,6 +302,7 @@ void host_collect(struct host *host, struct cell *cell)
         }
         node = next;
     }
+    door_return(&cell->door, len);
 }
 
 void host_answer(struct host *host)
@@ -340,7 +341,7 @@ OUT_OF_LINE bool turn_goes_on(struct host *host, struct cell *cell)
         if ((cell->flags & CELL_SCHEDULED) == 0 || (cell->flags & (CELL_OPEN | CELL_PARKED)) != 0) {
             return false; /* it has ended, gave way, or waits */
         }
-        if ((cell->flags & CELL_WAITERS) != 0 && cell->box.len <= cell->box.limit / 2) {
+        if ((cell->flags & CELL_WAITERS) != 0 && cell->box.len <= box_limit(&cell->box) / 2) {
             park_admit(host, cell);
         }
         if ((cell->flags & (CELL_TICK | CELL_SHUTDOWN)) == 0 || cell->life != CELL_LIVE) {
@@ -360,6 +361,7 @@ OUT_OF_LINE bool turn_begins(struct host *host, struct cell *cell)
     }
     host_collect(host, cell);
     if ((cell->flags & (CELL_OPEN | CELL_PARKED)) == CELL_OPEN) {
+        warn_long_drain(host, cell);
         drain_from(host, cell, LEAT_STATE_POP_OUTPUT);
     }
     return turn_goes_on(host, cell);
@@ -452,7 +454,7 @@ int actor_input(struct host *host, struct cell *cell, const struct leat_event *e
         return 0;
     }
     host_collect(host, cell);
-    if (cell->box.len + load_relaxed_u32(&cell->door.inside) >= cell->box.limit) {
+    if (box_is_full(&cell->box, cell->box.len + load_relaxed_u32(&cell->door.inside))) {
         return -EAGAIN;
     }
     union node *node = pool_take(host->pool);

@@ -16,7 +16,7 @@ enum message {
 
 #define STRIDE UINT64_C(7368787)  /* prime, so that deadlines are not armed in their order */
 #define DENSE_STEP_NS 20u         /* denser than any machine can fire them: the cost shows */
-#define SPARSE_STEP_NS 2000u      /* with time in between: the lateness shows */
+#define SPARSE_STEP_NS 4000u      /* with time in between: the lateness shows */
 #define MARGIN_NS (300 * LEAT_MS) /* from arming to the first one, and for each deadline ... */
 #define MARGIN_EACH_NS 1500u
 

@@ -393,31 +393,47 @@ int idle_cpu_floor(const struct setup *setup, struct rep *rep)
     return 0;
 }
 
-/* ---- deadlines: a binary heap ---- */
+/* ---- deadlines: a binary heap, and a function of a state for each ---- */
 
 #define HEAP_STRIDE UINT64_C(7368787)
 
-static void heap_push(uint64_t *heap, size_t len, uint64_t value)
+struct heap_entry {
+    uint64_t at;
+    uint64_t index;
+};
+
+struct heap_state {
+    uint64_t at;
+    void (*on_deadline)(struct heap_state *self);
+    uint8_t fill[48];
+};
+
+static void heap_on_deadline(struct heap_state *self)
+{
+    self->at = UINT64_MAX;
+}
+
+static void heap_push(struct heap_entry *heap, size_t len, struct heap_entry entry)
 {
     size_t at = len;
-    while (at > 0 && heap[(at - 1) / 2] > value) {
+    while (at > 0 && heap[(at - 1) / 2].at > entry.at) {
         heap[at] = heap[(at - 1) / 2];
         at = (at - 1) / 2;
     }
-    heap[at] = value;
+    heap[at] = entry;
 }
 
-/* Takes the smallest of `len` values. */
-static uint64_t heap_pop(uint64_t *heap, size_t len)
+/* Takes the earliest of `len`. */
+static struct heap_entry heap_pop(struct heap_entry *heap, size_t len)
 {
-    uint64_t smallest = heap[0], last = heap[len - 1];
+    struct heap_entry earliest = heap[0], last = heap[len - 1];
     size_t at = 0, child = 1;
     len--;
     while (child < len) {
-        if (child + 1 < len && heap[child + 1] < heap[child]) {
+        if (child + 1 < len && heap[child + 1].at < heap[child].at) {
             child++;
         }
-        if (last <= heap[child]) {
+        if (last.at <= heap[child].at) {
             break;
         }
         heap[at] = heap[child];
@@ -425,31 +441,39 @@ static uint64_t heap_pop(uint64_t *heap, size_t len)
         child = 2 * at + 1;
     }
     heap[at] = last;
-    return smallest;
+    return earliest;
 }
 
 int deadlines_floor(const struct setup *setup, struct rep *rep)
 {
     size_t n = setup->count;
-    uint64_t *heap = calloc(n, sizeof(heap[0]));
+    struct heap_entry *heap = calloc(n, sizeof(heap[0]));
+    struct heap_state *states = calloc(n, sizeof(states[0]));
     uint64_t before = 0;
-    if (heap == NULL) {
+    if (heap == NULL || states == NULL) {
         return rep_wrong(rep, "no memory");
     }
+    memset(states, 0, n * sizeof(states[0])); /* pages are touched before time is taken */
+    memset(heap, 0, n * sizeof(heap[0]));
     uint64_t start = now_ns();
     for (size_t i = 0; i < n; i++) {
-        heap_push(heap, i, i * HEAP_STRIDE % n + 1);
+        states[i].at = i * HEAP_STRIDE % n + 1;
+        states[i].on_deadline = heap_on_deadline;
+        heap_push(heap, i, (struct heap_entry){states[i].at, i});
     }
     uint64_t armed = now_ns();
     for (size_t i = n; i > 0; i--) {
-        uint64_t value = heap_pop(heap, i);
-        if (value < before) {
+        struct heap_entry entry = heap_pop(heap, i);
+        struct heap_state *state = &states[entry.index];
+        if (entry.at < before || state->at != entry.at) {
             return rep_wrong(rep, "out of order");
         }
-        before = value;
+        before = entry.at;
+        state->on_deadline(state);
     }
     uint64_t end = now_ns();
     free(heap);
+    free(states);
     rep->ns = (double)(end - start) / (double)n;
     rep_extra(rep, "arm_ns", (double)(armed - start) / (double)n);
     rep_extra(rep, "fire_ns", (double)(end - armed) / (double)n);

@@ -1,6 +1,6 @@
 /* leat-bench: runs workloads beside their floors, repetition by repetition in turn, so that both
  * see the same machine, and prints what came out. Exit status: 0; 1 a result was wrong; 2 the
- * command line was; 77 this machine cannot run what was asked for. */
+ * command line was; 77 this machine cannot run any of what was asked for. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +137,15 @@ static int option_parse(char **argv, int *at, struct options *ret)
 
 /* ---- measuring ---- */
 
+/* Of two: a wrong result counts most, and what could not run does not if anything did. */
+static int worse(int a, int b)
+{
+    if (a == EXIT_WRONG || b == EXIT_WRONG) {
+        return EXIT_WRONG;
+    }
+    return a == EXIT_FINE || b == EXIT_FINE ? EXIT_FINE : EXIT_CANNOT;
+}
+
 /* One line of the result. */
 static int measure(const struct setup *setup, const struct options *options)
 {
@@ -192,15 +201,14 @@ static int workload_measure(const struct workload *workload, const struct option
         }
         return measure(&setup, options);
     }
-    int status = EXIT_FINE;
+    int status = EXIT_CANNOT;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if ((workload->configs & all[i].config) == 0) {
             continue;
         }
         setup.workers = all[i].workers;
         setup.spread = all[i].spread;
-        int one = measure(&setup, options);
-        status = one == EXIT_WRONG || status == EXIT_FINE ? one : status;
+        status = worse(status, measure(&setup, options));
     }
     return status;
 }
@@ -232,14 +240,13 @@ int main(int argc, char **argv)
     if (!options.json) {
         report_head();
     }
-    int status = EXIT_FINE;
+    int status = EXIT_CANNOT;
     for (int i = 0; i < options.names_len; i++) {
         const struct workload *workload;
         for (size_t k = 0; (workload = workload_at(k)) != NULL; k++) {
             if (strcmp(options.names[i], "all") == 0 ||
                 strcmp(options.names[i], workload->name) == 0) {
-                int one = workload_measure(workload, &options);
-                status = one == EXIT_WRONG || status == EXIT_FINE ? one : status;
+                status = worse(status, workload_measure(workload, &options));
             }
         }
     }

@@ -28,7 +28,7 @@
 #define BACK_OFF_NS 10000u
 #define LOST_AFTER_NS 1000000000u
 #define LIMIT_NS 10000000000u /* past the end, to wait for a first one: the CPUs may be busy */
-#define WARM_UP_SHARE 5u /* a fifth of the duration */
+#define WARM_UP_SHARE 5u      /* a fifth of the duration */
 #define RTT_WARM_UP 500u
 #define CONTROL_LEN 128u
 

@@ -92,7 +92,7 @@ struct io_ops {
     /* Makes an instance. On an error nothing is left behind. */
     int (*init)(const struct io_config *config, struct io **ret);
 
-    /* Queues one operation; no system call but for OPEN. 0, or: -EAGAIN the socket's send queue is
+    /* Queues one operation; no system call but for OPEN and a full queue. 0, or: -EAGAIN the socket's send queue is
      * full (WRITABLE follows); -EMSGSIZE longer than a datagram or train can be; -EINVAL no port,
      * or addresses the socket does not speak; -EBADF; -ENOMEM. On an error nothing was taken over.
      * A pointer in `op` is lent until it returns. A queue that is empty takes any train. */

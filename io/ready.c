@@ -141,6 +141,8 @@ void ready_wake(struct io *io)
     errno = before;
 }
 
+static void flush_sock(struct ready *ready, struct ready_sock *sock);
+
 /* ---- operations ---- */
 
 static struct ready_sock *find(const struct ready *ready, uint32_t index)
@@ -226,6 +228,11 @@ int ready_submit(struct io *io, const struct io_op *op)
     }
     if (op->kind == IO_OP_DATA) {
         int status = udp_submit(ready->udp, &sock->udp, op);
+        if (LEAT_UNLIKELY(status == -EAGAIN) && !sock->writable && !sock->congested) {
+            sock->udp.want_writable = false; /* full with what the kernel was not asked to take yet */
+            flush_sock(ready, sock);
+            status = udp_submit(ready->udp, &sock->udp, op);
+        }
         if (LEAT_LIKELY(status == 0) && !sock->writable && !sock->congested) {
             make_dirty(ready, sock);
         }

@@ -21,6 +21,16 @@ static inline uint32_t load_relaxed_u32(const uint32_t *at)
     return __atomic_load_n(at, __ATOMIC_RELAXED);
 }
 
+static inline int32_t load_relaxed_i32(const int32_t *at)
+{
+    return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+static inline void store_relaxed_i32(int32_t *at, int32_t value)
+{
+    __atomic_store_n(at, value, __ATOMIC_RELAXED);
+}
+
 static inline uint32_t load_acquire_u32(const uint32_t *at)
 {
     return __atomic_load_n(at, __ATOMIC_ACQUIRE);

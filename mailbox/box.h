@@ -16,11 +16,14 @@
 #include "atomic.h"
 #include "node.h"
 
+#define BOX_LIMIT_MAX 0x7fffffffu
+#define BOX_CLOSED 0x80000000u
+
 struct box {
     union node  *head; /* oldest; the owner's, but for `len`, which senders look at */
     union node **last; /* where the next one is linked */
-    uint32_t    len;
-    uint32_t    limit;
+    uint32_t     len;
+    int32_t      limit; /* negative: closed to newcomers, as senders wait already */
 };
 
 struct door {
@@ -42,7 +45,27 @@ struct bell {
 
 static inline void box_init(struct box *box, uint32_t limit)
 {
-    *box = (struct box){.last = &box->head, .limit = limit};
+    LEAT_ASSERT(limit > 0 && limit <= BOX_LIMIT_MAX);
+    *box = (struct box){.last = &box->head, .limit = (int32_t)limit};
+}
+
+/* The limit, whether it is closed or not. */
+static inline uint32_t box_limit(const struct box *box)
+{
+    return (uint32_t)box->limit & BOX_LIMIT_MAX;
+}
+
+/* While senders wait nobody passes them: a closed box is full for all. */
+static inline void box_set_closed(struct box *box, bool closed)
+{
+    uint32_t limit = box_limit(box) | (closed ? BOX_CLOSED : 0);
+    store_relaxed_i32(&box->limit, (int32_t)limit);
+}
+
+/* Whether a newcomer is refused, when so many are in it or on their way. */
+static inline bool box_is_full(const struct box *box, uint32_t used)
+{
+    return (int32_t)used >= load_relaxed_i32(&box->limit);
 }
 
 static inline void box_append(struct box *box, union node *node)
@@ -87,14 +110,13 @@ static inline union node *door_take(void **stack, uint32_t *ret_len)
     return oldest;
 }
 
-/* The same of the data stack; returns the senders' counts, but that of the first, who does it. */
-static inline union node *door_take_data(struct door *door, uint32_t *ret_len)
+/* Returns the counts of the senders of a batch of `len`, but that of the first, who does it. Not
+ * before its nodes are in the box: they would count nowhere in between, and the limit would double. */
+static inline void door_return(struct door *door, uint32_t len)
 {
-    union node *oldest = door_take(&door->data, ret_len);
-    if (*ret_len > 1) {
-        fetch_sub_seq_u32(&door->inside, *ret_len - 1);
+    if (len > 1) {
+        fetch_sub_seq_u32(&door->inside, len - 1);
     }
-    return oldest;
 }
 
 /* Messages in the box and behind its door, about: exact when no sender is in the middle. The first
@@ -147,8 +169,7 @@ static inline void bell_ring(struct bell *bell, struct door *door)
     do {
         store_relaxed_ptr(&door->next, (struct door *)top);
     } while (!cas_seq_ptr(&bell->doors, &top, door));
-    if (top == NULL && load_relaxed_u32(&bell->sleeping) != 0 &&
-        exchange_seq_u32(&bell->sleeping, 0) != 0) {
+    if (load_relaxed_u32(&bell->sleeping) != 0 && exchange_seq_u32(&bell->sleeping, 0) != 0) {
         bell->wake(bell->context);
     }
 }

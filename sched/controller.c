@@ -207,7 +207,8 @@ int leat_spawn(leat_controller *controller, const struct leat_behavior *behavior
         (arg == NULL && arg_size > 0)) {
         return -EINVAL;
     }
-    if (load_acquire_u32(&controller->runtime->stop_asked) != 0) {
+    if (load_acquire_u32(&controller->runtime->stop_asked) != 0 ||
+        load_acquire_u32(&controller->runtime->ended) != 0) {
         return -ESHUTDOWN;
     }
     struct spawn spawn = {
@@ -360,7 +361,7 @@ int leat_kill(leat_controller *controller, leat_ref actor)
     if (status < 0) {
         pool_give(controller->host->pool, node);
     }
-    return status;
+    return status == -EALREADY ? 0 : status;
 }
 
 int leat_monitor(leat_controller *controller, leat_ref actor, uint64_t cookie)

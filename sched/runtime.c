@@ -424,7 +424,8 @@ static void flush_all(struct leat_runtime *runtime)
     }
 }
 
-/* A runtime that was never run: its actors are ended in the caller's thread. */
+/* Actors that no worker runs, of a runtime that was never run above all: they are ended in the
+ * caller's thread. */
 static void end_unrun(struct leat_runtime *runtime)
 {
     while (registry_has_actors(&runtime->registry)) {
@@ -462,6 +463,7 @@ int leat_runtime_close(leat_runtime *runtime)
         name_the_stuck(runtime);
         return -ETIMEDOUT;
     }
+    end_unrun(runtime); /* also those spawned while the last worker ended */
     hosts_close(runtime);
     flush_all(runtime);
     flush_all(runtime); /* what the first round brought home to pools already passed */

@@ -48,6 +48,7 @@ struct worker {
     struct cell         *system; /* the worker's own mailbox */
     struct walk          walk;
     struct broadcast    *broadcasts; /* oldest first */
+    struct broadcast    *broadcasts_last;
     leat_time            shutdown_at; /* when what is left is stopped by force; 0: not closing */
     leat_time            gap_ns;      /* how long it lately had nothing to do, a running mean */
     leat_time            spin_ns;

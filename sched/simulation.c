@@ -62,6 +62,10 @@ bool simulation_step(struct leat_runtime *runtime, leat_time until)
     if (choose(runtime) != NULL) { /* a wait ended while the next event was looked for */
         return true;
     }
+    if (next <= sim_world_now(runtime->world)) { /* a parked drain has ended, with a past deadline */
+        all_due(runtime);
+        return true;
+    }
     if (next == LEAT_NEVER || next > until) {
         if (until != LEAT_NEVER) {
             sim_world_advance(runtime->world, until);

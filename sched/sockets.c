@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mem.h"
@@ -381,12 +382,26 @@ static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref
     actor_input_reserved(sockets->host, cell, node);
 }
 
+static int compare_targets(const void *a, const void *b)
+{
+    uint64_t one = ((const struct route *)a)->target.id;
+    uint64_t other = ((const struct route *)b)->target.id;
+    return (one > other) - (one < other);
+}
+
+/* Each target once, however many peers were routed to it. */
 static void tell_targets(struct sockets *sockets, struct socket *socket, int status)
 {
+    if (socket->routes_len > 0) {
+        qsort(socket->routes, socket->routes_cap, sizeof(struct route), compare_targets);
+    }
+    leat_ref told = socket->owner;
     for (uint32_t i = 0; i < socket->routes_cap; i++) {
         leat_ref target = socket->routes[i].target;
-        if (!leat_ref_equal(target, LEAT_REF_NONE) && !leat_ref_equal(target, socket->owner)) {
+        if (!leat_ref_equal(target, LEAT_REF_NONE) && !leat_ref_equal(target, told) &&
+            !leat_ref_equal(target, socket->owner)) {
             tell_closed(sockets, socket, target, pool_take(sockets->host->pool), status);
+            told = target;
         }
     }
     routes_fini(socket);

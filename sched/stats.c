@@ -56,7 +56,7 @@ void worker_publish(struct worker *worker)
     count->outputs = count->sent - worker->host->copies + worker->host->other_outputs;
     count->slow_actors = load_relaxed_u64(&worker->slow_actors);
     count->run_queue = run_queue_len(worker->host);
-    count->timers = worker->timers.len;
+    count->timers = worker->timers.armed_len;
     count->pool_nodes = worker->host->pool->nodes_len;
     count->pool_bytes = worker->host->pool->bytes;
     count->recv_datagrams = io->recv_datagrams;
@@ -97,8 +97,9 @@ void leat_stats_controllers(leat_runtime *runtime, struct leat_worker_stats *ret
     pthread_mutex_lock(&runtime->lock);
     struct leat_worker_stats sum = runtime->closed;
     for (uint32_t i = 0; i < LEAT_CONTROLLERS_MAX; i++) {
-        if (runtime->controllers[i] != NULL) {
-            add_conserved(&sum, controller_host(runtime->controllers[i]));
+        struct leat_controller *controller = runtime->controllers[i];
+        if (controller != NULL && controller_host(controller) != NULL) { /* else it is being opened */
+            add_conserved(&sum, controller_host(controller));
         }
     }
     pthread_mutex_unlock(&runtime->lock);

@@ -1,4 +1,5 @@
-/* The heap. Invariant: heap[i].at <= at of its children, and heap[i].cell->timer == i + 1. */
+/* The heap. Invariant: heap[i].at <= at of its children. An entry is meant if its actor lives and is
+ * armed for that very time; there are armed_len cells armed, so at least as many entries. */
 #include "timers.h"
 
 #include <errno.h>
@@ -6,25 +7,21 @@
 
 #include "mem.h"
 
+#define STALE_SPARED 64u /* entries not worth a sweep */
+
 void timers_fini(struct timers *timers)
 {
     mem_free(timers->heap);
     *timers = (struct timers){0};
 }
 
-static void place(struct timers *timers, uint32_t at, struct timer timer)
-{
-    timers->heap[at] = timer;
-    timer.cell->timer = at + 1;
-}
-
 static void sift_up(struct timers *timers, uint32_t at, struct timer timer)
 {
     while (at > 0 && timers->heap[(at - 1) / 4].at > timer.at) {
-        place(timers, at, timers->heap[(at - 1) / 4]);
+        timers->heap[at] = timers->heap[(at - 1) / 4];
         at = (at - 1) / 4;
     }
-    place(timers, at, timer);
+    timers->heap[at] = timer;
 }
 
 static void sift_down(struct timers *timers, uint32_t at, struct timer timer)
@@ -44,10 +41,37 @@ static void sift_down(struct timers *timers, uint32_t at, struct timer timer)
         if (timers->heap[least].at >= timer.at) {
             break;
         }
-        place(timers, at, timers->heap[least]);
+        timers->heap[at] = timers->heap[least];
         at = least;
     }
-    place(timers, at, timer);
+    timers->heap[at] = timer;
+}
+
+/* The cell an entry is meant for; NULL: it is stale. */
+static struct cell *meant_for(const struct timers *timers, const struct timer *timer)
+{
+    struct cell *cell = registry_cell(timers->registry, timer->actor);
+    LEAT_ASSERT(cell != NULL);
+    bool is_meant =
+        cell_generation(cell) == ref_generation(timer->actor) && cell->armed == timer->at;
+    return is_meant ? cell : NULL;
+}
+
+/* Drops stale entries and puts the rest in order. */
+static void sweep(struct timers *timers)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < timers->len; i++) {
+        if (meant_for(timers, &timers->heap[i]) != NULL) {
+            timers->heap[kept++] = timers->heap[i];
+        }
+    }
+    timers->len = kept;
+    for (uint32_t i = kept / 4 + 1; i-- > 0;) {
+        if (i < kept) {
+            sift_down(timers, i, timers->heap[i]);
+        }
+    }
 }
 
 static int grow(struct timers *timers)
@@ -69,59 +93,58 @@ static int grow(struct timers *timers)
 int timers_rearm(struct timers *timers, struct cell *cell)
 {
     if (cell->deadline >= cell->armed) {
-        return 0; /* later than the place it has: looked at when that comes */
+        return 0; /* later than its entry: looked at when that comes */
     }
-    cell->armed = cell->deadline;
-    struct timer timer = {.at = cell->deadline, .cell = cell};
-    if (cell->timer != 0) {
-        LEAT_ASSERT(timers->heap[cell->timer - 1].cell == cell);
-        sift_up(timers, cell->timer - 1, timer);
-        return 0;
+    if (timers->len >= 2 * timers->armed_len + STALE_SPARED) {
+        sweep(timers);
     }
     if (timers->len == timers->cap && grow(timers) < 0) {
-        cell->armed = LEAT_NEVER;
         cell->deadline = LEAT_NEVER;
         return -ENOMEM;
     }
-    sift_up(timers, timers->len++, timer);
+    timers->armed_len += cell->armed == LEAT_NEVER;
+    cell->armed = cell->deadline;
+    sift_up(timers, timers->len++, (struct timer){.at = cell->deadline, .actor = cell_ref(cell)});
     return 0;
 }
 
 void timers_remove(struct timers *timers, struct cell *cell)
 {
-    if (cell->timer == 0) {
-        return;
+    if (cell->armed != LEAT_NEVER) {
+        LEAT_ASSERT(timers->armed_len > 0);
+        timers->armed_len--;
+        cell->armed = LEAT_NEVER;
     }
-    uint32_t at = cell->timer - 1;
-    LEAT_ASSERT(at < timers->len && timers->heap[at].cell == cell);
-    cell->timer = 0;
-    cell->armed = LEAT_NEVER;
+}
+
+static struct timer take_first(struct timers *timers)
+{
+    struct timer first = timers->heap[0];
     struct timer last = timers->heap[--timers->len];
-    if (last.cell == cell) {
-        return;
+    if (timers->len > 0) {
+        sift_down(timers, 0, last);
+        const struct cell *next = registry_cell(timers->registry, timers->heap[0].actor);
+        __builtin_prefetch(next); /* likely due as well, and cold */
+        __builtin_prefetch(&next->door);
     }
-    if (at > 0 && timers->heap[(at - 1) / 4].at > last.at) {
-        sift_up(timers, at, last);
-    } else {
-        sift_down(timers, at, last);
-    }
+    return first;
 }
 
 struct cell *timers_due(struct timers *timers, leat_time now)
 {
     while (timers->len > 0 && timers->heap[0].at <= now) {
-        struct cell *cell = timers->heap[0].cell;
+        struct timer timer = take_first(timers);
+        struct cell *cell = meant_for(timers, &timer);
+        if (cell == NULL) {
+            continue;
+        }
+        timers_remove(timers, cell);
         if (cell->deadline <= now) {
-            timers_remove(timers, cell);
             cell->deadline = LEAT_NEVER; /* whatever deadline() says next is news */
             return cell;
         }
-        if (cell->deadline == LEAT_NEVER) {
-            timers_remove(timers, cell);
-            continue;
-        }
-        cell->armed = cell->deadline;
-        sift_down(timers, 0, (struct timer){.at = cell->deadline, .cell = cell});
+        int status = timers_rearm(timers, cell); /* LEAT_NEVER: it stays disarmed */
+        LEAT_ASSERT(status == 0); /* there is the place just given up */
     }
     return NULL;
 }

@@ -1,20 +1,24 @@
-/* Deadlines of one worker's actors: a 4-ary heap, so idle actors without a deadline cost nothing and
- * one pending costs a place in an array. Re-arming to a later time is lazy: the place stays, and is
- * moved when its old time comes. Nothing fires early. */
+/* Deadlines of one worker's actors: a 4-ary heap of (time, ref), so idle actors without a deadline cost
+ * nothing and a pending one 16 bytes. The heap never touches the cells it sorts: an entry that is no
+ * longer meant (the actor has another deadline by now, or has ended) is passed over when its time
+ * comes, and swept when there are many. Re-arming to a later time is lazy: the entry stays, and is
+ * put back when its old time comes. Nothing fires early. */
 #ifndef LEAT_TIMERS_H
 #define LEAT_TIMERS_H
 
-#include "cell.h"
+#include "registry.h"
 
 struct timer {
-    leat_time    at;
-    struct cell *cell;
+    leat_time at;
+    leat_ref  actor;
 };
 
 struct timers {
-    struct timer *heap; /* [0] is the earliest; a cell's `timer` is its index + 1 */
-    uint32_t      len;
-    uint32_t      cap;
+    const struct registry *registry;
+    struct timer          *heap; /* [0] is the earliest */
+    uint32_t               len;
+    uint32_t               cap;
+    uint32_t               armed_len; /* entries that are meant */
 };
 
 void timers_fini(struct timers *timers);
@@ -22,6 +26,7 @@ void timers_fini(struct timers *timers);
 /* cell->deadline has changed. -ENOMEM: it could not be armed and is LEAT_NEVER now. */
 int timers_rearm(struct timers *timers, struct cell *cell);
 
+/* The cell wants none any more. */
 void timers_remove(struct timers *timers, struct cell *cell);
 
 /* The next cell whose deadline is not after `now`, disarmed; NULL: none. */

@@ -57,11 +57,13 @@ static void ops_system(struct host *host, union node *node)
     struct broadcast *broadcast;
     memcpy(&broadcast, node->event.payload, sizeof(broadcast));
     pool_give(host->pool, node);
-    struct broadcast **last = &worker->broadcasts;
-    while (*last != NULL) {
-        last = &(*last)->next;
+    broadcast->next = NULL;
+    if (worker->broadcasts == NULL) {
+        worker->broadcasts = broadcast;
+    } else {
+        worker->broadcasts_last->next = broadcast;
     }
-    *last = broadcast;
+    worker->broadcasts_last = broadcast;
 }
 
 static const struct host_ops worker_ops = {
@@ -124,6 +126,7 @@ int worker_open(struct leat_runtime *runtime, uint32_t index)
     host->is_watched = host->trace != NULL || host->hash != 0;
     worker->host = host;
     worker->runtime = runtime;
+    worker->timers.registry = &runtime->registry;
     worker->spin_ns = (leat_time)config->spin_us * LEAT_US;
     worker->system = host_mailbox(host, config->mailbox_len_max);
     if (worker->system == NULL) {
@@ -158,6 +161,10 @@ no_memory:
 void worker_close(struct worker *worker)
 {
     pool_set_current(worker->host->pool);
+    for (struct cell *cell; (cell = host_next(worker->host)) != NULL;) {
+        LEAT_ASSERT(cell == worker->system); /* a broadcast that came too late */
+        cell->flags &= (uint8_t)~CELL_SCHEDULED;
+    }
     host_mailbox_close(worker->host, worker->system);
     sockets_fini(&worker->sockets);
     worker->ops->fini(worker->io);
@@ -194,6 +201,10 @@ static struct cell *walk_cell(const struct worker *worker, uint32_t slot)
     if (cell == NULL || cell_owner(cell) != host->index || cell == worker->system ||
         (cell->life != CELL_LIVE && cell->life != CELL_NEW)) {
         return NULL;
+    }
+    if (cell->life == CELL_NEW && cell->box.head == NULL &&
+        load_relaxed_ptr(&cell->door.data) == NULL) {
+        return NULL; /* its spawner has yet to post INIT, which must come first */
     }
     return cell;
 }
@@ -296,7 +307,11 @@ static void end_with_last_actor(struct worker *worker)
 {
     struct leat_runtime *runtime = worker->runtime;
     bool may_end = is_stopping(worker) || load_relaxed_u32(&runtime->until_empty) != 0;
-    if (may_end && worker->host->count.actors == 0 && !registry_has_actors(&runtime->registry) &&
+    if (!may_end || worker->host->count.actors > 0) {
+        return;
+    }
+    fence_full(); /* two workers whose last actors end at once: one sees the other's */
+    if (!registry_has_actors(&runtime->registry) &&
         exchange_seq_u32(&runtime->ended, 1) == 0) {
         runtime_wake_workers(runtime);
     }
@@ -317,6 +332,7 @@ static void fire_deadlines(struct worker *worker)
         if (cell == NULL) {
             break;
         }
+        __builtin_prefetch(cell->state); /* its turn comes soon */
         cell->flags |= CELL_TICK;
         host_ready(host, cell);
     }
@@ -372,6 +388,9 @@ void worker_round(struct worker *worker, leat_time deadline)
     struct host *host = worker->host;
     leat_time before = worker->clock;
     unsigned done = worker->ops->turn(worker->io, deadline, worker->done, ROUND_DONE);
+    if (deadline != 0 && bell_awake(&host->bell)) { /* before anything else: nobody need wake it */
+        host->count.wakes++;
+    }
     host->now = read_clock(worker);
     if (deadline == 0 && worker->runtime->world == NULL) {
         host->count.time_io_ns += host->now - before;
@@ -384,9 +403,7 @@ void worker_round(struct worker *worker, leat_time deadline)
     }
     run_chores(worker);
     run_ready(worker);
-    if (!host_is_ready(host)) {
-        end_with_last_actor(worker);
-    }
+    end_with_last_actor(worker);
     pool_flush(host->pool);
     host->count.time_actors_ns += read_clock(worker) - host->now;
     worker_publish(worker);
@@ -395,7 +412,8 @@ void worker_round(struct worker *worker, leat_time deadline)
 bool worker_is_ready(const struct worker *worker)
 {
     return host_is_ready(worker->host) || !bell_is_silent(&worker->host->bell) ||
-           worker->broadcasts != NULL || worker->walk.kind != WALK_NONE;
+           worker->broadcasts != NULL || worker->walk.kind != WALK_NONE ||
+           (worker->shutdown_at == 0 && is_stopping(worker)); /* which it has not begun yet */
 }
 
 leat_time worker_next(struct worker *worker)
@@ -467,8 +485,12 @@ static leat_time idle(struct worker *worker)
     if (worker_is_ready(worker)) {
         return 0;
     }
-    bool pays = worker->gap_ns < 2 * worker->spin_ns;
+    bool pays = worker->gap_ns < worker->spin_ns;
     if (pays && spin(worker, next)) {
+        return 0;
+    }
+    next = worker_next(worker); /* a drain that ended while it spun may have set a deadline */
+    if (worker_is_ready(worker)) {
         return 0;
     }
     worker->host->count.sleeps++;
@@ -495,15 +517,17 @@ void worker_run(struct worker *worker)
             deadline = idle(worker);
         }
         worker_round(worker, deadline);
-        if (deadline != 0 && bell_awake(&host->bell)) {
-            host->count.wakes++;
-        }
         if (idle_since != 0 && host_inputs(host) != inputs) {
             leat_time gap = host->now > idle_since ? host->now - idle_since : 0;
             gap = gap < LEAT_SEC ? gap : LEAT_SEC;
             worker->gap_ns = (3 * worker->gap_ns + gap) / 4;
             idle_since = 0;
         }
+    }
+    while (host->limbo != NULL) { /* what was on its way to the last actors is to be counted */
+        host_answer(host);
+        host_sweep(host);
+        cpu_pause();
     }
     worker_leave(worker);
     store_release_u32(&worker->ended, 1);

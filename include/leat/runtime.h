@@ -69,8 +69,8 @@ struct leat_config {
     uint32_t    workers; /* 1..LEAT_WORKERS_MAX; default: one for each CPU the process may use */
     const char *io;      /* "auto", "epoll", "poll" or "sim"; default "auto" */
     bool        pin;     /* bind each worker to one of those CPUs; default false */
-    uint32_t    spin_us; /* at most, before a worker sleeps; default 50; 0 where workers outnumber
-                            the CPUs */
+    uint32_t    spin_us; /* at most, before a worker sleeps; default 50; 0 on one CPU, and where
+                            workers outnumber the CPUs */
     uint32_t  mailbox_len_max;  /* messages, where the behaviour does not say; default 1024 */
     leat_time send_wait_ns;     /* the longest LEAT_FULL_WAIT; default 100 ms */
     leat_time drain_warn_ns;    /* a drain open longer is counted and named; default 1 s */

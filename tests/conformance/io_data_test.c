@@ -322,23 +322,30 @@ BACKENDS(many_peers_echo)
 
 /* ---- bounds ---- */
 
-BACKENDS(full_queue_refuses_then_tells)
+/* A kernel that has room is asked to take what is queued before a submit is refused, so nothing is
+ * refused here; tests/unit/udp_test.c has the kernel that has none. In simulation a turn is due
+ * first. */
+BACKENDS(full_queue_is_flushed_or_refuses_then_tells)
 {
     struct rig rig;
     rig_open(&rig, ops, 64, 32);
+    bool refuses = ops == &io_sim;
     struct end a = rig_socket(&rig, "127.0.0.1");
     struct end b = rig_socket(&rig, "127.0.0.1");
     for (uint32_t i = 0; i < 30; i++) {
         rig_send(&rig, a.sock, &b.addr, 10, i);
     }
-    CHECK_EQ(rig_submit(&rig, a.sock, &b.addr, NULL, body_of(40, 0), 10), -EAGAIN);
+    CHECK_EQ(rig_submit(&rig, a.sock, &b.addr, NULL, body_of(40, 0), 10), refuses ? -EAGAIN : 0);
     CHECK_EQ(rig_submit(&rig, a.sock, &b.addr, NULL, body_of(20, 30), 10), 0);
-    CHECK_EQ(rig_submit(&rig, a.sock, &b.addr, NULL, body_of(10, 0), 0), -EAGAIN);
+    uint32_t expected = refuses ? 320 : 360;
+    if (refuses) {
+        CHECK_EQ(rig_submit(&rig, a.sock, &b.addr, NULL, body_of(10, 0), 0), -EAGAIN);
+    }
     CHECK_EQ(rig_submit(&rig, b.sock, &a.addr, NULL, body_of(10, 0), 0), 0);
     bool writable = false;
     uint32_t bytes = 0;
     struct io_done done;
-    while ((!writable || bytes < 320) && rig_next_within(&rig, LEAT_SEC, &done)) {
+    while ((writable != refuses || bytes < expected) && rig_next_within(&rig, LEAT_SEC, &done)) {
         if (done.kind == IO_DONE_WRITABLE) {
             CHECK(!writable); /* once, for all refusals */
             CHECK_EQ(done.sock, a.sock);
@@ -350,8 +357,8 @@ BACKENDS(full_queue_refuses_then_tells)
         }
         leat_buf_unref(done.body.buf);
     }
-    CHECK(writable);
-    CHECK_EQ(bytes, 320);
+    CHECK_EQ(writable, refuses);
+    CHECK_EQ(bytes, expected);
     CHECK_EQ(rig_submit(&rig, a.sock, &b.addr, NULL, body_of(10, 0), 0), 0);
     rig_close(&rig);
 }

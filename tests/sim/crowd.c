@@ -69,25 +69,30 @@ leat_slice crowd_body(struct letter_body *letter, struct draw *draw)
 
 /* ---- what it may do ---- */
 
-/* Somebody's open socket's address. */
+/* Somebody's socket's address, mostly one that is open. */
 static bool somewhere(struct actor *actor, struct leat_addr *ret)
 {
-    if (ledger.sockets_len == 1) {
-        return false;
+    for (uint32_t i = 0; i < 8 && ledger.sockets_len > 1; i++) {
+        const struct opened *opened =
+            &ledger.sockets[1 + draw_below(&actor->draw, ledger.sockets_len - 1)];
+        if (opened->state == SOCK_OPEN || (opened->local.port != 0 && i == 7)) {
+            *ret = opened->local;
+            return true;
+        }
     }
-    const struct opened *opened =
-        &ledger.sockets[1 + draw_below(&actor->draw, ledger.sockets_len - 1)];
-    if (opened->local.port == 0) {
-        return false; /* not open yet; one that was closed will do */
-    }
-    *ret = opened->local;
-    return true;
+    return false;
 }
 
 static struct hand *open_hand(struct actor *actor)
 {
-    struct hand *hand = &actor->hands[draw_below(&actor->draw, HANDS)];
-    return hand->state == HAND_OPEN ? hand : NULL;
+    uint32_t first = draw_below(&actor->draw, HANDS);
+    for (uint32_t i = 0; i < HANDS; i++) {
+        struct hand *hand = &actor->hands[(first + i) % HANDS];
+        if (hand->state == HAND_OPEN) {
+            return hand;
+        }
+    }
+    return NULL;
 }
 
 /* One datagram, or a train of equal ones and a shorter one. */
@@ -248,6 +253,7 @@ static bool act_route(struct actor *actor, struct leat_output *ret)
     leat_ref target = draw_percent(&actor->draw, 15) ? LEAT_REF_NONE : ledger.people[whom].ref;
     leat_output_route(ret, hand->sock, &peer, target);
     ret->flags = draw_percent(&actor->draw, 50) ? LEAT_UDP_TRAINS : 0;
+    ledger.sockets[hand->id].trains |= whom == actor->me && ret->flags != 0;
     return true;
 }
 
@@ -256,6 +262,7 @@ static bool act_close(struct actor *actor, struct leat_output *ret)
     struct hand *hand = open_hand(actor);
     if (hand != NULL) {
         leat_output_close(ret, hand->sock);
+        ledger.sockets[hand->id].closing = true;
         hand->state = HAND_CLOSING;
     }
     return hand != NULL;
@@ -275,17 +282,17 @@ static bool act_leave(struct actor *actor, struct leat_output *ret, bool well)
 static bool act(struct actor *actor, struct leat_output *ret)
 {
     uint32_t drawn = draw_below(&actor->draw, 1000);
-    return drawn < 480   ? act_send(actor, ret, false)
-           : drawn < 560 ? act_send(actor, ret, true)
-           : drawn < 620 ? act_spawn(actor, ret)
-           : drawn < 680 ? act_monitor(actor, ret)
-           : drawn < 690 ? act_stop(actor, ret)
-           : drawn < 760 ? act_open(actor, ret)
-           : drawn < 890 ? act_data(actor, ret)
-           : drawn < 920 ? act_data_many(actor, ret)
-           : drawn < 955 ? act_route(actor, ret)
+    return drawn < 440   ? act_send(actor, ret, false)
+           : drawn < 510 ? act_send(actor, ret, true)
+           : drawn < 560 ? act_spawn(actor, ret)
+           : drawn < 610 ? act_monitor(actor, ret)
+           : drawn < 617 ? act_stop(actor, ret)
+           : drawn < 660 ? act_open(actor, ret)
+           : drawn < 860 ? act_data(actor, ret)
+           : drawn < 900 ? act_data_many(actor, ret)
+           : drawn < 965 ? act_route(actor, ret)
            : drawn < 980 ? act_close(actor, ret)
-           : drawn < 985 ? act_leave(actor, ret, drawn < 983)
+           : drawn < 984 ? act_leave(actor, ret, drawn < 982)
                          : false;
 }
 

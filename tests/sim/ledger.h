@@ -60,6 +60,7 @@ struct opened {
     struct leat_addr local;
     uint32_t         owner;
     bool             trains;
+    bool             closing; /* its owner has popped CLOSE */
     enum { SOCK_OPENING = 1, SOCK_OPEN, SOCK_CLOSED, SOCK_FAILED } state;
 };
 
