@@ -16,6 +16,8 @@ enum cell_flags {
     CELL_SHUTDOWN = 1 << 5,  /* it is to be given SHUTDOWN */
     CELL_ENDING = 1 << 6,    /* killed while CELL_AWAY: ends when that answers */
     CELL_AWAY = 1 << 7,      /* parked, and another host has the held output */
+    CELL_CONTROL = 1 << 8,   /* its control lane has something */
+    CELL_UNBORN = 1 << 9,    /* its INIT is in the box, or still behind the door */
 };
 
 /* Units of cell->asked: each half counts who is asking, and is never 0 again once one has. */
@@ -35,16 +37,15 @@ struct cell {
     const struct leat_behavior *behavior;
     void                       *state;
     struct cell                *run_next;
-    uint64_t                    identity; /* generation << 32 | index of its host: read by any
-                                             thread, constant for a life */
-    uint32_t                    slot;
-    uint8_t                     flags;
-    uint8_t                     life;
+    uint64_t                    identity; /* the id of its ref; read by any thread, after `owner` */
+    uint32_t                    owner;    /* index of its host; constant for a life */
+    uint16_t                    flags;
     uint16_t                    behavior_index; /* in the owner's statistics */
 
     /* what other threads write to */
     struct door door __attribute__((aligned(64)));
     uint32_t    asked; /* ASKED_STOP and ASKED_KILL: such a node is here or on its way */
+    uint8_t     life;  /* enum cell_life */
     leat_time   deadline;   /* what deadline() said last */
     leat_time   armed;      /* of its timer, never later than `deadline`; LEAT_NEVER: none */
     leat_time   drain_since; /* when the open drain first gave way; LEAT_NEVER: named already */
@@ -63,9 +64,11 @@ struct cell {
 
 _Static_assert(sizeof(struct cell) == 192, "three cache lines an actor");
 
-static inline uint64_t identity(uint32_t generation, uint32_t owner)
+/* Who reads a generation after the owner has the owner that belongs to it, or a later generation:
+ * a cell's owner changes only between two lives, after the generation has. */
+static inline uint32_t cell_owner(const struct cell *cell)
 {
-    return (uint64_t)generation << 32 | owner;
+    return load_acquire_u32(&cell->owner);
 }
 
 static inline uint32_t cell_generation(const struct cell *cell)
@@ -73,16 +76,20 @@ static inline uint32_t cell_generation(const struct cell *cell)
     return (uint32_t)(load_acquire_u64(&cell->identity) >> 32);
 }
 
-/* Index of the host it lives on. */
-static inline uint32_t cell_owner(const struct cell *cell)
-{
-    return (uint32_t)load_acquire_u64(&cell->identity);
-}
-
 static inline leat_ref cell_ref(const struct cell *cell)
 {
-    uint64_t generation = load_relaxed_u64(&cell->identity) >> 32;
-    return (leat_ref){.id = generation << 32 | cell->slot};
+    return (leat_ref){.id = load_relaxed_u64(&cell->identity)};
+}
+
+/* The id of a slot's next life. */
+static inline uint64_t identity(uint32_t generation, uint32_t slot)
+{
+    return (uint64_t)generation << 32 | slot;
+}
+
+static inline uint32_t cell_slot(const struct cell *cell)
+{
+    return (uint32_t)load_relaxed_u64(&cell->identity);
 }
 
 static inline uint32_t ref_slot(leat_ref ref)

@@ -56,6 +56,8 @@ struct behavior_count {
 struct host {
     struct pool     *pool;
     struct registry *registry;
+    struct cell     *cells; /* the registry's, constant */
+    uint32_t         cells_max;
     leat_time        now;
     union node      *spare; /* the node pop_output fills in next */
     struct cell     *run_head;
@@ -102,7 +104,8 @@ struct host {
     struct bell bell __attribute__((aligned(64)));
     uint32_t    arriving; /* actors spawned from other threads that have not had their init */
     struct leat_worker_stats published __attribute__((aligned(64)));
-    uint64_t running; /* turn << 32 | slot of the actor whose turn it is; 0: none */
+    struct cell *running; /* whose turn it is; NULL: nobody's */
+    uint64_t     turns;   /* counts them */
 };
 
 /* ---- life: life.c ---- */
@@ -277,7 +280,7 @@ static inline struct cell *host_next(struct host *host)
 {
     struct cell *cell;
     if (LEAT_UNLIKELY(host->urgent_head != NULL) &&
-        ((host->count.turns & 1) == 0 || host->run_head == NULL)) {
+        ((host->turns & 1) == 0 || host->run_head == NULL)) {
         cell = host->urgent_head;
         host->urgent_head = cell->run_next;
         if (host->urgent_head == NULL) {
@@ -303,10 +306,10 @@ static inline void host_ready(struct host *host, struct cell *cell)
     }
 }
 
-/* Whether the actor that `ref` means lives on this host, in one comparison. */
+/* Whether the actor that `ref` means lives on this host. */
 static inline bool host_has(const struct host *host, const struct cell *cell, leat_ref ref)
 {
-    return load_relaxed_u64(&cell->identity) == identity(ref_generation(ref), host->index);
+    return cell_owner(cell) == host->index && load_relaxed_u64(&cell->identity) == ref.id;
 }
 
 /* Appends to the box of an actor of this host; whoever calls has looked at the limit. */
@@ -322,15 +325,15 @@ static inline void host_append(struct host *host, struct cell *cell, leat_ref fr
  * nobody there. */
 static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
 {
-    struct cell *cell = registry_cell(host->registry, to);
-    if (LEAT_UNLIKELY(cell == NULL)) {
+    if (LEAT_UNLIKELY(ref_slot(to) >= host->cells_max)) {
         return -ESRCH;
     }
+    struct cell *cell = &host->cells[ref_slot(to)];
     if (LEAT_UNLIKELY(!host_has(host, cell, to))) {
         return host_post_remote(host, cell, to, from, node, false);
     }
-    if (LEAT_UNLIKELY(load_relaxed_ptr(&cell->door.data) != NULL)) {
-        host_collect(host, cell); /* a sender that moved here must not overtake itself */
+    if (LEAT_UNLIKELY((cell->flags & CELL_UNBORN) != 0)) {
+        host_collect(host, cell); /* no message may overtake its INIT */
     }
     if (LEAT_UNLIKELY(
             box_is_full(&cell->box, cell->box.len + load_relaxed_u32(&cell->door.inside)))) {
@@ -354,15 +357,6 @@ static inline int host_post_reserved(struct host *host, leat_ref to, leat_ref fr
     host_collect(host, cell);
     host_append(host, cell, from, node);
     return 0;
-}
-
-/* The next output's memory; NULL: no memory just now. */
-static inline union node *host_spare(struct host *host)
-{
-    if (LEAT_LIKELY(host->spare != NULL)) {
-        return host->spare;
-    }
-    return host->spare = pool_take(host->pool);
 }
 
 void host_trace(struct host *host, struct cell *cell, enum leat_actor_state from,

@@ -74,6 +74,8 @@ struct host *host_open(struct registry *registry, uint32_t index, struct pool *p
         return NULL;
     }
     host->registry = registry;
+    host->cells = registry->cells;
+    host->cells_max = registry->cells_max;
     host->run_last = &host->run_head;
     host->urgent_last = &host->urgent_head;
     host->index = index;
@@ -177,12 +179,12 @@ static void cell_prepare(struct cell *cell, const struct leat_behavior *behavior
     store_relaxed_ptr(&cell->behavior, behavior);
     cell->behavior_index = BEHAVIOR_NONE;
     box_init(&cell->box, len_max);
-    cell->flags = 0;
+    cell->flags = life == CELL_NEW ? CELL_UNBORN : 0;
     cell->life = (uint8_t)life;
     cell->deadline = LEAT_NEVER;
     cell->armed = LEAT_NEVER;
     store_relaxed_u32(&cell->asked, 0);
-    store_release_u64(&cell->identity, identity(cell_generation(cell), owner));
+    store_release_u32(&cell->owner, owner);
 }
 
 int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret)
@@ -281,6 +283,7 @@ bool actor_init(struct host *host, struct cell *cell, union node *node)
         return false;
     }
     cell->life = CELL_LIVE;
+    cell->flags &= (uint16_t)~CELL_UNBORN;
     if (host->shutting_down) {
         cell->flags |= CELL_SHUTDOWN;
     }
@@ -416,7 +419,7 @@ static void tell_monitors(struct host *host, struct cell *cell, int status)
  * the look behind the door pairs with door_enter. */
 static void retire(struct host *host, struct cell *cell, int status)
 {
-    store_relaxed_u64(&cell->identity, identity(cell_generation(cell) + 1, host->index));
+    store_relaxed_u64(&cell->identity, identity(cell_generation(cell) + 1, cell_slot(cell)));
     fence_full();
     bury_all(host, cell, status);
     park_abandon(host, cell); /* whoever came while its watchers were told */

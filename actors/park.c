@@ -86,7 +86,7 @@ static struct park *waiters_take(struct host *host, struct cell *cell)
     cell->waiters = note->next != NULL ? node_of(note->next) : NULL;
     if (cell->waiters == NULL) {
         cell->waiters_last = NULL;
-        cell->flags &= (uint8_t)~CELL_WAITERS;
+        cell->flags &= (uint16_t)~CELL_WAITERS;
         box_set_closed(&cell->box, false);
     }
     limits_remove(host, note);
@@ -219,7 +219,7 @@ bool park_cancel(struct host *host, struct cell *cell)
     leat_output_release(&cell->held->output);
     pool_give(host->pool, cell->held);
     cell->held = NULL;
-    cell->flags &= (uint8_t)~CELL_PARKED;
+    cell->flags &= (uint16_t)~CELL_PARKED;
     return true;
 }
 
@@ -228,7 +228,7 @@ void park_ended(struct host *host, struct cell *cell, union node *node)
     struct park *note = park_of(node);
     LEAT_ASSERT((cell->flags & CELL_PARKED) != 0);
     LEAT_ASSERT(cell->park == node);
-    cell->flags &= (uint8_t)~(CELL_PARKED | CELL_AWAY);
+    cell->flags &= (uint16_t)~(CELL_PARKED | CELL_AWAY);
     cell->park = NULL;
     cell->held = NULL;
     if (note->held != NULL) { /* refused: it came back */

@@ -68,8 +68,8 @@ static int fresh_add(struct registry *registry, struct cell_list *list)
         return -ENOSPC;
     }
     for (uint32_t slot = first + n; slot-- > first;) {
-        registry->cells[slot].slot = slot;
-        store_relaxed_u64(&registry->cells[slot].identity, identity(1, OWNER_NONE));
+        store_relaxed_u64(&registry->cells[slot].identity, identity(1, slot));
+        store_release_u32(&registry->cells[slot].owner, OWNER_NONE);
         list_put(list, &registry->cells[slot]);
     }
     store_release_u32(&registry->cells_len, first + n);
@@ -103,7 +103,7 @@ static void share(struct registry *registry, struct cell_list *list, uint32_t n)
     while (n-- > 0) {
         struct cell *cell = list_take(list);
         /* nobody's from here on: the host that had it must not take it for its own in a walk */
-        store_relaxed_u64(&cell->identity, identity(cell_generation(cell), OWNER_NONE));
+        store_release_u32(&cell->owner, OWNER_NONE);
         cell->run_next = registry->free;
         registry->free = cell;
     }

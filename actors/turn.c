@@ -92,18 +92,19 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
     const struct leat_behavior *behavior = cell->behavior;
     bool (*pop_output)(void *, leat_time, struct leat_output *) = behavior->pop_output;
     if (LEAT_LIKELY(pop_output != NULL)) {
+        union node *out = host->spare;
         uint32_t popped = 0;
-        for (;; popped++) {
-            union node *out = host_spare(host);
-            if (LEAT_UNLIKELY(popped == DRAIN_OUTPUTS || out == NULL)) {
-                drain_gives_way(host, cell);
+        for (;;) {
+            if (LEAT_UNLIKELY(out == NULL || popped == DRAIN_OUTPUTS)) {
+                drain_gives_way(host, cell); /* also if there is no memory just now */
                 host->count.pauses++;
-                host->work += popped;
+                host->work += popped + 1; /* without memory too the round comes to its end */
                 return;
             }
             if (!pop_output(cell->state, host->now, &out->output)) {
                 break;
             }
+            popped++;
             if (watched) {
                 host_trace(host, cell, state, LEAT_STATE_POP_OUTPUT);
                 state = LEAT_STATE_POP_OUTPUT;
@@ -112,9 +113,9 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
                                  ? output_send(host, cell, out)
                                  : output_rare(host, cell, out);
             if (LEAT_LIKELY(done == DONE_TAKEN)) {
-                host->spare = NULL;
+                host->spare = out = pool_take(host->pool);
             } else if (done == DONE_PARKED) {
-                host->spare = NULL;
+                host->spare = pool_take(host->pool);
                 drain_gives_way(host, cell);
                 return;
             } else if (done == DONE_ENDED) {
@@ -122,7 +123,7 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
             }
         }
         if (LEAT_UNLIKELY((cell->flags & CELL_OPEN) != 0)) {
-            cell->flags &= (uint8_t)~CELL_OPEN;
+            cell->flags &= (uint16_t)~CELL_OPEN;
         }
         host->work += popped;
     }
@@ -132,7 +133,7 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
     if (LEAT_UNLIKELY(behavior->deadline != NULL)) {
         leat_time deadline = behavior->deadline(cell->state);
         if (LEAT_UNLIKELY((cell->flags & CELL_TICK) != 0) && deadline > host->now) {
-            cell->flags &= (uint8_t)~CELL_TICK; /* came while the drain was open: none fires early */
+            cell->flags &= (uint16_t)~CELL_TICK; /* came while the drain was open: none fires early */
         }
         if (deadline != cell->deadline) {
             cell->deadline = deadline;
@@ -311,11 +312,33 @@ void host_answer(struct host *host)
     while (door != NULL) {
         struct cell *cell = cell_of_door(door);
         door = bell_answer(door);
-        if (cell->life == CELL_LIMBO || (cell->flags & CELL_SCHEDULED) != 0) {
-            continue; /* host_sweep, or its turn, looks behind the door */
+        if (cell->life == CELL_LIMBO) {
+            continue; /* host_sweep looks behind the door */
         }
-        host_schedule(host, cell); /* parked or not: control may end a wait, notes want an answer */
+        host_collect(host, cell);
+        if (cell->box.head != NULL) {
+            host_ready(host, cell);
+        }
+        if (load_relaxed_ptr(&cell->door.control) != NULL) {
+            cell->flags |= CELL_CONTROL;
+            if ((cell->flags & CELL_SCHEDULED) == 0) {
+                host_schedule(host, cell); /* parked or not: it may be what ends the wait */
+            }
+        }
     }
+}
+
+/* The inputs of a behaviour; the index stays when an actor has ended. */
+ALWAYS_INLINE void count_inputs(struct host *host, const struct cell *cell, uint64_t n)
+{
+    count_add(&host->behaviors[(size_t)cell->behavior_index].inputs, n);
+}
+
+/* For the watchdog. */
+ALWAYS_INLINE void turn_is(struct host *host, struct cell *cell)
+{
+    count_add(&host->turns, 1);
+    store_relaxed_ptr(&host->running, cell);
 }
 
 /* What is due besides the box: a tick, or SHUTDOWN. */
@@ -323,14 +346,14 @@ static void give_flagged(struct host *host, struct cell *cell)
 {
     struct leat_event event = {.now = host->now};
     if ((cell->flags & CELL_TICK) != 0) {
-        cell->flags &= (uint8_t)~CELL_TICK;
+        cell->flags &= (uint16_t)~CELL_TICK;
         event.kind = LEAT_EVENT_DEADLINE;
         host->count.deadlines++;
     } else {
-        cell->flags &= (uint8_t)~CELL_SHUTDOWN;
+        cell->flags &= (uint16_t)~CELL_SHUTDOWN;
         event.kind = LEAT_EVENT_SHUTDOWN;
     }
-    count_add(&host->behaviors[cell->behavior_index].inputs, 1);
+    count_inputs(host, cell, 1);
     give_other(host, cell, &event);
 }
 
@@ -354,6 +377,7 @@ OUT_OF_LINE bool turn_goes_on(struct host *host, struct cell *cell)
 /* What a turn may start with, all of it rare. True: inputs may come. */
 OUT_OF_LINE bool turn_begins(struct host *host, struct cell *cell)
 {
+    cell->flags &= (uint16_t)~CELL_CONTROL;
     if ((load_relaxed_ptr(&cell->door.control) != NULL || cell->control != NULL ||
          (cell->flags & CELL_ENDING) != 0) &&
         !control_run(host, cell)) {
@@ -373,10 +397,13 @@ OUT_OF_LINE void turn_ends(struct host *host, struct cell *cell)
     if ((cell->flags & CELL_SCHEDULED) == 0) {
         return; /* it has ended */
     }
-    cell->flags &= (uint8_t)~CELL_SCHEDULED;
+    cell->flags &= (uint16_t)~CELL_SCHEDULED;
     bool is_ready = (cell->flags & (CELL_OPEN | CELL_TICK | CELL_SHUTDOWN)) != 0 ||
-                    cell->box.head != NULL || load_relaxed_ptr(&cell->door.data) != NULL;
-    if (cell->control != NULL || ((cell->flags & CELL_PARKED) == 0 && is_ready)) {
+                    cell->box.head != NULL;
+    if (cell->control != NULL) { /* more than CONTROL_ITEMS: the next turn is to begin with them */
+        cell->flags |= CELL_CONTROL;
+        host_schedule(host, cell);
+    } else if ((cell->flags & CELL_PARKED) == 0 && is_ready) {
         host_schedule(host, cell);
     }
 }
@@ -384,17 +411,12 @@ OUT_OF_LINE void turn_ends(struct host *host, struct cell *cell)
 ALWAYS_INLINE void turn(struct host *host, struct cell *cell, bool watched)
 {
     LEAT_ASSERT((cell->flags & CELL_SCHEDULED) != 0);
-    host->count.turns++;
-    store_relaxed_u64(&host->running, host->count.turns << 32 | cell->slot);
-    uint32_t inputs = 0;
-    uint32_t internal = 0; /* of those, items the actor is not given */
-    if (LEAT_UNLIKELY(cell->flags != CELL_SCHEDULED ||
-                      load_relaxed_ptr(&cell->door.control) != NULL ||
-                      load_relaxed_ptr(&cell->door.data) != NULL) &&
-        !turn_begins(host, cell)) {
+    turn_is(host, cell);
+    if (LEAT_UNLIKELY(cell->flags != CELL_SCHEDULED) && !turn_begins(host, cell)) {
         turn_ends(host, cell);
         return;
     }
+    uint32_t inputs = 0;
     while (inputs < TURN_INPUTS) {
         union node *node = box_take(&cell->box);
         if (node == NULL) {
@@ -403,18 +425,16 @@ ALWAYS_INLINE void turn(struct host *host, struct cell *cell, bool watched)
         inputs++;
         if (LEAT_LIKELY(node->head.kind == LEAT_EVENT_MESSAGE)) {
             give_message(host, cell, node, watched);
-        } else {
-            internal += !give_item(host, cell, node);
+        } else if (!give_item(host, cell, node)) {
+            count_inputs(host, cell, UINT64_MAX); /* one less: the actor was not given it */
         }
         if (LEAT_UNLIKELY(cell->flags != CELL_SCHEDULED) && !turn_goes_on(host, cell)) {
             break;
         }
     }
     host->work += inputs;
-    /* the index stays when it has ended */
-    count_add(&host->behaviors[cell->behavior_index].inputs, inputs - internal);
-    if (LEAT_LIKELY(cell->flags == CELL_SCHEDULED && cell->box.head == NULL &&
-                    load_relaxed_ptr(&cell->door.data) == NULL)) {
+    count_inputs(host, cell, inputs);
+    if (LEAT_LIKELY(cell->flags == CELL_SCHEDULED && cell->box.head == NULL)) {
         cell->flags = 0;
         return;
     }
@@ -442,9 +462,8 @@ int actor_input(struct host *host, struct cell *cell, const struct leat_event *e
 {
     if (LEAT_LIKELY(is_idle(cell))) {
         cell->flags = CELL_SCHEDULED;
-        host->count.turns++;
-        store_relaxed_u64(&host->running, host->count.turns << 32 | cell->slot);
-        count_add(&host->behaviors[cell->behavior_index].inputs, 1);
+        turn_is(host, cell);
+        count_inputs(host, cell, 1);
         give_other(host, cell, event);
         if (LEAT_LIKELY(cell->flags == CELL_SCHEDULED && cell->box.head == NULL)) {
             cell->flags = 0;

@@ -589,7 +589,7 @@ static bool wait_retry(struct sockets *sockets, struct wait *wait, int refuse_wi
             return false;
         }
     }
-    cell->flags &= (uint8_t)~CELL_PARKED;
+    cell->flags &= (uint16_t)~CELL_PARKED;
     cell->held = NULL;
     if (status < 0) {
         actor_refuse(host, cell, held, LEAT_FULL_WAIT, status);

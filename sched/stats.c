@@ -52,6 +52,7 @@ void worker_publish(struct worker *worker)
 {
     struct leat_worker_stats *count = &worker->host->count;
     const struct io_stats *io = &worker->io->base.stats;
+    count->turns = worker->host->turns;
     count->inputs = host_inputs(worker->host);
     count->outputs = count->sent - worker->host->copies + worker->host->other_outputs;
     count->slow_actors = load_relaxed_u64(&worker->slow_actors);

@@ -11,7 +11,8 @@
 #define LOOK_ASLEEP_NS (100 * LEAT_MS)
 
 struct sight {
-    uint64_t  running; /* what it was last seen doing */
+    struct cell *running; /* whose turn it was when last seen; NULL: nobody's */
+    uint64_t     turns;   /* and which turn */
     leat_time since;
     leat_time cpu; /* the thread's CPU time then */
     bool      named;
@@ -26,12 +27,7 @@ static leat_time clock_now(void)
 
 bool worker_current(struct worker *worker, leat_ref *ret, const char **ret_name)
 {
-    uint64_t running = load_relaxed_u64(&worker->host->running);
-    if (running == 0) {
-        return false;
-    }
-    const struct cell *cell =
-        registry_cell(worker->host->registry, (leat_ref){.id = (uint32_t)running});
+    const struct cell *cell = load_relaxed_ptr(&worker->host->running);
     if (cell == NULL) {
         return false;
     }
@@ -87,10 +83,11 @@ static void name_slow(struct worker *worker, leat_time held_ns)
 
 static void look(struct worker *worker, struct sight *sight, leat_time now)
 {
-    uint64_t running = load_relaxed_u64(&worker->host->running);
-    if (running == 0 || running != sight->running) {
-        *sight = (struct sight){.running = running, .since = now};
-        sight->cpu = running != 0 ? cpu_time(worker) : 0;
+    struct cell *running = load_relaxed_ptr(&worker->host->running);
+    uint64_t turns = load_relaxed_u64(&worker->host->turns);
+    if (running == NULL || running != sight->running || turns != sight->turns) {
+        *sight = (struct sight){.running = running, .turns = turns, .since = now};
+        sight->cpu = running != NULL ? cpu_time(worker) : 0;
         return;
     }
     leat_time held = now - sight->since;

@@ -163,7 +163,7 @@ void worker_close(struct worker *worker)
     pool_set_current(worker->host->pool);
     for (struct cell *cell; (cell = host_next(worker->host)) != NULL;) {
         LEAT_ASSERT(cell == worker->system); /* a broadcast that came too late */
-        cell->flags &= (uint8_t)~CELL_SCHEDULED;
+        cell->flags &= (uint16_t)~CELL_SCHEDULED;
     }
     host_mailbox_close(worker->host, worker->system);
     sockets_fini(&worker->sockets);
@@ -185,7 +185,7 @@ void worker_enter(struct worker *worker)
 
 void worker_leave(struct worker *worker)
 {
-    store_relaxed_u64(&worker->host->running, 0);
+    store_relaxed_ptr(&worker->host->running, NULL);
     pool_flush(worker->host->pool);
     worker_publish(worker);
     pool_set_current(NULL);
@@ -202,9 +202,11 @@ static struct cell *walk_cell(const struct worker *worker, uint32_t slot)
         (cell->life != CELL_LIVE && cell->life != CELL_NEW)) {
         return NULL;
     }
-    if (cell->life == CELL_NEW && cell->box.head == NULL &&
-        load_relaxed_ptr(&cell->door.data) == NULL) {
-        return NULL; /* its spawner has yet to post INIT, which must come first */
+    if (cell->life == CELL_NEW) {
+        host_collect(host, cell); /* the bell has not been answered since */
+        if (cell->box.head == NULL) {
+            return NULL; /* its spawner has yet to post INIT, which must come first */
+        }
     }
     return cell;
 }
@@ -344,6 +346,9 @@ static void run_ready(struct worker *worker)
     void (*turn)(struct host *, struct cell *) =
         host->is_watched ? actor_turn_watched : actor_turn;
     host->work = 0;
+    if (LEAT_UNLIKELY(host->spare == NULL)) {
+        host->spare = pool_take(host->pool); /* NULL: no memory; drains give way until there is */
+    }
     while (host->work < ROUND_WORK) {
         if (LEAT_UNLIKELY(!bell_is_silent(&host->bell))) {
             host_answer(host);
@@ -354,7 +359,7 @@ static void run_ready(struct worker *worker)
         }
         turn(host, cell);
     }
-    store_relaxed_u64(&host->running, 0);
+    store_relaxed_ptr(&host->running, NULL);
 }
 
 /* What the loop looks at besides messages, all of it rare. */

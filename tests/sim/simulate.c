@@ -1,0 +1,65 @@
+/* The workload as a program: one seed to look at a failure, a range of them to look for one.
+ *
+ *   simulate --seed N        one run; prints its hash
+ *   simulate --seeds A..B    all of them; ends at the first that fails
+ *   -v                       what each run has exercised */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "workload.h"
+
+static void describe(void)
+{
+    printf("  people %u letters %u delivered %llu refused %llu timed out %llu copies %llu parks %llu\n"
+           "  downs %llu ticks %llu past %llu sockets %u datagrams %llu segments %llu trains %llu"
+           " writable %llu errors %llu starved %llu closings %u\n",
+           ledger.people_len - 1, ledger.letters_len - 1, (unsigned long long)ledger.delivered,
+           (unsigned long long)ledger.refused, (unsigned long long)ledger.timeouts,
+           (unsigned long long)ledger.copies, (unsigned long long)ledger.parked,
+           (unsigned long long)ledger.downs, (unsigned long long)ledger.ticks,
+           (unsigned long long)ledger.pasts, ledger.sockets_len - 1,
+           (unsigned long long)ledger.datagrams, (unsigned long long)ledger.segments,
+           (unsigned long long)ledger.trains, (unsigned long long)ledger.writables,
+           (unsigned long long)ledger.errors, (unsigned long long)ledger.starved,
+           ledger.closings_len);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t seeds[2];
+    bool verbose = false;
+    workload_seeds((const uint64_t[]){1, 200}, seeds);
+    for (int i = 1; i < argc; i++) {
+        char *rest = NULL;
+        if (strcmp(argv[i], "-v") == 0) {
+            verbose = true;
+        } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
+            seeds[0] = seeds[1] = strtoull(argv[++i], &rest, 10);
+        } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
+            seeds[0] = strtoull(argv[++i], &rest, 10);
+            seeds[1] = strncmp(rest, "..", 2) == 0 ? strtoull(rest + 2, &rest, 10) : seeds[0];
+        } else {
+            fprintf(stderr, "usage: %s [-v] [--seed N | --seeds A..B]\n", argv[0]);
+            return 2;
+        }
+    }
+    for (uint64_t seed = seeds[0]; seed <= seeds[1]; seed++) {
+        struct workload_result result;
+        bool passed = workload_run(seed, &result);
+        if (!passed || verbose || seeds[0] == seeds[1]) {
+            printf("seed %llu %s: hash %016llx, %llu inputs, %llu steps, %llu us\n",
+                   (unsigned long long)seed, passed ? "passed" : "FAILED",
+                   (unsigned long long)result.hash, (unsigned long long)result.inputs,
+                   (unsigned long long)result.steps,
+                   (unsigned long long)(result.time / LEAT_US));
+        }
+        if (verbose) {
+            describe();
+        }
+        if (!passed) {
+            return 1;
+        }
+    }
+    return 0;
+}
