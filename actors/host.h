@@ -79,6 +79,7 @@ struct host {
     uint64_t other_inputs;  /* that are no messages: `inputs` is these and `delivered` */
     uint64_t other_outputs; /* that are no sends: `outputs` is these and `sent` */
     uint64_t copies;        /* of broadcasts: counted in `sent`, but no outputs */
+    uint64_t logged_kinds, logged_opens, logged_timers; /* times each cause has come up */
     union node *probe;              /* the message whose wait is being measured */
     leat_time   probe_at;
 
@@ -102,7 +103,7 @@ struct host {
     bool shutting_down; /* whoever is spawned now is given SHUTDOWN at once */
 
     struct bell bell __attribute__((aligned(64)));
-    uint32_t    arriving; /* actors spawned from other threads that have not had their init */
+    uint32_t    arriving; /* actors spawned here that have not had their init */
     struct leat_worker_stats published __attribute__((aligned(64)));
     struct cell *running; /* whose turn it is; NULL: nobody's */
     uint64_t     turns;   /* counts them */
@@ -130,7 +131,7 @@ struct spawn {
 void *state_alloc(const struct leat_behavior *behavior, leat_ref self);
 void  state_free(void *state);
 
-/* A new actor, its INIT the first item in its box. 0; -ENOMEM; -ENOSPC. */
+/* A new actor, its INIT the first item in its box. 0; -EINVAL; -ENOMEM; -ENOSPC. */
 int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret);
 
 /* Runs INIT; false if the actor has ended. */
@@ -236,15 +237,25 @@ bool park_cancel(struct host *host, struct cell *cell);
 /* A NODE_UNPARK has come back to the sender. Takes the node over. */
 void park_ended(struct host *host, struct cell *cell, union node *note);
 
-/* Ends the waits whose time is over; the next time limit, LEAT_NEVER: none. */
-leat_time park_expire(struct host *host);
+/* Ends the waits whose time is over. */
+void park_expire(struct host *host);
+
+/* The next time limit; LEAT_NEVER: nobody waits. */
+leat_time park_next(const struct host *host);
 
 /* ---- inline: what every message passes ---- */
 
 /* A counter with one writer, read by any thread. */
 static inline void count_add(uint64_t *counter, uint64_t by)
 {
-    store_relaxed_u64(counter, *counter + by);
+    store_release_u64(counter, *counter + by);
+}
+
+/* How many a DATA event brings. */
+static inline uint32_t event_datagrams(const struct leat_event *event)
+{
+    uint32_t size = event->segment_size;
+    return size == 0 ? 1 : (event->body.len + size - 1) / size;
 }
 
 /* Inputs given so far. */
@@ -329,6 +340,7 @@ static inline int host_post(struct host *host, leat_ref to, leat_ref from, union
         return -ESRCH;
     }
     struct cell *cell = &host->cells[ref_slot(to)];
+    __builtin_prefetch(&cell->door, 1); /* on its way while the cell is looked at */
     if (LEAT_UNLIKELY(!host_has(host, cell, to))) {
         return host_post_remote(host, cell, to, from, node, false);
     }

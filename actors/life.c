@@ -187,9 +187,19 @@ static void cell_prepare(struct cell *cell, const struct leat_behavior *behavior
     store_release_u32(&cell->owner, owner);
 }
 
+static bool spawn_is_valid(const struct spawn *spawn)
+{
+    const struct leat_behavior *behavior = spawn->behavior;
+    return behavior != NULL && behavior->name != NULL && behavior->on_event != NULL &&
+           behavior->mailbox_len_max <= BOX_LIMIT_MAX &&
+           (spawn->arg != NULL || spawn->arg_size == 0);
+}
+
 int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret)
 {
-    LEAT_ASSERT(spawn->behavior->on_event != NULL && spawn->behavior->name != NULL);
+    if (!spawn_is_valid(spawn)) {
+        return -EINVAL;
+    }
     int status = 0;
     if (registry_is_full(host->registry, &host->free)) {
         return -ENOSPC;
@@ -210,9 +220,7 @@ int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret)
     cell_prepare(cell, spawn->behavior, len_max != 0 ? len_max : host->mailbox_len_max, CELL_NEW,
                  spawn->owner);
     *ret = cell_ref(cell);
-    if (spawn->owner != host->index) {
-        fetch_add_seq_u32(&host->registry->hosts[spawn->owner]->arriving, 1);
-    }
+    fetch_add_seq_u32(&host->registry->hosts[spawn->owner]->arriving, 1);
     uint64_t *spawned = &host->registry->totals[host->index].spawned;
     store_release_u64(spawned, *spawned + 1);
     status = host_post_reserved(host, *ret, spawn->parent, node);
@@ -248,24 +256,22 @@ static void init_answer(struct host *host, struct cell *cell, union node *node, 
     }
 }
 
-/* It was counted as on its way here, if another host spawned it. */
-static void init_arrived(struct host *host, const union node *node)
+/* It was counted as on its way here. */
+static void init_arrived(struct host *host)
 {
-    if (node->head.pool != host->pool->index) {
-        uint32_t before = fetch_sub_seq_u32(&host->arriving, 1);
-        LEAT_ASSERT(before > 0);
-    }
+    uint32_t before = fetch_sub_seq_u32(&host->arriving, 1);
+    LEAT_ASSERT(before > 0);
 }
 
 bool actor_init(struct host *host, struct cell *cell, union node *node)
 {
     LEAT_ASSERT(cell->life == CELL_NEW);
     LEAT_ASSERT(node->head.kind == NODE_INIT);
-    init_arrived(host, node);
     cell->behavior_index = behavior_index(host, cell->behavior);
     count_add(&host->behaviors[cell->behavior_index].spawned, 1);
     host->count.spawned++;
-    host->count.actors++;
+    store_relaxed_u64(&host->published.actors, ++host->count.actors); /* before it has arrived */
+    init_arrived(host);
     cell->state = state_alloc(cell->behavior, cell_ref(cell));
     int status = cell->state != NULL ? 0 : -ENOMEM;
     if (status == 0 && cell->behavior->init != NULL) {
@@ -350,25 +356,24 @@ void drop_node(struct host *host, union node *node)
             leat_buf_unref(node->event.body.buf);
         }
     } else if (node->head.kind == LEAT_EVENT_DATA) {
-        host->count.recv_dropped++;
+        host->count.recv_dropped += event_datagrams(&node->event);
         leat_buf_unref(node->event.body.buf);
     }
     pool_give(host->pool, node);
 }
 
 /* An item of an ended actor's box. */
-static void bury(struct host *host, struct cell *cell, union node *node, int status)
+static void bury(struct host *host, struct cell *cell, union node *node, leat_ref dead, int status)
 {
     switch (node->head.kind) {
     case NODE_MONITOR:
-        send_down(host, node, node->event.from, cell_ref(cell), status,
-                  node->event.down.cookie);
+        send_down(host, node, node->event.from, dead, status, node->event.down.cookie);
         break;
     case NODE_PARK:
         park_arrived_late(host, node);
         break;
     case NODE_INIT: /* killed before its first turn */
-        init_arrived(host, node);
+        init_arrived(host);
         init_answer(host, cell, node, status);
         break;
     case NODE_SYSTEM:
@@ -379,16 +384,17 @@ static void bury(struct host *host, struct cell *cell, union node *node, int sta
     }
 }
 
-static void bury_all(struct host *host, struct cell *cell, int status)
+/* All that waits at a cell. `dead` is the ref its actor had, which the cell may not have any more. */
+static void bury_all(struct host *host, struct cell *cell, leat_ref dead, int status)
 {
     union node *node;
     uint32_t len;
     while ((node = box_take(&cell->box)) != NULL) {
-        bury(host, cell, node, status);
+        bury(host, cell, node, dead, status);
     }
     for (node = door_take(&cell->door.data, &len); node != NULL;) {
         union node *next = node->next;
-        bury(host, cell, node, status);
+        bury(host, cell, node, dead, status);
         node = next;
     }
     door_return(&cell->door, len);
@@ -419,9 +425,10 @@ static void tell_monitors(struct host *host, struct cell *cell, int status)
  * the look behind the door pairs with door_enter. */
 static void retire(struct host *host, struct cell *cell, int status)
 {
+    leat_ref dead = cell_ref(cell);
     store_relaxed_u64(&cell->identity, identity(cell_generation(cell) + 1, cell_slot(cell)));
     fence_full();
-    bury_all(host, cell, status);
+    bury_all(host, cell, dead, status);
     park_abandon(host, cell); /* whoever came while its watchers were told */
     cell->flags = 0;
     if (door_is_quiet(&cell->door)) {
@@ -443,7 +450,7 @@ void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor
     enum cell_life life = cell->life;
     cell->life = CELL_LIMBO; /* what is sent to it from here on is only buried */
     host->ops->forget(host, cell);
-    bury_all(host, cell, status);
+    bury_all(host, cell, cell_ref(cell), status);
     park_abandon(host, cell);
     if (life == CELL_LIVE && cell->behavior->fini != NULL) {
         cell->behavior->fini(cell->state);
@@ -451,7 +458,7 @@ void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor
     state_free(cell->state);
     cell->state = NULL;
     if (cell->behavior_index != BEHAVIOR_NONE) { /* counted since its init */
-        host->count.actors--;
+        store_relaxed_u64(&host->published.actors, --host->count.actors);
         host->count.stopped++;
         count_add(&host->behaviors[cell->behavior_index].stopped, 1);
     }
@@ -466,7 +473,8 @@ void host_sweep(struct host *host)
     struct cell **link = &host->limbo;
     while (*link != NULL) {
         struct cell *cell = *link;
-        bury_all(host, cell, -ESRCH);
+        leat_ref dead = {.id = identity(cell_generation(cell) - 1, cell_slot(cell))};
+        bury_all(host, cell, dead, -ESRCH);
         if (door_is_quiet(&cell->door)) {
             *link = cell->run_next;
             registry_give(host->registry, &host->free, cell);
@@ -500,7 +508,7 @@ struct cell *host_mailbox(struct host *host, uint32_t len_max)
 void host_mailbox_close(struct host *host, struct cell *cell)
 {
     cell->life = CELL_LIMBO;
-    bury_all(host, cell, 0);
+    bury_all(host, cell, cell_ref(cell), 0);
     park_abandon(host, cell);
     tell_monitors(host, cell, 0);
     retire(host, cell, 0);

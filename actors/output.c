@@ -20,7 +20,9 @@ void actor_refuse(struct host *host, struct cell *cell, union node *out, uint8_t
     }
     if (cell->behavior->on_refused != NULL) {
         output->full = full;
-        output->flags = 0;
+        if (output->kind != LEAT_OUTPUT_ROUTE) { /* whose flags no pool has overwritten */
+            output->flags = 0;
+        }
         cell->behavior->on_refused(cell->state, output, status);
     } else {
         leat_output_release(output);
@@ -50,7 +52,7 @@ static enum done output_spawn(struct host *host, struct cell *cell, union node *
 {
     const struct leat_output *output = &out->output;
     int owner = host->ops->place(host, output->spawn.worker);
-    if (owner < 0 || output->spawn.behavior == NULL) {
+    if (owner < 0) {
         actor_refuse(host, cell, out, 0, -EINVAL);
         return DONE_KEPT;
     }
@@ -134,7 +136,7 @@ enum done output_other(struct host *host, struct cell *cell, union node *out)
         return status == HOST_PARK ? DONE_PARKED : DONE_KEPT;
     }
     default:
-        host_log(host, LEAT_LOG_ERROR, 1, "actor %s: unknown output kind %u", cell->behavior->name,
+        host_log(host, LEAT_LOG_ERROR, ++host->logged_kinds, "actor %s: unknown output kind %u", cell->behavior->name,
                  output->kind);
         actor_refuse(host, cell, out, output->full, -EINVAL);
         return DONE_KEPT;

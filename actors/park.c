@@ -136,6 +136,9 @@ int park(struct host *host, struct cell *cell, union node *out)
         return -EAGAIN; /* a controller: its thread may be away for as long as it likes */
     }
     bool is_here = host_has(host, receiver, to);
+    if (is_here) {
+        host_collect(host, receiver); /* what is behind the door counts, and comes first */
+    }
     if (is_here && receiver->waiters == NULL && receiver->box.len < box_limit(&receiver->box)) {
         host_append(host, receiver, cell_ref(cell), out); /* senders who only looked filled it */
         return PARK_SENT;
@@ -240,16 +243,17 @@ void park_ended(struct host *host, struct cell *cell, union node *node)
     host_ready(host, cell);
 }
 
-leat_time park_expire(struct host *host)
+leat_time park_next(const struct host *host)
 {
-    while (host->parks != NULL) {
+    return host->parks != NULL ? park_of(host->parks)->until : LEAT_NEVER;
+}
+
+void park_expire(struct host *host)
+{
+    while (host->parks != NULL && park_of(host->parks)->until <= host->now) {
         struct park *note = park_of(host->parks);
-        if (note->until > host->now) {
-            return note->until;
-        }
         struct park *first = waiters_take(host, note->at);
         LEAT_ASSERT(first == note); /* one wait time for all: the oldest of its box is the first */
         answer(host, note, -ETIMEDOUT);
     }
-    return LEAT_NEVER;
 }

@@ -12,7 +12,7 @@ _Static_assert((int)LEAT_OUTPUT_SEND == (int)LEAT_EVENT_MESSAGE,
 static bool enter(struct cell *cell, leat_ref to, uint32_t *ret_inside)
 {
     *ret_inside = door_enter(&cell->door);
-    if (cell_generation(cell) == ref_generation(to)) {
+    if (load_acquire_u64(&cell->identity) == to.id) { /* a cell never used yet has 0: nobody's */
         return true;
     }
     door_leave(&cell->door);

@@ -40,7 +40,10 @@ leat_probe *leat_probe_open(const struct leat_behavior *behavior, const void *ar
         int status = behavior->init(state, arg, now);
         probe->status = status < 0 ? status : 0;
     }
-    probe->is_open = probe->status == 0;
+    probe->is_open = probe->status == 0 && behavior->pop_output != NULL;
+    if (probe->status == 0 && behavior->pop_output == NULL) {
+        ask_deadline(probe); /* nothing to drain */
+    }
     return probe;
 }
 

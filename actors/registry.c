@@ -116,10 +116,10 @@ void registry_give(struct registry *registry, struct cell_list *list, struct cel
     if (cell_generation(cell) == UINT32_MAX) {
         return; /* used up: a slot's generations never repeat, so it is retired */
     }
-    list_put(list, cell);
     if (list->len > registry->kept) { /* keep plenty for oneself, but do not hoard */
         share(registry, list, registry->batch);
     }
+    list_put(list, cell); /* not shared itself: the turn it has ended in still looks at it */
 }
 
 void registry_give_all(struct registry *registry, struct cell_list *list)

@@ -144,7 +144,11 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
 
 OUT_OF_LINE void drain_from(struct host *host, struct cell *cell, enum leat_actor_state state)
 {
-    drain(host, cell, state, true);
+    if (LEAT_UNLIKELY(host->is_watched)) {
+        drain(host, cell, state, true);
+    } else {
+        drain(host, cell, state, false);
+    }
 }
 
 /* ---- inputs ---- */
@@ -214,7 +218,7 @@ ALWAYS_INLINE void give_message(struct host *host, struct cell *cell, union node
     if (LEAT_UNLIKELY(node->event.len == LEAT_LEN_BODY)) {
         leat_buf_unref(node->event.body.buf);
     }
-    pool_give(host->pool, node); /* before the drain: the answer goes out in the same line */
+    pool_give(host->pool, node); /* before the drain, which needs one soon */
     drain(host, cell, LEAT_STATE_ON_INPUT, watched);
 }
 
@@ -311,6 +315,7 @@ void host_answer(struct host *host)
     struct door *door = bell_take(&host->bell);
     while (door != NULL) {
         struct cell *cell = cell_of_door(door);
+        __builtin_prefetch(cell, 1); /* senders have looked at it: fetch it along with the door */
         door = bell_answer(door);
         if (cell->life == CELL_LIMBO) {
             continue; /* host_sweep looks behind the door */
@@ -355,6 +360,13 @@ static void give_flagged(struct host *host, struct cell *cell)
     }
     count_inputs(host, cell, 1);
     give_other(host, cell, &event);
+}
+
+/* Nothing but that senders wait, and there is no room for them yet. */
+ALWAYS_INLINE bool waiters_wait_on(const struct cell *cell)
+{
+    return cell->flags == (CELL_SCHEDULED | CELL_WAITERS) &&
+           cell->box.len > box_limit(&cell->box) / 2;
 }
 
 /* Something has happened to the cell in its turn. True: the next input may come all the same. */
@@ -417,6 +429,7 @@ ALWAYS_INLINE void turn(struct host *host, struct cell *cell, bool watched)
         return;
     }
     uint32_t inputs = 0;
+    uint32_t skipped = 0;
     while (inputs < TURN_INPUTS) {
         union node *node = box_take(&cell->box);
         if (node == NULL) {
@@ -426,14 +439,15 @@ ALWAYS_INLINE void turn(struct host *host, struct cell *cell, bool watched)
         if (LEAT_LIKELY(node->head.kind == LEAT_EVENT_MESSAGE)) {
             give_message(host, cell, node, watched);
         } else if (!give_item(host, cell, node)) {
-            count_inputs(host, cell, UINT64_MAX); /* one less: the actor was not given it */
+            skipped++; /* the actor was not given it */
         }
-        if (LEAT_UNLIKELY(cell->flags != CELL_SCHEDULED) && !turn_goes_on(host, cell)) {
+        if (LEAT_UNLIKELY(cell->flags != CELL_SCHEDULED) && !waiters_wait_on(cell) &&
+            !turn_goes_on(host, cell)) {
             break;
         }
     }
     host->work += inputs;
-    count_inputs(host, cell, inputs);
+    count_inputs(host, cell, inputs - skipped);
     if (LEAT_LIKELY(cell->flags == CELL_SCHEDULED && cell->box.head == NULL)) {
         cell->flags = 0;
         return;

@@ -287,11 +287,10 @@ int pool_trains_reserve(struct pool *pool, uint32_t n)
 struct leat_buf *pool_train_take(struct pool *pool)
 {
     struct leat_buf *buf = free_buf_take(pool, BUF_TRAIN);
-    if (LEAT_LIKELY(buf != NULL)) {
-        return buf;
+    if (LEAT_UNLIKELY(buf == NULL)) {
+        take_returned_bufs(pool);
+        buf = free_buf_take(pool, BUF_TRAIN);
     }
-    take_returned_bufs(pool);
-    buf = free_buf_take(pool, BUF_TRAIN);
     if (buf == NULL && pool_trains_reserve(pool, 16) == 0) {
         buf = free_buf_take(pool, BUF_TRAIN);
     }

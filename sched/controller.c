@@ -203,8 +203,7 @@ int leat_spawn(leat_controller *controller, const struct leat_behavior *behavior
 {
     struct host *host = controller->host;
     int owner = ops_place(host, worker);
-    if (owner < 0 || behavior == NULL || behavior->on_event == NULL || behavior->name == NULL ||
-        (arg == NULL && arg_size > 0)) {
+    if (owner < 0) {
         return -EINVAL;
     }
     if (load_acquire_u32(&controller->runtime->stop_asked) != 0 ||
@@ -459,11 +458,11 @@ static int receive_simulated(struct leat_controller *controller, leat_time until
     bool goes_on = true;
     for (;;) {
         leat_time now = leat_controller_now(controller);
-        if (take(controller, ret)) {
-            ret->now = now;
+        if (stats_due(controller, now, ret)) {
             return 0;
         }
-        if (stats_due(controller, now, ret)) {
+        if (take(controller, ret)) {
+            ret->now = now;
             return 0;
         }
         if (runtime_is_gone(runtime)) {
@@ -486,11 +485,11 @@ int leat_receive(leat_controller *controller, leat_time timeout_ns, struct leat_
     }
     for (;;) {
         bool ended = runtime_is_gone(controller->runtime);
-        if (take(controller, ret)) {
-            ret->now = now;
+        if (stats_due(controller, now, ret)) { /* first: it comes once a period, messages may always */
             return 0;
         }
-        if (stats_due(controller, now, ret)) {
+        if (take(controller, ret)) {
+            ret->now = now;
             return 0;
         }
         if (ended) { /* looked at before the mailbox, so nothing comes after it */

@@ -73,12 +73,17 @@ static int rebuild(struct socket *socket, bool (*is_alive)(void *context, leat_r
 }
 
 int routes_set(struct socket *socket, const struct leat_addr *peer, leat_ref target,
-               uint32_t flags, uint32_t len_max,
+               uint32_t flags, uint32_t len_max, uint64_t ended,
                bool (*is_alive)(void *context, leat_ref target), void *context)
 {
     struct route *route = routes_find(socket, peer);
     if (route == NULL) {
-        if (2 * (socket->routes_used + 1) > socket->routes_cap || socket->routes_len >= len_max) {
+        bool is_full = socket->routes_len >= len_max;
+        if (is_full && socket->routes_swept == ended) {
+            return -ENOSPC; /* nobody has ended since it was last full */
+        }
+        socket->routes_swept = is_full ? ended : socket->routes_swept;
+        if (2 * (socket->routes_used + 1) > socket->routes_cap || is_full) {
             int status = rebuild(socket, is_alive, context);
             if (status < 0) {
                 return status;

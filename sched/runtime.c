@@ -245,7 +245,7 @@ static int threads_start(struct leat_runtime *runtime, uint32_t first)
     return watchdog_start(runtime);
 }
 
-/* Joins until `deadline` (CLOCK_REALTIME, as pthread_timedjoin_np wants); NULL: for ever. False: one
+/* Joins until `deadline` (CLOCK_MONOTONIC); NULL: for ever. False: one
  * is still running. */
 static bool threads_join(struct leat_runtime *runtime, const struct timespec *deadline)
 {
@@ -255,7 +255,7 @@ static bool threads_join(struct leat_runtime *runtime, const struct timespec *de
         if (!worker->has_thread) {
             continue;
         }
-        int status = deadline != NULL ? pthread_timedjoin_np(worker->thread, NULL, deadline)
+        int status = deadline != NULL ? pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, deadline)
                                       : pthread_join(worker->thread, NULL);
         worker->has_thread = status != 0;
         all = all && status == 0;
@@ -263,13 +263,16 @@ static bool threads_join(struct leat_runtime *runtime, const struct timespec *de
     return all;
 }
 
-static int begin(struct leat_runtime *runtime, bool until_empty)
+static int begin(struct leat_runtime *runtime, enum runtime_phase phase)
 {
-    if (exchange_seq_u32(&runtime->phase, PHASE_RUNNING) != PHASE_OPEN) {
-        return -EALREADY;
+    pthread_mutex_lock(&runtime->lock);
+    int status = load_relaxed_u32(&runtime->phase) == PHASE_OPEN ? 0 : -EALREADY;
+    if (status == 0) {
+        store_release_u32(&runtime->until_empty, phase == PHASE_RUNNING);
+        store_release_u32(&runtime->phase, phase);
     }
-    store_release_u32(&runtime->until_empty, until_empty);
-    return 0;
+    pthread_mutex_unlock(&runtime->lock);
+    return status;
 }
 
 /* A thread could not be started: those that were end again. */
@@ -279,12 +282,15 @@ static int abandon(struct leat_runtime *runtime, int status)
     runtime_wake_workers(runtime);
     threads_join(runtime, NULL);
     watchdog_stop(runtime);
+    store_release_u32(&runtime->gone, runtime->config.workers);
+    runtime_wake_controllers(runtime);
+    store_release_u32(&runtime->phase, PHASE_ENDED);
     return status;
 }
 
 int leat_runtime_start(leat_runtime *runtime)
 {
-    int status = begin(runtime, false);
+    int status = begin(runtime, PHASE_STARTED);
     if (status == 0 && runtime->world == NULL) {
         status = threads_start(runtime, 0);
         if (status < 0) {
@@ -308,12 +314,13 @@ static void run_simulated(struct leat_runtime *runtime)
 
 int leat_runtime_run(leat_runtime *runtime)
 {
-    int status = begin(runtime, true);
+    int status = begin(runtime, PHASE_RUNNING);
     if (status < 0) {
         return status;
     }
     if (runtime->world != NULL) {
         run_simulated(runtime);
+        store_release_u32(&runtime->phase, PHASE_ENDED);
         return 0;
     }
     status = threads_start(runtime, 1);
@@ -326,7 +333,25 @@ int leat_runtime_run(leat_runtime *runtime)
     worker_run(runtime->workers[0]);
     threads_join(runtime, NULL);
     watchdog_stop(runtime);
+    store_release_u32(&runtime->phase, PHASE_ENDED);
     return 0;
+}
+
+/* Another thread is in leat_runtime_run: waits for it to come out, until `deadline`. */
+static bool wait_for_run(struct leat_runtime *runtime, const struct timespec *deadline)
+{
+    for (;;) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (load_acquire_u32(&runtime->phase) != PHASE_RUNNING) {
+            return true;
+        }
+        if (now.tv_sec > deadline->tv_sec ||
+            (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec)) {
+            return false;
+        }
+        usleep(1000);
+    }
 }
 
 /* ---- stop, close ---- */
@@ -364,10 +389,10 @@ bool runtime_is_gone(const struct leat_runtime *runtime)
     return load_acquire_u32(&runtime->gone) == runtime->config.workers;
 }
 
-static struct timespec realtime_after(leat_time ns)
+static struct timespec monotonic_after(leat_time ns)
 {
     struct timespec at;
-    clock_gettime(CLOCK_REALTIME, &at);
+    clock_gettime(CLOCK_MONOTONIC, &at);
     uint64_t total = (uint64_t)at.tv_nsec + ns;
     at.tv_sec += (time_t)(total / LEAT_SEC);
     at.tv_nsec = (long)(total % LEAT_SEC);
@@ -380,7 +405,7 @@ static void name_the_stuck(struct leat_runtime *runtime)
         struct worker *worker = runtime->workers[i];
         leat_ref actor;
         const char *name;
-        if (!worker->has_thread || load_acquire_u32(&worker->ended) != 0) {
+        if (load_acquire_u32(&worker->ended) != 0) {
             continue;
         }
         if (worker_current(worker, &actor, &name)) {
@@ -434,8 +459,8 @@ static void end_unrun(struct leat_runtime *runtime)
             worker_round(runtime->workers[i], 0);
             worker_leave(runtime->workers[i]);
         }
-        if (runtime->world != NULL && !simulation_step(runtime, LEAT_NEVER)) {
-            continue;
+        if (runtime->world != NULL) {
+            simulation_step(runtime, LEAT_NEVER);
         }
     }
     store_release_u32(&runtime->ended, 1);
@@ -452,14 +477,14 @@ int leat_runtime_close(leat_runtime *runtime)
         return -EBUSY;
     }
     leat_runtime_stop(runtime);
-    if (runtime->phase == PHASE_OPEN || runtime->world != NULL) {
-        end_unrun(runtime);
-    }
     struct timespec deadline =
-        realtime_after(2 * runtime->config.shutdown_ns + runtime->config.send_wait_ns);
-    bool joined = threads_join(runtime, &deadline);
-    watchdog_stop(runtime);
-    if (!joined) {
+        monotonic_after(2 * runtime->config.shutdown_ns + runtime->config.send_wait_ns);
+    bool is_over = wait_for_run(runtime, &deadline);
+    if (is_over) {
+        is_over = threads_join(runtime, &deadline);
+        watchdog_stop(runtime);
+    }
+    if (!is_over) {
         name_the_stuck(runtime);
         return -ETIMEDOUT;
     }

@@ -64,8 +64,9 @@ struct worker {
 
 enum runtime_phase {
     PHASE_OPEN,
-    PHASE_RUNNING,
-    PHASE_ENDED,
+    PHASE_RUNNING, /* by leat_runtime_run, in its caller's thread */
+    PHASE_STARTED, /* by leat_runtime_start */
+    PHASE_ENDED,   /* leat_runtime_run has returned, or is about to */
 };
 
 struct leat_runtime {
@@ -75,6 +76,7 @@ struct leat_runtime {
     struct pools         pools;
     struct worker       *workers[LEAT_WORKERS_MAX];
     struct sim_world    *world; /* NULL: not simulated */
+    uint32_t             instant_rounds; /* simulated turns since time moved */
     uint32_t             phase; /* enum runtime_phase */
     uint32_t             stop_asked;
     uint32_t             until_empty; /* 1: it ends with its last actor */
@@ -123,7 +125,7 @@ void worker_round(struct worker *worker, leat_time deadline);
 
 /* Whether a turn has something to do just now, and when it next will have. */
 bool      worker_is_ready(const struct worker *worker);
-leat_time worker_next(struct worker *worker);
+leat_time worker_next(const struct worker *worker);
 
 /* Before the first and after the last turn on the calling thread. */
 void worker_enter(struct worker *worker);

@@ -2,9 +2,12 @@
  * which worker's, the seed decides. When none has anything to do, time moves to what comes next. */
 #include "sched.h"
 
+#define INSTANT_ROUNDS 4096u /* loop turns at one instant, before it is a microsecond later */
+
 static bool is_candidate(const struct worker *worker)
 {
-    return worker->is_due || worker_is_ready(worker);
+    bool has_buffers = load_relaxed_ptr(&worker->host->pool->returned_bufs) != NULL;
+    return worker->is_due || has_buffers || worker_is_ready(worker);
 }
 
 /* One of those that may have something to do, by the seed; NULL: none. */
@@ -48,6 +51,16 @@ static void round_of(struct worker *worker)
     worker->is_due = after != before; /* then there may be more to flush */
 }
 
+/* Work takes time too: without this two actors that keep each other busy would stop the clock. */
+static void time_passes(struct leat_runtime *runtime)
+{
+    if (++runtime->instant_rounds == INSTANT_ROUNDS) {
+        runtime->instant_rounds = 0;
+        sim_world_advance(runtime->world, sim_world_now(runtime->world) + LEAT_US);
+        all_due(runtime);
+    }
+}
+
 bool simulation_step(struct leat_runtime *runtime, leat_time until)
 {
     if (sim_world_next(runtime->world) <= sim_world_now(runtime->world)) {
@@ -56,8 +69,10 @@ bool simulation_step(struct leat_runtime *runtime, leat_time until)
     struct worker *worker = choose(runtime);
     if (worker != NULL) {
         round_of(worker);
-        return true;
+        time_passes(runtime);
+        return sim_world_now(runtime->world) <= until;
     }
+    runtime->instant_rounds = 0;
     leat_time next = next_event(runtime);
     if (choose(runtime) != NULL) { /* a wait ended while the next event was looked for */
         return true;

@@ -215,10 +215,8 @@ static int output_open(struct sockets *sockets, struct cell *cell, const struct 
 /* Remembers that `ref` is to be told when the socket has room. */
 static void refused_add(struct sockets *sockets, struct socket *socket, leat_ref ref)
 {
-    for (union node *at = socket->refused; at != NULL; at = at->next) {
-        if (leat_ref_equal(at->event.from, ref)) {
-            return;
-        }
+    if (socket->refused != NULL && leat_ref_equal(socket->refused->event.from, ref)) {
+        return; /* who has others refused in between is told twice */
     }
     union node *node = pool_take(sockets->host->pool);
     if (node != NULL) { /* else it hears nothing, and tries again when it has something to send */
@@ -322,7 +320,7 @@ static int output_route(struct sockets *sockets, const struct cell *cell,
         return -ESRCH;
     }
     return routes_set(socket, &output->route.peer, output->route.target, output->flags,
-                      sockets->routes_max, is_local, sockets);
+                      sockets->routes_max, sockets->host->count.stopped + 1, is_local, sockets);
 }
 
 /* Nobody is served by it any more; the backend's CLOSED is the end. */
@@ -422,8 +420,11 @@ void sockets_forget(struct sockets *sockets, struct cell *cell)
     }
 }
 
+static void waits_pass(struct sockets *sockets, const struct socket *only, leat_time now);
+
 static void done_closed(struct sockets *sockets, struct socket *socket, int status)
 {
+    waits_pass(sockets, socket, 0);
     tell_targets(sockets, socket, status);
     owner_remove(sockets, socket);
     tell_closed(sockets, socket, socket->owner, socket->reserved, status);
@@ -446,7 +447,7 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
                              : done->status == -EACCES ? "; ports below 1024 need a privilege"
                              : done->status == -EMFILE ? "; raise the limit of open files (ulimit -n)"
                                                        : "";
-        host_log(host, LEAT_LOG_ERROR, 1, "cannot open UDP %s: %s%s", text,
+        host_log(host, LEAT_LOG_ERROR, ++host->logged_opens, "cannot open UDP %s: %s%s", text,
                  strerror(-done->status), advice);
     } else {
         socket->io = done->sock;
@@ -529,7 +530,7 @@ static void done_data(struct sockets *sockets, struct socket *socket, const stru
         do {
             event.body = leat_slice_sub(done->body, skip, size);
             if (actor_input(host, cell, &event) < 0) {
-                host->count.recv_dropped++;
+                host->count.recv_dropped += event_datagrams(&event);
             }
             skip += size;
         } while (skip < done->body.len && socket->routes_version == version &&
@@ -667,7 +668,15 @@ void sockets_done(struct sockets *sockets, struct io_done *done, uint32_t n)
     }
 }
 
-leat_time sockets_expire(struct sockets *sockets)
+leat_time sockets_next(const struct sockets *sockets)
+{
+    if (sockets->errors_len > 0) { /* there may be room in a box that had none */
+        return sockets->host->now + LEAT_MS;
+    }
+    return sockets->waits != NULL ? wait_of(sockets->waits)->until : LEAT_NEVER;
+}
+
+void sockets_expire(struct sockets *sockets)
 {
     if (sockets->errors_len > 0) {
         for (uint32_t i = 0; i < sockets->len; i++) {
@@ -681,5 +690,4 @@ leat_time sockets_expire(struct sockets *sockets)
     if (sockets->waits != NULL && wait_of(sockets->waits)->until <= now) {
         waits_pass(sockets, NULL, now);
     }
-    return sockets->waits != NULL ? wait_of(sockets->waits)->until : LEAT_NEVER;
 }

@@ -34,6 +34,7 @@ struct socket {
     uint32_t       routes_len;  /* targets */
     uint32_t       routes_used; /* places that are not fresh */
     uint32_t       routes_version;
+    uint64_t       routes_swept;   /* actors that had ended when it was last found full */
     union node    *reserved;    /* becomes OPENED, then CLOSED: never refused */
     union node    *refused;     /* actors that are to be given WRITABLE */
     int32_t        error;       /* an error that did not fit into its actor's box; 0: none */
@@ -66,7 +67,10 @@ void sockets_forget(struct sockets *sockets, struct cell *cell);
 /* What the backend has completed becomes inputs. */
 void sockets_done(struct sockets *sockets, struct io_done *done, uint32_t n);
 
-/* Ends waits whose time is over, tries again what did not fit. The next time limit. */
-leat_time sockets_expire(struct sockets *sockets);
+/* Ends waits whose time is over, tries again what did not fit. */
+void sockets_expire(struct sockets *sockets);
+
+/* When that has something to do next; LEAT_NEVER: not before something else happens. */
+leat_time sockets_next(const struct sockets *sockets);
 
 #endif

@@ -40,7 +40,7 @@ void host_publish_conserved(struct host *host)
 /* Ready actors, counted as far as it is quick. */
 static uint64_t run_queue_len(const struct host *host)
 {
-    uint64_t len = 0;
+    uint64_t len = host->urgent_head != NULL;
     for (const struct cell *cell = host->run_head; cell != NULL && len < RUN_QUEUE_COUNTED;
          cell = cell->run_next) {
         len++;
@@ -124,7 +124,8 @@ size_t leat_stats_behaviors(leat_runtime *runtime, struct leat_behavior_stats *r
         uint32_t named = load_acquire_u32(&host->behaviors_len);
         for (uint32_t i = 0; i <= BEHAVIORS_MAX; i++) {
             const struct behavior_count *count = &host->behaviors[i];
-            uint64_t spawned = load_relaxed_u64(&count->spawned);
+            uint64_t stopped = load_acquire_u64(&count->stopped); /* before `spawned`: never more */
+            uint64_t spawned = load_acquire_u64(&count->spawned);
             if (i >= named && spawned == 0) {
                 continue;
             }
@@ -136,7 +137,6 @@ size_t leat_stats_behaviors(leat_runtime *runtime, struct leat_behavior_stats *r
             if (at == len) {
                 ret[len++] = (struct leat_behavior_stats){.name = name};
             }
-            uint64_t stopped = load_relaxed_u64(&count->stopped);
             ret[at].spawned += spawned;
             ret[at].stopped += stopped;
             ret[at].actors += spawned - stopped;

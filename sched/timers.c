@@ -57,14 +57,21 @@ static struct cell *meant_for(const struct timers *timers, const struct timer *t
     return is_meant ? cell : NULL;
 }
 
-/* Drops stale entries and puts the rest in order. */
+/* Drops stale entries and puts the rest in order. Of several for the same time of one actor one is
+ * kept: it is disarmed until all have been looked at. */
 static void sweep(struct timers *timers)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < timers->len; i++) {
-        if (meant_for(timers, &timers->heap[i]) != NULL) {
+        struct cell *cell = meant_for(timers, &timers->heap[i]);
+        if (cell != NULL) {
+            cell->armed = LEAT_NEVER;
             timers->heap[kept++] = timers->heap[i];
         }
+    }
+    LEAT_ASSERT(kept == timers->armed_len);
+    for (uint32_t i = 0; i < kept; i++) {
+        registry_cell(timers->registry, timers->heap[i].actor)->armed = timers->heap[i].at;
     }
     timers->len = kept;
     for (uint32_t i = kept / 4 + 1; i-- > 0;) {

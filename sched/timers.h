@@ -18,7 +18,7 @@ struct timers {
     struct timer          *heap; /* [0] is the earliest */
     uint32_t               len;
     uint32_t               cap;
-    uint32_t               armed_len; /* entries that are meant */
+    uint32_t               armed_len; /* actors with a deadline */
 };
 
 void timers_fini(struct timers *timers);

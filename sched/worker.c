@@ -12,6 +12,8 @@
 #include "mem.h"
 #include "sched.h"
 
+#define ANSWER_LOOKS 400u /* about 0.2 us */
+
 /* ---- what actors ask of the scheduler ---- */
 
 static int ops_socket_output(struct host *host, struct cell *cell, union node *out)
@@ -24,7 +26,7 @@ static void ops_rearm(struct host *host, struct cell *cell)
 {
     struct worker *worker = host->sched;
     if (timers_rearm(&worker->timers, cell) < 0) {
-        host_log(host, LEAT_LOG_ERROR, 1, "no memory for a deadline of actor %s: it is lost",
+        host_log(host, LEAT_LOG_ERROR, ++host->logged_timers, "no memory for a deadline of actor %s: it is lost",
                  cell->behavior->name);
     }
 }
@@ -258,6 +260,7 @@ static void broadcast_give(struct worker *worker, const struct broadcast *broadc
     node->head.len = (uint8_t)broadcast->len;
     node->head.type = broadcast->type;
     memcpy(node->event.payload, broadcast->payload, broadcast->len);
+    host_collect(host, cell); /* what the same sender sent before comes first */
     if (host_post(host, cell_ref(cell), broadcast->from, node) < 0) {
         host->count.refused++;
         pool_give(host->pool, node);
@@ -340,6 +343,21 @@ static void fire_deadlines(struct worker *worker)
     }
 }
 
+/* Looks at the bell a little longer: what was just sent to another worker is often answered before
+ * a look at the clock and the kernel would be over. */
+static bool answer_comes(const struct worker *worker)
+{
+    if (worker->spin_ns == 0 || worker->host->count.sockets > 0) {
+        return false; /* datagrams wait to be handed to the kernel */
+    }
+    for (uint32_t i = 0; i < ANSWER_LOOKS; i++) {
+        if (!bell_is_silent(&worker->host->bell)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void run_ready(struct worker *worker)
 {
     struct host *host = worker->host;
@@ -349,15 +367,21 @@ static void run_ready(struct worker *worker)
     if (LEAT_UNLIKELY(host->spare == NULL)) {
         host->spare = pool_take(host->pool); /* NULL: no memory; drains give way until there is */
     }
+    bool was_rung = false;
     while (host->work < ROUND_WORK) {
         if (LEAT_UNLIKELY(!bell_is_silent(&host->bell))) {
             host_answer(host);
+            was_rung = true;
         }
         struct cell *cell = host_next(host);
-        if (cell == NULL) {
+        if (LEAT_LIKELY(cell != NULL)) {
+            turn(host, cell);
+            continue;
+        }
+        if (!was_rung || !answer_comes(worker)) {
             break;
         }
-        turn(host, cell);
+        was_rung = false;
     }
     store_relaxed_ptr(&host->running, NULL);
 }
@@ -421,26 +445,21 @@ bool worker_is_ready(const struct worker *worker)
            (worker->shutdown_at == 0 && is_stopping(worker)); /* which it has not begun yet */
 }
 
-leat_time worker_next(struct worker *worker)
+static leat_time sooner(leat_time a, leat_time b)
+{
+    return a < b ? a : b;
+}
+
+leat_time worker_next(const struct worker *worker)
 {
     leat_time next = timers_next(&worker->timers);
-    if (worker->host->parks != NULL) {
-        leat_time at = park_expire(worker->host);
-        next = at < next ? at : next;
-    }
-    if (worker->sockets.waits != NULL || worker->sockets.errors_len > 0) {
-        leat_time at = sockets_expire(&worker->sockets);
-        next = at < next ? at : next;
-    }
+    next = sooner(next, park_next(worker->host));
+    next = sooner(next, sockets_next(&worker->sockets));
     if (worker->host->limbo != NULL) { /* a sender is on its way out: look again soon */
-        leat_time at = worker->clock + LEAT_MS;
-        next = at < next ? at : next;
+        next = sooner(next, worker->clock + LEAT_MS);
     }
     if (is_stopping(worker)) {
-        leat_time at = worker->shutdown_at < worker->clock + 10 * LEAT_MS
-                           ? worker->shutdown_at
-                           : worker->clock + 10 * LEAT_MS;
-        next = at < next ? at : next;
+        next = sooner(next, sooner(worker->shutdown_at, worker->clock + 10 * LEAT_MS));
     }
     return next;
 }
@@ -513,6 +532,7 @@ void worker_run(struct worker *worker)
     store_release_u32(&worker->tid, (uint32_t)gettid());
     worker_enter(worker);
     read_clock(worker);
+    worker_round(worker, 0); /* a runtime without actors may end at once */
     leat_time idle_since = 0;
     while (load_acquire_u32(&worker->runtime->ended) == 0) {
         leat_time deadline = 0;

@@ -328,7 +328,8 @@ static inline void leat_output_fail(struct leat_output *out, int status)
 struct leat_behavior {
     const char *name;            /* in statistics, traces and logs; never NULL */
     size_t      state_size;      /* zeroed, aligned to 16, freed by the runtime; 0 is allowed */
-    uint32_t    mailbox_len_max; /* messages that may wait; 0: the runtime's default */
+    uint32_t    mailbox_len_max; /* messages that may wait, at most 2^31-1, init among them; 0: the
+                                    runtime's default */
 
     /* Once, before any input. `arg` is a copy of the spawner's bytes, aligned to 8, lent; NULL when
      * there were none. 0, or a negative errno: the actor ends without fini,

@@ -83,8 +83,8 @@ struct leat_config {
     uint64_t  seed;             /* "sim": the same seed replays the same run */
     struct leat_sim_config sim;
 
-    /* Called on any of the runtime's threads, rate-limited for each cause, never on the message
-     * path. Default: errors and warnings to stderr. NULL: silent. `text` is one line, lent. */
+    /* Called on any of the runtime's threads; what may recur is said the first, second, fourth, ...
+     * time. Default: errors and warnings to stderr. NULL: silent. `text` is one line, lent. */
     void (*log)(void *context, enum leat_log_level level, const char *text);
     void *log_context;
 
@@ -116,7 +116,8 @@ LEAT_API int leat_runtime_run(leat_runtime *runtime);
 LEAT_API void leat_runtime_stop(leat_runtime *runtime);
 
 /* Stops, waits for the workers and frees everything. All controllers must be closed before.
- * Blocks up to twice shutdown_ns. -ETIMEDOUT: an actor, named in the log, has not returned; its
+ * Blocks up to twice shutdown_ns and send_wait_ns; in simulation, and for a runtime that was never
+ * run, the actors end in the caller's thread. -ETIMEDOUT: an actor, named in the log, has not returned; its
  * thread and the runtime's memory are left alone. -EBUSY: a controller is open. -EPROTO: the pools
  * do not balance (a body was leaked, or freed twice), said in the log; the memory is freed. */
 LEAT_API int leat_runtime_close(leat_runtime *runtime);
@@ -151,13 +152,14 @@ LEAT_API int leat_send_body(leat_controller *controller, leat_ref to, uint32_t t
 
 /* The same message to every actor on `worker`, or on all (LEAT_WORKER_ALL), or only to those of
  * `behavior` (NULL: any). Full mailboxes refuse their copy, which is counted. Never blocks; the
- * worker delivers in portions, between other work. */
+ * workers deliver in portions, between other work: later sends may overtake it. -EINVAL, -EMSGSIZE,
+ * -ENOMEM. */
 #define LEAT_WORKER_ALL (-3)
 LEAT_API int leat_broadcast(leat_controller *controller, int worker,
                             const struct leat_behavior *behavior, uint32_t type,
                             const void *payload, size_t len);
 
-/* Ends an actor when it has done what it was sent before. Never refused. -ESRCH. */
+/* Ends an actor when it has done what it was sent before. Never refused. -ESRCH, -ENOMEM. */
 LEAT_API int leat_stop(leat_controller *controller, leat_ref actor);
 
 /* Ends it at the next pop: open drain, mailbox and all. -ESRCH, -ENOMEM. */
@@ -260,8 +262,8 @@ LEAT_API void leat_stats_every(leat_controller *controller, leat_time period_ns)
 LEAT_API const char *leat_io_name(const leat_runtime *runtime);
 LEAT_API const char *const *leat_io_names(void);
 
-/* Simulation only: a hash over every event given so far, and the virtual steps run. The same seed
- * and program give the same value. 0 with other backends. */
+/* Simulation only: a hash over every event actors were given so far, and when. The same seed and
+ * program give the same value. 0 with other backends. */
 LEAT_API uint64_t leat_sim_hash(const leat_runtime *runtime);
 
 #ifdef __cplusplus

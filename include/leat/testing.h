@@ -3,11 +3,12 @@
  * One actor: a probe owns the actor and the time. Give it an event, then read its outputs; the probe
  * keeps the drain rule and refuses a second event while outputs are left.
  *
+ *   struct leat_output out;
  *   leat_probe *probe = leat_probe_open(&echo_behavior, &arg, 0);
+ *   while (leat_probe_pop(probe, &out)) { ... leat_output_release(&out); }   what init wants
  *   struct leat_event event = leat_probe_message(7, "hi", 2);
  *   leat_probe_give(probe, &event);
- *   struct leat_output out;
- *   while (leat_probe_pop(probe, &out)) { ... leat_output_release(&out); }
+ *   while (leat_probe_pop(probe, &out)) { ... leat_output_release(&out); }   what the event causes
  *   leat_probe_close(probe);
  *
  * A whole runtime: leat_config_default() with io = "sim", a seed and several workers; then

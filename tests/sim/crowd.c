@@ -1,35 +1,35 @@
-/* Each input gives an actor some outputs to make; each pop draws one of them. Their number is bounded
- * for a life, so that every run comes to rest. */
+/* Each input gives an actor some outputs to make; each pop draws one of them. Their number is
+ * bounded for a life, so that every run comes to rest. */
 #include "crowd.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define HANDS 3u /* sockets one may have at once */
+#define HANDS 3u  /* sockets one may have at once */
 #define BURST 80u /* more than a drain gives before it gives way */
 #define PEERS_MAX 4u
 
 enum hand_state { HAND_FREE, HAND_OPENING, HAND_OPEN, HAND_CLOSING };
 
 struct hand {
-    uint8_t   state;
-    uint32_t  id; /* in the ledger */
+    uint8_t state;
+    uint32_t id; /* in the ledger */
     leat_sock sock;
 };
 
 struct actor {
-    uint32_t     me;
-    uint32_t     outputs; /* left */
-    uint32_t     todo;
-    uint32_t     ticks; /* left */
-    uint32_t     seq;
-    bool         goes; /* stops when nothing is left to do */
-    bool         stays; /* does not even stop when the runtime does */
-    leat_time    wish;
-    struct draw  draw;
-    leat_slice   kept;  /* a body it holds on to */
-    struct seat  child;
-    struct hand  hands[HANDS];
+    uint32_t me;
+    uint32_t outputs; /* left */
+    uint32_t todo;
+    uint32_t ticks; /* left */
+    uint32_t seq;
+    bool goes;  /* stops when nothing is left to do */
+    bool stays; /* does not even stop when the runtime does */
+    leat_time wish;
+    struct draw draw;
+    leat_slice kept; /* a body it holds on to */
+    struct seat child;
+    struct hand hands[HANDS];
     struct leat_addr peers[PEERS_MAX];
     leat_outbox(4) out;
 };
@@ -99,7 +99,8 @@ static struct hand *open_hand(struct actor *actor)
 static leat_slice datagrams(struct actor *actor, uint32_t *ret_size)
 {
     leat_slice body = {0};
-    uint32_t size = DATAGRAM_MIN + draw_below(&actor->draw, draw_percent(&actor->draw, 5) ? 3000 : 60);
+    uint32_t size =
+        DATAGRAM_MIN + draw_below(&actor->draw, draw_percent(&actor->draw, 5) ? 3000 : 60);
     uint32_t n = draw_percent(&actor->draw, 25) ? 2 + draw_below(&actor->draw, 5) : 1;
     uint32_t rest = n > 1 ? DATAGRAM_MIN + draw_below(&actor->draw, size - DATAGRAM_MIN + 1) : size;
     uint32_t len = (n - 1) * size + rest;
@@ -142,9 +143,8 @@ static bool act_spawn(struct actor *actor, struct leat_output *ret)
         return false;
     }
     uint32_t kind = draw_below(&actor->draw, CROWD_KINDS);
-    actor->child = (struct seat){.index = child,
-                                 .outputs = actor->outputs / 2,
-                                 .seed = draw_bits(&actor->draw)};
+    actor->child = (struct seat){
+        .index = child, .outputs = actor->outputs / 2, .seed = draw_bits(&actor->draw)};
     actor->outputs -= actor->outputs / 2;
     ledger.people[child].asked = true;
     leat_output_spawn(ret, &crowd[kind], &actor->child, crowd_seat_size(kind), child);
@@ -306,7 +306,8 @@ static int actor_init(void *state, const void *arg, leat_time now)
     struct person *person = &ledger.people[seat.index];
     leat_ref ref = leat_self(actor);
     EXPECT(!person->born && !person->ended, "init of %u for the second time", seat.index);
-    EXPECT(!person->known || leat_ref_equal(person->ref, ref), "%u is not who it was to be", seat.index);
+    EXPECT(!person->known || leat_ref_equal(person->ref, ref), "%u is not who it was to be",
+           seat.index);
     person->ref = ref;
     person->known = true;
     person->now = now;
@@ -345,6 +346,9 @@ static void on_tick(struct actor *actor, const struct leat_event *event)
     struct person *person = self(actor);
     EXPECT(person->wish <= event->now, "the deadline of %u, %llu, fired at %llu", actor->me,
            (unsigned long long)person->wish, (unsigned long long)event->now);
+    leat_time due = person->wish > person->settled ? person->wish : person->settled;
+    EXPECT(event->now <= due, "the deadline of %u, %llu, fired at %llu, late", actor->me,
+           (unsigned long long)due, (unsigned long long)event->now);
     ledger.ticks++;
     actor->wish = LEAT_NEVER;
     if (actor->ticks > 0) {
@@ -382,7 +386,8 @@ static void on_socket(struct actor *actor, const struct leat_event *event)
             hand->state = event->status == 0 ? HAND_OPEN : HAND_FREE;
         }
     } else if (event->kind == LEAT_EVENT_SOCK_CLOSED) {
-        EXPECT(hand == NULL || hand->state == HAND_CLOSING, "%u did not close its socket", actor->me);
+        EXPECT(hand == NULL || hand->state == HAND_CLOSING, "%u did not close its socket",
+               actor->me);
         if (hand != NULL) {
             hand->state = HAND_FREE;
         }
@@ -434,6 +439,10 @@ static void actor_on_event(void *state, const struct leat_event *event)
     default:
         on_socket(actor, event);
     }
+    if (event->kind != LEAT_EVENT_DEADLINE && actor->ticks > 0 && draw_percent(&actor->draw, 15)) {
+        actor->ticks--; /* moves its deadline, to sooner or later */
+        actor->wish = event->now + draw_below(&actor->draw, 3000000);
+    }
 }
 
 static bool actor_pop_output(void *state, leat_time now, struct leat_output *ret)
@@ -457,6 +466,7 @@ static bool actor_pop_output(void *state, leat_time now, struct leat_output *ret
         return act_leave(actor, ret, true);
     }
     person->open = false;
+    person->settled = now;
     return false;
 }
 
@@ -469,7 +479,8 @@ static void actor_on_refused(void *state, struct leat_output *output, int status
     person->waiting = 0;
     switch (output->kind) {
     case LEAT_OUTPUT_SEND:
-        memcpy(&letter, output->len == LEAT_LEN_BODY ? leat_slice_data(output->body) : output->payload,
+        memcpy(&letter,
+               output->len == LEAT_LEN_BODY ? leat_slice_data(output->body) : output->payload,
                sizeof(letter));
         EXPECT(output->type == ~letter.id && output->to.id == letter.to_ref,
                "refused letter %u came back changed", letter.id);
@@ -529,8 +540,8 @@ static void actor_fini(void *state)
     }
 
 const struct leat_behavior crowd[CROWD_KINDS] = {
-    KIND("default", 0), KIND("one", 1), KIND("two", 2), KIND("three", 3), KIND("eight", 8),
-    KIND("plenty", 64),
+    KIND("default", 0), KIND("one", 1),   KIND("two", 2),
+    KIND("three", 3),   KIND("eight", 8), KIND("plenty", 64),
 };
 
 uint32_t crowd_seat_size(uint32_t kind)

@@ -30,10 +30,10 @@ static inline bool draw_percent(struct draw *draw, uint32_t percent)
 
 /* What an actor is born with. Behaviours take all of it, or its beginning only. */
 struct seat {
-    uint32_t index; /* in the ledger */
+    uint32_t index;   /* in the ledger */
     uint32_t outputs; /* it may pop in its life */
     uint64_t seed;
-    uint8_t  ballast[64];
+    uint8_t ballast[64];
 };
 
 #define SEAT_SHORT 16u

@@ -29,7 +29,8 @@ void ledger_fail(const char *format, ...)
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     fprintf(stderr, "seed %llu, at %llu ns: %s\n", (unsigned long long)ledger.seed,
-            (unsigned long long)(ledger.clock != NULL ? leat_controller_now(ledger.clock) : 0), text);
+            (unsigned long long)(ledger.clock != NULL ? leat_controller_now(ledger.clock) : 0),
+            text);
 }
 
 uint32_t ledger_person(uint32_t parent)
@@ -56,8 +57,8 @@ bool ledger_send(uint32_t from, uint32_t to, bool wait, struct letter_body *ret)
                                          .wait = wait,
                                          .at = leat_controller_now(ledger.clock)};
     ledger.last[from][to] = id;
-    *ret = (struct letter_body){
-        .id = id, .from = from, .to = to, .to_ref = ledger.people[to].ref.id};
+    *ret =
+        (struct letter_body){.id = id, .from = from, .to = to, .to_ref = ledger.people[to].ref.id};
     return true;
 }
 
@@ -101,7 +102,8 @@ void ledger_receive(uint32_t me, const struct leat_event *event)
         return;
     }
     memcpy(&body, bytes, sizeof(body));
-    EXPECT(event->type == ~body.id, "%u was given letter %u with type %u", me, body.id, event->type);
+    EXPECT(event->type == ~body.id, "%u was given letter %u with type %u", me, body.id,
+           event->type);
     if ((body.id & LETTER_BROADCAST) != 0) {
         receive_broadcast(me, &body);
         return;
@@ -112,8 +114,9 @@ void ledger_receive(uint32_t me, const struct leat_event *event)
     }
     struct letter *letter = &ledger.letters[body.id];
     const struct person *person = &ledger.people[me];
-    EXPECT(letter->state == LETTER_SENT, "letter %u from %u to %u was given after it was %s", body.id,
-           letter->from, letter->to, letter->state == LETTER_REFUSED ? "refused" : "given");
+    EXPECT(letter->state == LETTER_SENT, "letter %u from %u to %u was given after it was %s",
+           body.id, letter->from, letter->to,
+           letter->state == LETTER_REFUSED ? "refused" : "given");
     EXPECT(letter->to == me && body.to_ref == person->ref.id,
            "letter %u was meant for %u (%llx) and reached %u (%llx)", body.id, letter->to,
            (unsigned long long)body.to_ref, me, (unsigned long long)person->ref.id);
@@ -121,9 +124,10 @@ void ledger_receive(uint32_t me, const struct leat_event *event)
            "letter %u is from %u, but its event says %llx", body.id, letter->from,
            (unsigned long long)event->from.id);
     EXPECT(all_before_resolved(letter->previous),
-           "letter %u from %u to %u has overtaken letter %u, or that is lost", body.id, letter->from,
-           letter->to, letter->previous);
-    EXPECT(body.len == (event->len == LEAT_LEN_BODY ? len : 0), "letter %u has lost its body", body.id);
+           "letter %u from %u to %u has overtaken letter %u, or that is lost", body.id,
+           letter->from, letter->to, letter->previous);
+    EXPECT(body.len == (event->len == LEAT_LEN_BODY ? len : 0), "letter %u has lost its body",
+           body.id);
     if (body.len > 0) {
         uint32_t at = (uint32_t)sizeof(body);
         EXPECT(datagram_check(bytes + at, (uint32_t)len - at), "the body of letter %u was changed",
@@ -212,8 +216,9 @@ void ledger_down(uint32_t me, const struct leat_event *event)
         return;
     }
     struct watch *watch = &ledger.watches[id];
-    EXPECT(watch->watcher == me && watch->watched == index, "monitor %u of %u on %u fired at %u for %u",
-           (uint32_t)id, watch->watcher, watch->watched, me, index);
+    EXPECT(watch->watcher == me && watch->watched == index,
+           "monitor %u of %u on %u fired at %u for %u", (uint32_t)id, watch->watcher,
+           watch->watched, me, index);
     EXPECT(watch->state == WATCH_POSTED, "monitor %u fired after it had %s", (uint32_t)id,
            watch->state == WATCH_FIRED ? "fired" : "been refused");
     watch->state = WATCH_FIRED;
@@ -271,8 +276,8 @@ static void socket_opened(uint32_t me, const struct leat_event *event)
         return;
     }
     struct opened *opened = &ledger.sockets[id];
-    EXPECT(opened->owner == me && opened->state == SOCK_OPENING, "OPENED for socket %u of %u given to %u",
-           (uint32_t)id, opened->owner, me);
+    EXPECT(opened->owner == me && opened->state == SOCK_OPENING,
+           "OPENED for socket %u of %u given to %u", (uint32_t)id, opened->owner, me);
     if (event->status < 0) {
         EXPECT(event->sock.id == 0, "OPENED says %d and names a socket", event->status);
         opened->state = SOCK_FAILED;
@@ -313,7 +318,8 @@ static void socket_data(uint32_t me, const struct opened *opened, const struct l
     uint32_t size = event->segment_size;
     if (size != 0) {
         EXPECT(size < len, "%u was given a train of %u bytes with segments of %u", me, len, size);
-        EXPECT(opened->owner != me || opened->trains, "%u was given a train it did not ask for", me);
+        EXPECT(opened->owner != me || opened->trains, "%u was given a train it did not ask for",
+               me);
         ledger.trains++;
     }
     ledger.datagrams++;
@@ -336,8 +342,8 @@ void ledger_socket_event(uint32_t me, const struct leat_event *event)
     }
     struct opened *opened = ledger_socket_find(event->sock);
     if (opened == NULL) {
-        ledger_fail("%u was given event %u of socket %llx, which it was never told of", me, event->kind,
-                    (unsigned long long)event->sock.id);
+        ledger_fail("%u was given event %u of socket %llx, which it was never told of", me,
+                    event->kind, (unsigned long long)event->sock.id);
         return;
     }
     EXPECT(opened->owner == me ? opened->state == SOCK_OPEN : !was_told(me, event->sock),
@@ -465,7 +471,8 @@ void ledger_check_quiet(leat_time now)
     }
     for (uint32_t i = 1; i < ledger.watches_len; i++) {
         const struct watch *watch = &ledger.watches[i];
-        EXPECT(watch->state != WATCH_POSTED || !is_alive(watch->watcher) || is_alive(watch->watched),
+        EXPECT(watch->state != WATCH_POSTED || !is_alive(watch->watcher) ||
+                   is_alive(watch->watched),
                "monitor %u of %u on %u never fired", i, watch->watcher, watch->watched);
     }
     for (uint32_t i = 1; i < ledger.sockets_len; i++) {
@@ -488,7 +495,8 @@ void ledger_check_end(leat_runtime *runtime)
         sum.stopped += workers[i].stopped;
         ledger.parked += workers[i].parks;
         ledger.starved += workers[i].recv_starved;
-        EXPECT(workers[i].actors == 0, "%llu actors are left", (unsigned long long)workers[i].actors);
+        EXPECT(workers[i].actors == 0, "%llu actors are left",
+               (unsigned long long)workers[i].actors);
     }
     uint64_t cut = 0;
     uint64_t copies = sum.sent - (ledger.letters_len - 1);
@@ -509,8 +517,8 @@ void ledger_check_end(leat_runtime *runtime)
     EXPECT(sum.refused >= ledger.refused && sum.refused <= ledger.refused + cut + copies,
            "counted %llu refusals, handed back %llu, %llu cut", (unsigned long long)sum.refused,
            (unsigned long long)ledger.refused, (unsigned long long)cut);
-    EXPECT(sum.spawned == sum.stopped, "spawned %llu, stopped %llu", (unsigned long long)sum.spawned,
-           (unsigned long long)sum.stopped);
+    EXPECT(sum.spawned == sum.stopped, "spawned %llu, stopped %llu",
+           (unsigned long long)sum.spawned, (unsigned long long)sum.stopped);
     for (uint32_t i = 1; i < ledger.people_len; i++) {
         EXPECT(!ledger.people[i].born || ledger.people[i].ended, "%u has no fini", i);
     }

@@ -17,34 +17,35 @@
 
 /* An actor or a controller. */
 struct person {
-    leat_ref  ref; /* once it is known */
-    uint32_t  parent;
-    uint32_t  desk;  /* controllers: their number, from 1 */
-    bool      known;
-    bool      born;  /* its init has succeeded */
-    bool      ended;
-    bool      asked; /* its spawn was popped, or done by a controller */
-    bool      answered; /* SPAWNED was given for it */
-    bool      killed; /* leat_kill was called for it */
-    bool      stopped; /* it was asked to stop */
-    bool      leaving; /* it has popped STOP or FAIL */
-    bool      open;    /* between an input and the pop that returned false */
-    uint8_t   downs;   /* DOWN without a monitor, for a failed init */
-    uint8_t   state;   /* as traced */
-    leat_time now;     /* of its last input */
-    leat_time wish;    /* what deadline() answered last */
-    uint32_t  waiting; /* the letter it may be parked with; 0: none */
-    uint32_t  broadcast[DESKS_MAX]; /* the last received from each controller */
+    leat_ref ref; /* once it is known */
+    uint32_t parent;
+    uint32_t desk; /* controllers: their number, from 1 */
+    bool known;
+    bool born; /* its init has succeeded */
+    bool ended;
+    bool asked;                    /* its spawn was popped, or done by a controller */
+    bool answered;                 /* SPAWNED was given for it */
+    bool killed;                   /* leat_kill was called for it */
+    bool stopped;                  /* it was asked to stop */
+    bool leaving;                  /* it has popped STOP or FAIL */
+    bool open;                     /* between an input and the pop that returned false */
+    uint8_t downs;                 /* DOWN without a monitor, for a failed init */
+    uint8_t state;                 /* as traced */
+    leat_time now;                 /* of its last input */
+    leat_time settled;             /* when its last drain ended */
+    leat_time wish;                /* what deadline() answered last */
+    uint32_t waiting;              /* the letter it may be parked with; 0: none */
+    uint32_t broadcast[DESKS_MAX]; /* the last received from each controller */
 };
 
 enum letter_state { LETTER_SENT = 1, LETTER_DELIVERED, LETTER_REFUSED };
 
 struct letter {
-    uint32_t  previous; /* of the same sender to the same receiver; 0: none */
-    uint16_t  from, to;
-    uint8_t   state;
-    bool      wait;
-    bool      cut; /* its sender ended while it waited: it may have gone either way */
+    uint32_t previous; /* of the same sender to the same receiver; 0: none */
+    uint16_t from, to;
+    uint8_t state;
+    bool wait;
+    bool cut; /* its sender ended while it waited: it may have gone either way */
     leat_time at;
 };
 
@@ -52,38 +53,38 @@ enum watch_state { WATCH_POSTED = 1, WATCH_FIRED, WATCH_REFUSED };
 
 struct watch {
     uint32_t watcher, watched;
-    uint8_t  state;
+    uint8_t state;
 };
 
 struct opened {
-    leat_sock        sock;
+    leat_sock sock;
     struct leat_addr local;
-    uint32_t         owner;
-    bool             trains;
-    bool             closing; /* its owner has popped CLOSE */
+    uint32_t owner;
+    bool trains;
+    bool closing; /* its owner has popped CLOSE */
     enum { SOCK_OPENING = 1, SOCK_OPEN, SOCK_CLOSED, SOCK_FAILED } state;
 };
 
 struct ledger {
-    uint64_t         seed;
-    uint32_t         failures;
+    uint64_t seed;
+    uint32_t failures;
     leat_controller *clock; /* any, to ask for the time */
-    leat_time        send_wait_ns;
+    leat_time send_wait_ns;
 
     struct person people[PEOPLE_MAX]; /* index 0 is nobody */
-    uint32_t      people_len;
-    uint32_t      desks_len;
-    uint16_t      guesses[GUESSES]; /* where a ref was found last */
-    uint32_t      last[PEOPLE_MAX][PEOPLE_MAX]; /* letter from, to */
-    struct letter letters[LETTERS_MAX]; /* index 0 unused, as below */
-    uint32_t      letters_len;
-    struct watch  watches[WATCHES_MAX];
-    uint32_t      watches_len;
+    uint32_t people_len;
+    uint32_t desks_len;
+    uint16_t guesses[GUESSES];             /* where a ref was found last */
+    uint32_t last[PEOPLE_MAX][PEOPLE_MAX]; /* letter from, to */
+    struct letter letters[LETTERS_MAX];    /* index 0 unused, as below */
+    uint32_t letters_len;
+    struct watch watches[WATCHES_MAX];
+    uint32_t watches_len;
     struct opened sockets[SOCKETS_MAX];
-    uint32_t      sockets_len;
+    uint32_t sockets_len;
     struct {
         leat_sock sock;
-        uint32_t  person;
+        uint32_t person;
     } closings[CLOSINGS_MAX]; /* SOCK_CLOSED given to targets of routes */
     uint32_t closings_len;
 
@@ -121,18 +122,18 @@ void ledger_refuse(uint32_t me, const struct letter_body *body, int status);
 
 /* 0: there were enough. */
 uint32_t ledger_watch(uint32_t watcher, uint32_t watched);
-void     ledger_down(uint32_t me, const struct leat_event *event);
+void ledger_down(uint32_t me, const struct leat_event *event);
 
 void ledger_spawned(uint32_t me, const struct leat_event *event);
 
-uint32_t       ledger_socket(uint32_t owner, bool trains);
+uint32_t ledger_socket(uint32_t owner, bool trains);
 struct opened *ledger_socket_find(leat_sock sock);
-void           ledger_socket_event(uint32_t me, const struct leat_event *event);
+void ledger_socket_event(uint32_t me, const struct leat_event *event);
 
 /* A datagram's bytes: a header and a pattern; and whether some are what they were. */
 #define DATAGRAM_MIN 12u
-void     datagram_fill(uint8_t *bytes, uint32_t len, uint32_t seq);
-bool     datagram_check(const uint8_t *bytes, uint32_t len);
+void datagram_fill(uint8_t *bytes, uint32_t len, uint32_t seq);
+bool datagram_check(const uint8_t *bytes, uint32_t len);
 
 /* Nothing is left to happen, nobody is about to end: what is still open has been lost. */
 void ledger_check_quiet(leat_time now);

@@ -11,18 +11,18 @@
 
 static void describe(void)
 {
-    printf("  people %u letters %u delivered %llu refused %llu timed out %llu copies %llu parks %llu\n"
-           "  downs %llu ticks %llu past %llu sockets %u datagrams %llu segments %llu trains %llu"
-           " writable %llu errors %llu starved %llu closings %u\n",
-           ledger.people_len - 1, ledger.letters_len - 1, (unsigned long long)ledger.delivered,
-           (unsigned long long)ledger.refused, (unsigned long long)ledger.timeouts,
-           (unsigned long long)ledger.copies, (unsigned long long)ledger.parked,
-           (unsigned long long)ledger.downs, (unsigned long long)ledger.ticks,
-           (unsigned long long)ledger.pasts, ledger.sockets_len - 1,
-           (unsigned long long)ledger.datagrams, (unsigned long long)ledger.segments,
-           (unsigned long long)ledger.trains, (unsigned long long)ledger.writables,
-           (unsigned long long)ledger.errors, (unsigned long long)ledger.starved,
-           ledger.closings_len);
+    printf(
+        "  people %u letters %u delivered %llu refused %llu timed out %llu copies %llu parks %llu\n"
+        "  downs %llu ticks %llu past %llu sockets %u datagrams %llu segments %llu trains %llu"
+        " writable %llu errors %llu starved %llu closings %u\n",
+        ledger.people_len - 1, ledger.letters_len - 1, (unsigned long long)ledger.delivered,
+        (unsigned long long)ledger.refused, (unsigned long long)ledger.timeouts,
+        (unsigned long long)ledger.copies, (unsigned long long)ledger.parked,
+        (unsigned long long)ledger.downs, (unsigned long long)ledger.ticks,
+        (unsigned long long)ledger.pasts, ledger.sockets_len - 1,
+        (unsigned long long)ledger.datagrams, (unsigned long long)ledger.segments,
+        (unsigned long long)ledger.trains, (unsigned long long)ledger.writables,
+        (unsigned long long)ledger.errors, (unsigned long long)ledger.starved, ledger.closings_len);
 }
 
 int main(int argc, char **argv)
@@ -51,8 +51,7 @@ int main(int argc, char **argv)
             printf("seed %llu %s: hash %016llx, %llu inputs, %llu steps, %llu us\n",
                    (unsigned long long)seed, passed ? "passed" : "FAILED",
                    (unsigned long long)result.hash, (unsigned long long)result.inputs,
-                   (unsigned long long)result.steps,
-                   (unsigned long long)(result.time / LEAT_US));
+                   (unsigned long long)result.steps, (unsigned long long)(result.time / LEAT_US));
         }
         if (verbose) {
             describe();

@@ -1,5 +1,5 @@
-/* The thread outside: opens a runtime as the seed says, lets controllers meddle with the crowd, waits
- * until nothing is left to happen, shuts down in one of several ways, and asks the ledger. */
+/* The thread outside: opens a runtime as the seed says, lets controllers meddle with the crowd,
+ * waits until nothing is left to happen, shuts down in one of several ways, and asks the ledger. */
 #include "workload.h"
 
 #include <errno.h>
@@ -16,15 +16,15 @@
 
 struct desk {
     leat_controller *controller; /* NULL: closed */
-    uint32_t         me;
+    uint32_t me;
 };
 
 struct workload {
-    struct draw   draw;
+    struct draw draw;
     leat_runtime *runtime;
-    struct desk   desks[DESKS]; /* the first stays open */
-    uint32_t      workers;
-    uint32_t      receives;
+    struct desk desks[DESKS]; /* the first stays open */
+    uint32_t workers;
+    uint32_t receives;
 };
 
 /* ---- when it goes wrong for good ---- */
@@ -46,9 +46,10 @@ static void on_signal(int sig)
 
 static void watch_over(uint64_t seed)
 {
-    snprintf(replay, sizeof(replay),
-             "seed %llu failed; to see it again: ${BUILD:-build/dev}/tests/sim/simulate --seed %llu\n",
-             (unsigned long long)seed, (unsigned long long)seed);
+    snprintf(
+        replay, sizeof(replay),
+        "seed %llu failed; to see it again: ${BUILD:-build/dev}/tests/sim/simulate --seed %llu\n",
+        (unsigned long long)seed, (unsigned long long)seed);
     static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGALRM};
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         signal(signals[i], on_signal);
@@ -124,7 +125,8 @@ static void desk_close(struct desk *desk)
 
 static void desk_event(struct desk *desk, struct leat_event *event)
 {
-    EXPECT(event->now == leat_controller_now(desk->controller), "a controller was given another time");
+    EXPECT(event->now == leat_controller_now(desk->controller),
+           "a controller was given another time");
     switch (event->kind) {
     case LEAT_EVENT_MESSAGE:
         ledger_receive(desk->me, event);
@@ -165,11 +167,10 @@ static void desk_spawn(struct workload *run, struct desk *desk)
         return;
     }
     uint32_t kind = draw_below(&run->draw, CROWD_KINDS);
-    struct seat seat = {.index = index,
-                        .outputs = 20 + draw_below(&run->draw, 300),
-                        .seed = draw_bits(&run->draw)};
-    int worker = draw_percent(&run->draw, 30) ? LEAT_WORKER_BEST
-                                              : (int)draw_below(&run->draw, run->workers);
+    struct seat seat = {
+        .index = index, .outputs = 20 + draw_below(&run->draw, 300), .seed = draw_bits(&run->draw)};
+    int worker =
+        draw_percent(&run->draw, 30) ? LEAT_WORKER_BEST : (int)draw_below(&run->draw, run->workers);
     struct person *person = &ledger.people[index];
     int status = leat_spawn(desk->controller, &crowd[kind], &seat, crowd_seat_size(kind), worker,
                             &person->ref);
@@ -193,8 +194,8 @@ static void desk_send(struct workload *run, struct desk *desk)
             leat_buf_unref(body.buf);
         }
     } else {
-        status = leat_send(desk->controller, ledger.people[to].ref, ~letter.id, &letter,
-                           sizeof(letter));
+        status =
+            leat_send(desk->controller, ledger.people[to].ref, ~letter.id, &letter, sizeof(letter));
     }
     if (status == -EAGAIN) {
         ledger_refuse(desk->me, &letter, status);
@@ -209,8 +210,8 @@ static void desk_broadcast(struct workload *run, struct desk *desk)
 {
     struct letter_body letter = {.id = LETTER_BROADCAST | (uint32_t)++ledger.broadcasts,
                                  .from = desk->me};
-    int worker = draw_percent(&run->draw, 50) ? LEAT_WORKER_ALL
-                                              : (int)draw_below(&run->draw, run->workers);
+    int worker =
+        draw_percent(&run->draw, 50) ? LEAT_WORKER_ALL : (int)draw_below(&run->draw, run->workers);
     const struct leat_behavior *only =
         draw_percent(&run->draw, 50) ? NULL : &crowd[draw_below(&run->draw, CROWD_KINDS)];
     int status =

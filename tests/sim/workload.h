@@ -11,8 +11,8 @@ struct workload_result {
     leat_time time; /* virtual, when it ended */
 };
 
-/* Runs it; what its oracles found is said on stderr, with the command that replays the seed. A crash
- * and a hang say the same. False: something was found. */
+/* Runs it; what its oracles found is said on stderr, with the command that replays the seed. A
+ * crash and a hang say the same. False: something was found. */
 bool workload_run(uint64_t seed, struct workload_result *ret);
 
 /* The seeds a test is to run, ret[0] to ret[1]: `fallback`, many more with LEAT_TEST_LONG=1, or the

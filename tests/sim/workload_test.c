@@ -1,5 +1,5 @@
-/* The random workload in simulation: many seeds, each checked by the oracles of ledger.c, and that a
- * seed is all there is to a run. */
+/* The random workload in simulation: many seeds, each checked by the oracles of ledger.c, and
+ * that a seed is all there is to a run. */
 #include "workload.h"
 
 #include "check.h"

@@ -1,13 +1,14 @@
-/* Broadcasts walk over the actors of every worker while these come and go, spawned from outside, from
- * their own worker and from others. Nobody is given anything before its init, nor twice. More actors
- * than a worker keeps cells for end at once now and then, so that cells change hands. */
+/* Broadcasts walk over the actors of every worker while these come and go, spawned from outside,
+ * from their own worker and from others. Nobody is given anything before its init, nor twice.
+ * More actors than a worker keeps cells for end at once now and then, so that cells change
+ * hands. */
 #include "stress.h"
 
 #define THREADS 2u
 #define HERD 9000u
 
 static leat_runtime *runtime;
-static leat_time     until;
+static leat_time until;
 static atomic_ullong heard, born;
 
 #define MAGIC UINT64_C(0xb0a7)
@@ -16,7 +17,7 @@ struct listener {
     uint64_t magic;
     uint32_t last[THREADS];
     uint32_t life;
-    bool     goes, spawns;
+    bool goes, spawns;
     struct random random;
 };
 
@@ -70,9 +71,11 @@ static bool pop_output(void *self, leat_time now, struct leat_output *ret)
     return me->goes;
 }
 
-static const struct leat_behavior listener = {
-    .name = "listener", .state_size = sizeof(struct listener), .init = on_init,
-    .on_event = on_event, .pop_output = pop_output};
+static const struct leat_behavior listener = {.name = "listener",
+                                              .state_size = sizeof(struct listener),
+                                              .init = on_init,
+                                              .on_event = on_event,
+                                              .pop_output = pop_output};
 
 static void *spawner(void *context)
 {
@@ -102,10 +105,11 @@ static void *announcer(void *context)
     struct call call = {.source = source};
     while (clock_now() < until) {
         call.number++;
-        int worker = random_below(&random, 2) == 0 ? LEAT_WORKER_ALL
-                                                   : (int)random_below(&random, WORKERS);
-        int status = leat_broadcast(controller, worker, random_below(&random, 2) == 0 ? &listener : NULL,
-                                    1, &call, sizeof(call));
+        int worker =
+            random_below(&random, 2) == 0 ? LEAT_WORKER_ALL : (int)random_below(&random, WORKERS);
+        int status =
+            leat_broadcast(controller, worker, random_below(&random, 2) == 0 ? &listener : NULL, 1,
+                           &call, sizeof(call));
         EXPECT(status == 0, "broadcast: %s", strerror(-status));
         usleep(random_below(&random, 200));
     }

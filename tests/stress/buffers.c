@@ -1,6 +1,6 @@
-/* Bodies are made on one worker, shared among actors on others, handed to controllers and from there to
- * threads that have nothing to do with the runtime; whoever is last frees. Their bytes stay what they
- * were, and every buffer is home at the end. */
+/* Bodies are made on one worker, shared among actors on others, handed to controllers and from
+ * there to threads that have nothing to do with the runtime; whoever is last frees. Their bytes
+ * stay what they were, and every buffer is home at the end. */
 #include "stress.h"
 
 #define ACTORS 16u
@@ -8,20 +8,20 @@
 #define KEPT 8u
 #define SHELF 1024u
 
-static leat_runtime  *runtime;
-static leat_time      until;
-static leat_ref       actors[ACTORS];
-static leat_ref       desk;
+static leat_runtime *runtime;
+static leat_time until;
+static leat_ref actors[ACTORS];
+static leat_ref desk;
 static _Atomic(leat_buf *) shelf[SHELF]; /* handed over to the freers */
-static atomic_bool    over;
-static atomic_ullong  made, freed;
+static atomic_bool over;
+static atomic_ullong made, freed;
 
 struct keeper {
     struct random random;
-    leat_slice    kept[KEPT];
-    uint32_t      next;
-    uint32_t      todo;
-    bool          goes;
+    leat_slice kept[KEPT];
+    uint32_t next;
+    uint32_t todo;
+    bool goes;
 };
 
 static void fill(leat_slice body)
@@ -73,8 +73,9 @@ static bool pop_output(void *self, leat_time now, struct leat_output *ret)
         return false;
     }
     keeper->todo--;
-    leat_ref to = random_below(&keeper->random, 8) == 0 ? desk
-                                                        : actors[random_below(&keeper->random, ACTORS)];
+    leat_ref to = random_below(&keeper->random, 8) == 0
+                      ? desk
+                      : actors[random_below(&keeper->random, ACTORS)];
     if (body.buf != NULL && random_below(&keeper->random, 2) == 0) {
         leat_buf_ref(body.buf);
     } else if (leat_buf_alloc(1 + random_below(&keeper->random, 3000), &body) == 0) {
@@ -95,9 +96,12 @@ static void on_fini(void *self)
     }
 }
 
-static const struct leat_behavior keeper = {
-    .name = "keeper", .state_size = sizeof(struct keeper), .init = on_init, .on_event = on_event,
-    .pop_output = pop_output, .fini = on_fini};
+static const struct leat_behavior keeper = {.name = "keeper",
+                                            .state_size = sizeof(struct keeper),
+                                            .init = on_init,
+                                            .on_event = on_event,
+                                            .pop_output = pop_output,
+                                            .fini = on_fini};
 
 static void *freer(void *context)
 {
@@ -119,14 +123,16 @@ static void work(leat_controller *controller)
         while (clock_now() < until && leat_receive(controller, 100 * LEAT_US, &event) == 0) {
             if (event.kind == LEAT_EVENT_MESSAGE && event.len == LEAT_LEN_BODY) {
                 check(event.body);
-                leat_buf_unref(atomic_exchange(&shelf[random_below(&random, SHELF)], event.body.buf));
+                leat_buf_unref(
+                    atomic_exchange(&shelf[random_below(&random, SHELF)], event.body.buf));
             }
         }
         for (uint32_t i = 0; i < 4; i++) {
             leat_slice body;
             if (leat_buf_alloc(1 + random_below(&random, 3000), &body) == 0) {
                 fill(body);
-                if (leat_send_body(controller, actors[random_below(&random, ACTORS)], 1, body) < 0) {
+                if (leat_send_body(controller, actors[random_below(&random, ACTORS)], 1, body) <
+                    0) {
                     leat_buf_unref(body.buf);
                 }
             }
@@ -145,7 +151,8 @@ int main(void)
     leat_controller *other = stress_controller(runtime);
     desk = leat_controller_ref(other);
     for (uint32_t i = 0; i < ACTORS; i++) {
-        EXPECT(leat_spawn(controller, &keeper, NULL, 0, (int)(i % WORKERS), &actors[i]) == 0, "spawn");
+        EXPECT(leat_spawn(controller, &keeper, NULL, 0, (int)(i % WORKERS), &actors[i]) == 0,
+               "spawn");
     }
     EXPECT(leat_runtime_start(runtime) == 0, "start");
     struct stress_threads threads = {0};

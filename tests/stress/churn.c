@@ -1,22 +1,22 @@
-/* Actors come and go all the time, their slots are used again at once, and everybody keeps sending to
- * refs of which most are stale. A message names the ref it is meant for: no other may ever get it. And
- * each monitor fires once. */
+/* Actors come and go all the time, their slots are used again at once, and everybody keeps
+ * sending to refs of which most are stale. A message names the ref it is meant for: no other may
+ * ever get it. And each monitor fires once. */
 #include "stress.h"
 
 #define SHELF 64u /* refs that everybody knows */
 #define THREADS 3u
 
 static leat_runtime *runtime;
-static leat_time     until;
+static leat_time until;
 static atomic_ullong shelf[SHELF];
 static atomic_ullong born, monitors, downs;
 
 struct mayfly {
-    uint64_t      magic;
-    uint32_t      life; /* messages */
-    uint32_t      sends;
+    uint64_t magic;
+    uint32_t life; /* messages */
+    uint32_t sends;
     struct random random;
-    bool          spawns, goes;
+    bool spawns, goes;
 };
 
 #define MAGIC UINT64_C(0x1eaf5a11)
@@ -83,10 +83,13 @@ static void mayfly_fini(void *self)
     fly->magic = 0;
 }
 
-static const struct leat_behavior mayfly = {
-    .name = "mayfly", .state_size = sizeof(struct mayfly), .mailbox_len_max = 8,
-    .init = mayfly_init, .on_event = mayfly_on_event, .pop_output = mayfly_pop_output,
-    .fini = mayfly_fini};
+static const struct leat_behavior mayfly = {.name = "mayfly",
+                                            .state_size = sizeof(struct mayfly),
+                                            .mailbox_len_max = 8,
+                                            .init = mayfly_init,
+                                            .on_event = mayfly_on_event,
+                                            .pop_output = mayfly_pop_output,
+                                            .fini = mayfly_fini};
 
 static void receive(leat_controller *controller, leat_time timeout)
 {

@@ -1,5 +1,5 @@
-/* Controllers are opened and closed all the time while actors on all workers send to them, with bodies
- * and without, watch them, and somebody else asks for their statistics. */
+/* Controllers are opened and closed all the time while actors on all workers send to them, with
+ * bodies and without, watch them, and somebody else asks for their statistics. */
 #include "stress.h"
 
 #define SHELF 16u
@@ -7,14 +7,14 @@
 #define THREADS 4u
 
 static leat_runtime *runtime;
-static leat_time     until;
+static leat_time until;
 static atomic_ullong shelf[SHELF];
 static atomic_ullong opened, received;
 
 struct caller {
     struct random random;
-    uint32_t      todo;
-    bool          goes, more;
+    uint32_t todo;
+    bool goes, more;
 };
 
 static void on_event(void *self, const struct leat_event *event)
@@ -55,9 +55,10 @@ static bool pop_output(void *self, leat_time now, struct leat_output *ret)
     return true;
 }
 
-static const struct leat_behavior caller = {
-    .name = "caller", .state_size = sizeof(struct caller), .on_event = on_event,
-    .pop_output = pop_output};
+static const struct leat_behavior caller = {.name = "caller",
+                                            .state_size = sizeof(struct caller),
+                                            .on_event = on_event,
+                                            .pop_output = pop_output};
 
 static void *outside(void *context)
 {
@@ -81,7 +82,8 @@ static void *outside(void *context)
             size_t len;
             uint64_t meant = 0;
             const void *bytes = leat_event_payload(&event, &len);
-            EXPECT(event.kind == LEAT_EVENT_MESSAGE && len >= sizeof(meant), "event %u", event.kind);
+            EXPECT(event.kind == LEAT_EVENT_MESSAGE && len >= sizeof(meant), "event %u",
+                   event.kind);
             memcpy(&meant, bytes, sizeof(meant));
             EXPECT(meant == self.id, "a message for %llx reached %llx", (unsigned long long)meant,
                    (unsigned long long)self.id);

@@ -1,6 +1,6 @@
-/* Storms of ping-pong: pairs of actors on different workers keep several balls in the air, and threads
- * outside play with everybody. Each ball carries a number: none may be lost, doubled or overtaken by
- * the next one of its server. */
+/* Storms of ping-pong: pairs of actors on different workers keep several balls in the air, and
+ * threads outside play with everybody. Each ball carries a number: none may be lost, doubled or
+ * overtaken by the next one of its server. */
 #include "stress.h"
 
 #define PAIRS 24u
@@ -12,18 +12,18 @@ enum { SERVE = 1, BALL, RETURN, FROM_OUTSIDE, BACK_OUTSIDE };
 
 struct player {
     leat_ref other;
-    uint32_t serves;   /* yet to pop */
+    uint32_t serves; /* yet to pop */
     uint64_t hits;
     uint64_t next_out; /* number of the next ball it serves */
     uint64_t next_in;  /* of the next that must come */
     uint64_t next_home;
-    bool     server;
+    bool server;
     leat_outbox(2) out;
 };
 
 static leat_runtime *runtime;
-static leat_ref      players[2 * PAIRS];
-static leat_time     until;
+static leat_ref players[2 * PAIRS];
+static leat_time until;
 static atomic_ullong played;
 
 static void on_event(void *self, const struct leat_event *event)
@@ -50,7 +50,8 @@ static void on_event(void *self, const struct leat_event *event)
         EXPECT(number == player->next_in, "ball %llu came instead of %llu",
                (unsigned long long)number, (unsigned long long)player->next_in);
         player->next_in = number + 1;
-        leat_output_send(leat_outbox_put(&player->out), event->from, RETURN, &number, sizeof(number));
+        leat_output_send(leat_outbox_put(&player->out), event->from, RETURN, &number,
+                         sizeof(number));
         break;
     case RETURN:
         EXPECT(number == player->next_home, "ball %llu came back instead of %llu",
@@ -81,9 +82,10 @@ static bool pop_output(void *self, leat_time now, struct leat_output *ret)
     return true;
 }
 
-static const struct leat_behavior player = {
-    .name = "player", .state_size = sizeof(struct player), .on_event = on_event,
-    .pop_output = pop_output};
+static const struct leat_behavior player = {.name = "player",
+                                            .state_size = sizeof(struct player),
+                                            .on_event = on_event,
+                                            .pop_output = pop_output};
 
 /* Keeps WINDOW balls in the air to one player after the other, and wants them back in order. */
 static void *outside(void *context)

@@ -1,5 +1,6 @@
-/* What the stress programs share: a runtime with more workers than CPUs, an end that checks that every
- * message is accounted for and every pool balances, and outside threads that share a deadline. */
+/* What the stress programs share: a runtime with more workers than CPUs, an end that checks that
+ * every message is accounted for and every pool balances, and outside threads that share a
+ * deadline. */
 #ifndef LEAT_TESTS_STRESS_H
 #define LEAT_TESTS_STRESS_H
 
@@ -127,7 +128,8 @@ static inline void stress_balance(leat_runtime *runtime, leat_controller *last, 
     EXPECT(status == 0, "close: %s", strerror(-status));
 }
 
-/* Stops the runtime, waits for its end on `last`, and balances. Other controllers must be closed. */
+/* Stops the runtime, waits for its end on `last`, and balances. Other controllers must be
+ * closed. */
 static inline void stress_end(leat_runtime *runtime, leat_controller *last, const char *name)
 {
     struct leat_event event;
@@ -148,8 +150,8 @@ static inline int stress_result(void)
 /* `n` threads run `body`, each with a pointer to its own number. */
 struct stress_threads {
     pthread_t thread[16];
-    uint32_t  number[16];
-    uint32_t  len;
+    uint32_t number[16];
+    uint32_t len;
 };
 
 static inline void stress_start(struct stress_threads *threads, uint32_t n, void *(*body)(void *))

@@ -1,7 +1,7 @@
-/* UDP echo under load: clients on all workers keep windows of datagrams in flight to one socket, whose
- * owner routes peers to its helpers, takes routes back and lets helpers die, all the time. Helpers keep
- * receive buffers for a while and send some to another worker, so that the socket starves and is woken
- * by returns from elsewhere. Every answer must be what was asked. */
+/* UDP echo under load: clients on all workers keep windows of datagrams in flight to one socket,
+ * whose owner routes peers to its helpers, takes routes back and lets helpers die, all the time.
+ * Helpers keep receive buffers for a while and send some to another worker, so that the socket
+ * starves and is woken by returns from elsewhere. Every answer must be what was asked. */
 #include "stress.h"
 
 #define CLIENTS 8u
@@ -9,12 +9,12 @@
 #define WINDOW 32u
 #define HELD 24u
 
-static leat_runtime    *runtime;
-static leat_time        until;
+static leat_runtime *runtime;
+static leat_time until;
 static struct leat_addr server_addr;
-static leat_ref         holder_ref;
-static atomic_uint      is_open;
-static atomic_ullong    answers, echoes, changes;
+static leat_ref holder_ref;
+static atomic_uint is_open;
+static atomic_ullong answers, echoes, changes;
 
 struct request {
     uint64_t client;
@@ -30,14 +30,14 @@ static uint32_t checksum(const struct request *request)
 /* ---- helpers, and what they and the server do with a datagram ---- */
 
 struct server {
-    struct random    random;
-    leat_sock        sock;
-    leat_ref         helpers[HELPERS];
-    uint32_t         spawning;
-    leat_slice       held[HELD];
-    uint32_t         next;
+    struct random random;
+    leat_sock sock;
+    leat_ref helpers[HELPERS];
+    uint32_t spawning;
+    leat_slice held[HELD];
+    uint32_t next;
     struct leat_addr peer;
-    bool             goes;
+    bool goes;
     leat_outbox(8) out;
 };
 
@@ -85,9 +85,11 @@ static void helper_on_event(void *self, const struct leat_event *event)
     server->goes = event->kind == LEAT_EVENT_SHUTDOWN || event->kind == LEAT_EVENT_MESSAGE;
 }
 
-static const struct leat_behavior helper = {
-    .name = "helper", .state_size = sizeof(struct server), .on_event = helper_on_event,
-    .pop_output = server_pop_output, .fini = server_fini};
+static const struct leat_behavior helper = {.name = "helper",
+                                            .state_size = sizeof(struct server),
+                                            .on_event = helper_on_event,
+                                            .pop_output = server_pop_output,
+                                            .fini = server_fini};
 
 static int server_init(void *self, const void *arg, leat_time now)
 {
@@ -141,9 +143,12 @@ static void server_on_event(void *self, const struct leat_event *event)
     }
 }
 
-static const struct leat_behavior server = {
-    .name = "server", .state_size = sizeof(struct server), .init = server_init,
-    .on_event = server_on_event, .pop_output = server_pop_output, .fini = server_fini};
+static const struct leat_behavior server = {.name = "server",
+                                            .state_size = sizeof(struct server),
+                                            .init = server_init,
+                                            .on_event = server_on_event,
+                                            .pop_output = server_pop_output,
+                                            .fini = server_fini};
 
 /* ---- somebody on another worker who holds buffers ---- */
 
@@ -158,18 +163,20 @@ static void holder_on_event(void *self, const struct leat_event *event)
     holder->goes = event->kind == LEAT_EVENT_SHUTDOWN;
 }
 
-static const struct leat_behavior holder = {
-    .name = "holder", .state_size = sizeof(struct server), .on_event = holder_on_event,
-    .pop_output = server_pop_output, .fini = server_fini};
+static const struct leat_behavior holder = {.name = "holder",
+                                            .state_size = sizeof(struct server),
+                                            .on_event = holder_on_event,
+                                            .pop_output = server_pop_output,
+                                            .fini = server_fini};
 
 /* ---- clients ---- */
 
 struct client {
     struct random random;
-    leat_sock     sock;
-    uint32_t      seq, sends;
-    leat_time     next;
-    bool          opens, goes, is_open;
+    leat_sock sock;
+    uint32_t seq, sends;
+    leat_time next;
+    bool opens, goes, is_open;
 };
 
 static int client_init(void *self, const void *arg, leat_time now)
@@ -191,7 +198,8 @@ static void client_on_event(void *self, const struct leat_event *event)
         client->sock = event->sock;
         client->is_open = event->status == 0;
     } else if (event->kind == LEAT_EVENT_DATA) {
-        EXPECT(event->data.body.len >= sizeof(request), "an answer of %u bytes", event->data.body.len);
+        EXPECT(event->data.body.len >= sizeof(request), "an answer of %u bytes",
+               event->data.body.len);
         memcpy(&request, leat_slice_data(event->data.body), sizeof(request));
         EXPECT(request.client == leat_self(self).id && request.len == event->data.body.len &&
                    request.check == checksum(&request),
@@ -246,9 +254,12 @@ static leat_time client_deadline(const void *self)
     return ((const struct client *)self)->next;
 }
 
-static const struct leat_behavior client = {
-    .name = "client", .state_size = sizeof(struct client), .init = client_init,
-    .on_event = client_on_event, .pop_output = client_pop_output, .deadline = client_deadline};
+static const struct leat_behavior client = {.name = "client",
+                                            .state_size = sizeof(struct client),
+                                            .init = client_init,
+                                            .on_event = client_on_event,
+                                            .pop_output = client_pop_output,
+                                            .deadline = client_deadline};
 
 int main(void)
 {
@@ -271,8 +282,9 @@ int main(void)
         usleep(500);
     }
     stress_end(runtime, controller, "udp");
-    printf("udp: %llu echoes, %llu answers, %llu routes\n", (unsigned long long)atomic_load(&echoes),
-           (unsigned long long)atomic_load(&answers), (unsigned long long)atomic_load(&changes));
+    printf("udp: %llu echoes, %llu answers, %llu routes\n",
+           (unsigned long long)atomic_load(&echoes), (unsigned long long)atomic_load(&answers),
+           (unsigned long long)atomic_load(&changes));
     EXPECT(atomic_load(&answers) > 100, "hardly an answer");
     return stress_result();
 }

@@ -8,9 +8,9 @@
 #define AT_ONCE 8u
 
 static leat_runtime *runtime;
-static leat_time     until;
+static leat_time until;
 static atomic_ullong receivers[RECEIVERS], senders[SENDERS];
-static atomic_uint   serial;
+static atomic_uint serial;
 static atomic_ullong timed_out, died;
 
 struct letter {
@@ -27,7 +27,7 @@ struct receiver {
     uint32_t serial[MEMORY];
     uint32_t seq[MEMORY];
     uint32_t busy;
-    bool     goes;
+    bool goes;
 };
 
 static void receiver_on_event(void *self, const struct leat_event *event)
@@ -65,19 +65,21 @@ static bool receiver_pop_output(void *self, leat_time now, struct leat_output *r
     return receiver->goes;
 }
 
-static const struct leat_behavior receiver = {
-    .name = "receiver", .state_size = sizeof(struct receiver), .mailbox_len_max = 3,
-    .on_event = receiver_on_event, .pop_output = receiver_pop_output};
+static const struct leat_behavior receiver = {.name = "receiver",
+                                              .state_size = sizeof(struct receiver),
+                                              .mailbox_len_max = 3,
+                                              .on_event = receiver_on_event,
+                                              .pop_output = receiver_pop_output};
 
 /* ---- senders ---- */
 
 struct sender {
     struct random random;
-    uint32_t      serial;
-    uint32_t      seq;
-    uint32_t      todo;
-    uint64_t      waits_for; /* the number it waits with */
-    bool          goes;
+    uint32_t serial;
+    uint32_t seq;
+    uint32_t todo;
+    uint64_t waits_for; /* the number it waits with */
+    bool goes;
 };
 
 static int sender_init(void *self, const void *arg, leat_time now)
@@ -143,9 +145,12 @@ static void sender_on_refused(void *self, struct leat_output *output, int status
     atomic_fetch_add(&timed_out, 1);
 }
 
-static const struct leat_behavior sender = {
-    .name = "sender", .state_size = sizeof(struct sender), .init = sender_init,
-    .on_event = sender_on_event, .pop_output = sender_pop_output, .on_refused = sender_on_refused};
+static const struct leat_behavior sender = {.name = "sender",
+                                            .state_size = sizeof(struct sender),
+                                            .init = sender_init,
+                                            .on_event = sender_on_event,
+                                            .pop_output = sender_pop_output,
+                                            .on_refused = sender_on_refused};
 
 /* ---- outside ---- */
 
@@ -153,7 +158,8 @@ static void replace(leat_controller *controller, struct random *random, atomic_u
                     const struct leat_behavior *behavior, bool kill)
 {
     leat_ref fresh;
-    int status = leat_spawn(controller, behavior, NULL, 0, (int)random_below(random, WORKERS), &fresh);
+    int status =
+        leat_spawn(controller, behavior, NULL, 0, (int)random_below(random, WORKERS), &fresh);
     EXPECT(status == 0, "spawn: %s", strerror(-status));
     leat_ref old = {.id = atomic_exchange(slot, fresh.id)};
     if (kill) {
@@ -171,7 +177,8 @@ static void *outside(void *context)
     while (clock_now() < until) {
         bool kill = random_below(&random, 4) != 0;
         if (random_below(&random, 4) == 0) {
-            replace(controller, &random, &receivers[random_below(&random, RECEIVERS)], &receiver, kill);
+            replace(controller, &random, &receivers[random_below(&random, RECEIVERS)], &receiver,
+                    kill);
         } else {
             replace(controller, &random, &senders[random_below(&random, SENDERS)], &sender, kill);
         }

@@ -247,9 +247,9 @@ TEST(controller, broadcast)
     }
     uint64_t value = 99;
     static const struct {
-        int                         worker;
+        int worker;
         const struct leat_behavior *behavior;
-        size_t                      reached;
+        size_t reached;
     } to[] = {{LEAT_WORKER_ALL, NULL, 12},
               {1, NULL, 4},
               {LEAT_WORKER_ALL, &other_behavior, 6},
@@ -317,12 +317,12 @@ TEST(controller, a_broadcast_is_refused_by_full_boxes)
 #define WINDOW 64u
 
 struct outside {
-    struct rig   *rig;
+    struct rig *rig;
     struct puppet echo;
-    pthread_t     thread;
-    uint32_t      answers;
-    uint32_t      wrong;
-    int           status;
+    pthread_t thread;
+    uint32_t answers;
+    uint32_t wrong;
+    int status;
 };
 
 /* Opens a controller, spawns an echo, keeps a window of messages on their way. */
@@ -336,8 +336,8 @@ static void *talk(void *context)
     if (outside->status < 0) {
         return NULL;
     }
-    outside->status = leat_spawn(controller, &puppet_behavior, &arg, sizeof(arg),
-                                 LEAT_WORKER_BEST, &ref);
+    outside->status =
+        leat_spawn(controller, &puppet_behavior, &arg, sizeof(arg), LEAT_WORKER_BEST, &ref);
     uint64_t sent = 0;
     while (outside->status == 0 && outside->answers < EACH) {
         while (sent < EACH && sent - outside->answers < WINDOW && outside->status == 0) {
@@ -381,7 +381,7 @@ TEST(controller, several_threads_at_once)
 /* Sends a body to `to` in each turn of its worker's loop, for ever: its deadline is always past. */
 struct sprayer {
     leat_ref to;
-    bool     more;
+    bool more;
 };
 
 static int sprayer_init(void *state, const void *arg, leat_time now)
@@ -416,8 +416,12 @@ static leat_time sprayer_deadline(const void *state)
 }
 
 static const struct leat_behavior sprayer_behavior = {
-    .name = "sprayer", .state_size = sizeof(struct sprayer), .init = sprayer_init,
-    .on_event = sprayer_on_event, .pop_output = sprayer_pop, .deadline = sprayer_deadline,
+    .name = "sprayer",
+    .state_size = sizeof(struct sprayer),
+    .init = sprayer_init,
+    .on_event = sprayer_on_event,
+    .pop_output = sprayer_pop,
+    .deadline = sprayer_deadline,
 };
 
 TEST(controller, closed_while_others_send_to_it)
@@ -433,8 +437,8 @@ TEST(controller, closed_while_others_send_to_it)
         CHECK_EQ(leat_controller_open(rig.runtime, &controller), 0);
         leat_ref to = leat_controller_ref(controller);
         for (int i = 0; i < 4; i++) {
-            CHECK_EQ(leat_spawn(rig.controller, &sprayer_behavior, &to, sizeof(to), i % 2, &refs[i]),
-                     0);
+            CHECK_EQ(
+                leat_spawn(rig.controller, &sprayer_behavior, &to, sizeof(to), i % 2, &refs[i]), 0);
         }
         for (int i = 0; i < 50; i++) {
             CHECK_EQ(leat_receive(controller, 20 * LEAT_SEC, &event), 0);

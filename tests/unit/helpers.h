@@ -34,8 +34,8 @@ static inline void *grown(void *at, size_t len, size_t size)
 
 struct lines {
     pthread_mutex_t lock;
-    char            text[16384];
-    size_t          len;
+    char text[16384];
+    size_t len;
 };
 
 static inline void lines_add(void *context, enum leat_log_level level, const char *text)
@@ -68,31 +68,31 @@ static inline bool lines_have(struct lines *lines, const char *part)
 
 struct refusal {
     struct leat_output output;
-    int                status;
-    size_t             popped; /* outputs popped by then, this one included */
+    int status;
+    size_t popped; /* outputs popped by then, this one included */
 };
 
 struct puppet {
     /* the test's */
     void (*on_event)(struct puppet *self, const struct leat_event *event);
     void (*on_refused)(struct puppet *self, struct leat_output *output, int status);
-    void     *context;
-    int       init_status;
+    void *context;
+    int init_status;
     leat_time deadline; /* what the next asking is told; 0: LEAT_NEVER */
-    bool      stays;    /* on SHUTDOWN it does not stop */
+    bool stays;         /* on SHUTDOWN it does not stop */
 
     /* the puppet's */
-    leat_ref            ref;
-    struct leat_event  *seen; /* every input; bodies are gone */
-    size_t              seen_len;
+    leat_ref ref;
+    struct leat_event *seen; /* every input; bodies are gone */
+    size_t seen_len;
     struct leat_output *outputs; /* all ever put */
-    size_t              outputs_len;
-    size_t              popped;
-    struct refusal     *refusals;
-    size_t              refusals_len;
-    unsigned            inits, finis, asked;
-    unsigned            violations; /* of the drain rule */
-    bool                is_open;    /* the last pop gave something, or none was tried */
+    size_t outputs_len;
+    size_t popped;
+    struct refusal *refusals;
+    size_t refusals_len;
+    unsigned inits, finis, asked;
+    unsigned violations; /* of the drain rule */
+    bool is_open;        /* the last pop gave something, or none was tried */
 };
 
 /* The next output, to be filled in by a constructor. */
@@ -230,11 +230,11 @@ static inline uint64_t event_value(const struct leat_event *event)
 /* ---- the rig ---- */
 
 struct rig {
-    leat_runtime      *runtime;
-    leat_controller   *controller;
+    leat_runtime *runtime;
+    leat_controller *controller;
     struct leat_event *got; /* what the controller received; bodies are released */
-    size_t             got_len;
-    struct lines       lines;
+    size_t got_len;
+    struct lines lines;
 };
 
 /* One worker in simulation. */

@@ -124,12 +124,12 @@ TEST(life, messages_before_init_wait)
 
 struct argument {
     const void *at;
-    uint8_t     bytes[1024];
-    uint32_t    size; /* expected; SIZE_NONE: NULL */
-    bool        is_right;
-    bool        is_aligned;
-    bool        is_zeroed;
-    leat_ref    self;
+    uint8_t bytes[1024];
+    uint32_t size; /* expected; SIZE_NONE: NULL */
+    bool is_right;
+    bool is_aligned;
+    bool is_zeroed;
+    leat_ref self;
 };
 
 static struct argument argument; /* what the next init expects, and what it found */
@@ -138,8 +138,8 @@ static int argument_init(void *state, const void *arg, leat_time now)
 {
     const uint8_t *bytes = state;
     (void)now;
-    argument.is_right = argument.size == 0 ? arg == NULL
-                                           : memcmp(arg, argument.bytes, argument.size) == 0;
+    argument.is_right =
+        argument.size == 0 ? arg == NULL : memcmp(arg, argument.bytes, argument.size) == 0;
     argument.is_aligned = (uintptr_t)state % 16 == 0 && (uintptr_t)arg % 8 == 0;
     argument.is_zeroed = true;
     for (size_t i = 0; i < 1000; i++) {
@@ -272,7 +272,8 @@ static void stop_self(struct puppet *self, const struct leat_event *event)
     }
 }
 
-static void check_ends(void (*end)(struct rig *, struct puppet *), int status, uint64_t dead_letters)
+static void check_ends(void (*end)(struct rig *, struct puppet *), int status,
+                       uint64_t dead_letters)
 {
     struct rig rig;
     struct leat_config config = two_workers();

@@ -24,10 +24,10 @@ static struct leat_output *put_wait(struct puppet *puppet, leat_ref to, uint64_t
 /* A receiver whose box is full and stays so for the time of two waits: its own drain waits for the
  * box of another, which waits for it. */
 struct jam {
-    struct rig    rig;
+    struct rig rig;
     struct puppet receiver; /* its box, of `len`, is full */
     struct puppet other;
-    uint64_t      len;
+    uint64_t len;
 };
 
 static void jam_open(struct jam *jam, const struct leat_config *config,
@@ -122,8 +122,8 @@ TEST(park, a_ring_of_full_boxes_is_cut)
 
 struct resumed {
     struct puppet *senders;
-    size_t         popped_at[64]; /* outputs the waiting senders had popped, at each input */
-    size_t         len;
+    size_t popped_at[64]; /* outputs the waiting senders had popped, at each input */
+    size_t len;
 };
 
 static void note_resumed(struct puppet *self, const struct leat_event *event)
@@ -176,8 +176,8 @@ TEST(park, waiters_come_in_oldest_first_when_the_box_is_half_empty)
 /* What is left in the box at each input. */
 struct depth {
     struct rig *rig;
-    uint32_t    len[64];
-    size_t      n;
+    uint32_t len[64];
+    size_t n;
 };
 
 static void note_depth(struct puppet *self, const struct leat_event *event)
@@ -305,8 +305,8 @@ TEST(park, when_the_receiver_dies_it_is_a_dead_letter)
         struct leat_output *out = puppet_put(&senders[i]);
         leat_output_send_body(out, jam.receiver.ref, 1, leat_slice_ref(body));
         out->full = LEAT_FULL_WAIT;
-        leat_output_send(puppet_put(&senders[i]), leat_controller_ref(jam.rig.controller), 1,
-                         NULL, 0); /* goes on after the wait */
+        leat_output_send(puppet_put(&senders[i]), leat_controller_ref(jam.rig.controller), 1, NULL,
+                         0); /* goes on after the wait */
         rig_poke(&jam.rig, &senders[i]);
     }
     CHECK_EQ(jam.rig.got_len, 0);

@@ -16,7 +16,7 @@ enum on {
 
 static const struct row {
     enum leat_actor_state state;
-    enum on               on;
+    enum on on;
     enum leat_actor_state next;
 } table[] = {
     {LEAT_STATE_CREATED, ON_NONE, LEAT_STATE_WAITING}, /* attached to a worker */
@@ -53,22 +53,22 @@ static const struct row *row_of(enum leat_actor_state state, enum on on)
 #define ACTORS_MAX 400u
 
 struct record {
-    leat_ref                    ref; /* NONE: its init was never called */
+    leat_ref ref; /* NONE: its init was never called */
     const struct leat_behavior *behavior;
-    enum on                    *calls;
-    size_t                      calls_len;
-    bool                        has_ended;
+    enum on *calls;
+    size_t calls_len;
+    bool has_ended;
 };
 
 static struct world {
-    struct record      actors[ACTORS_MAX];
-    uint32_t           actors_len;
+    struct record actors[ACTORS_MAX];
+    uint32_t actors_len;
     struct leat_trace *traces;
-    size_t             traces_len;
-    uint64_t           random;
-    uint32_t           busy; /* inputs that still cause something */
-    size_t             rows[ROWS]; /* times each row was taken */
-    leat_controller   *controller;
+    size_t traces_len;
+    uint64_t random;
+    uint32_t busy;     /* inputs that still cause something */
+    size_t rows[ROWS]; /* times each row was taken */
+    leat_controller *controller;
 } world;
 
 static void note_trace(void *context, const struct leat_trace *trace)
@@ -123,10 +123,10 @@ static void world_close(void)
 /* ---- an actor that does anything, by chance ---- */
 
 struct dicer {
-    uint32_t  index;
-    uint32_t  left; /* outputs of this drain */
+    uint32_t index;
+    uint32_t left; /* outputs of this drain */
     leat_time deadline;
-    bool      ends;
+    bool ends;
 };
 
 static const struct leat_behavior dicer_behavior, dicer_box_of_2;
@@ -268,8 +268,7 @@ static void check_unborn(void)
         for (uint32_t k = 0; k < world.actors_len && !known; k++) {
             known = leat_ref_equal(world.actors[k].ref, trace->actor);
         }
-        CHECK(known ||
-              (trace->from == LEAT_STATE_CREATED && trace->to == LEAT_STATE_STOPPED));
+        CHECK(known || (trace->from == LEAT_STATE_CREATED && trace->to == LEAT_STATE_STOPPED));
     }
 }
 

@@ -55,8 +55,8 @@ TEST(turn, no_input_while_outputs_are_left)
 /* Remembers how far the puppet in `context` had drained at each input. */
 struct watcher {
     const struct puppet *watched;
-    size_t               popped[512];
-    size_t               len;
+    size_t popped[512];
+    size_t len;
 };
 
 static void note_popped(struct puppet *self, const struct leat_event *event)
@@ -120,7 +120,7 @@ TEST(turn, exactly_64_outputs)
 
 struct tape {
     const struct puppet *who[512];
-    size_t               len;
+    size_t len;
 };
 
 static void note_who(struct puppet *self, const struct leat_event *event)
@@ -338,8 +338,11 @@ struct mute {
 };
 
 static const struct leat_behavior mute_behavior = {
-    .name = "mute", .state_size = sizeof(struct mute), .init = puppet_init,
-    .on_event = puppet_on_event, .pop_output = puppet_pop_output,
+    .name = "mute",
+    .state_size = sizeof(struct mute),
+    .init = puppet_init,
+    .on_event = puppet_on_event,
+    .pop_output = puppet_pop_output,
 };
 
 TEST(turn, a_refused_body_is_freed_where_nobody_wants_it)
@@ -626,7 +629,7 @@ TEST(turn, counts_what_was_given_and_popped)
         puppet_send(&actor, sink.ref, 1, i); /* 2 are refused */
     }
     leat_output_monitor(puppet_put(&actor), LEAT_REF_NONE, 0); /* 1 input: DOWN */
-    rig_poke(&rig, &actor);                                     /* 1 input */
+    rig_poke(&rig, &actor);                                    /* 1 input */
     struct leat_worker_stats stats;
     leat_stats_workers(rig.runtime, &stats, 1);
     CHECK_EQ(stats.sent, 6);
