@@ -12,6 +12,8 @@
 #include "mem.h"
 #include "sched.h"
 
+#define LOOK_US 200u /* between two looks whether a thread has ended */
+
 /* ---- configuration ---- */
 
 static uint32_t cpus_allowed(cpu_set_t *ret)
@@ -245,8 +247,16 @@ static int threads_start(struct leat_runtime *runtime, uint32_t first)
     return watchdog_start(runtime);
 }
 
-/* Joins until `deadline` (CLOCK_MONOTONIC); NULL: for ever. False: one
- * is still running. */
+static bool has_passed(const struct timespec *deadline)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec > deadline->tv_sec ||
+           (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec);
+}
+
+/* Joins those whose loop has ended until `deadline` (CLOCK_MONOTONIC, which no pthread_timedjoin_np
+ * knows); NULL: all, whenever that is. False: one is still running. */
 static bool threads_join(struct leat_runtime *runtime, const struct timespec *deadline)
 {
     bool all = true;
@@ -255,10 +265,14 @@ static bool threads_join(struct leat_runtime *runtime, const struct timespec *de
         if (!worker->has_thread) {
             continue;
         }
-        int status = deadline != NULL ? pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC, deadline)
-                                      : pthread_join(worker->thread, NULL);
-        worker->has_thread = status != 0;
-        all = all && status == 0;
+        while (deadline != NULL && load_acquire_u32(&worker->ended) == 0 && !has_passed(deadline)) {
+            usleep(LOOK_US);
+        }
+        if (deadline == NULL || load_acquire_u32(&worker->ended) != 0) {
+            pthread_join(worker->thread, NULL);
+            worker->has_thread = false;
+        }
+        all = all && !worker->has_thread;
     }
     return all;
 }
@@ -340,18 +354,13 @@ int leat_runtime_run(leat_runtime *runtime)
 /* Another thread is in leat_runtime_run: waits for it to come out, until `deadline`. */
 static bool wait_for_run(struct leat_runtime *runtime, const struct timespec *deadline)
 {
-    for (;;) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if (load_acquire_u32(&runtime->phase) != PHASE_RUNNING) {
-            return true;
-        }
-        if (now.tv_sec > deadline->tv_sec ||
-            (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec)) {
+    while (load_acquire_u32(&runtime->phase) == PHASE_RUNNING) {
+        if (has_passed(deadline)) {
             return false;
         }
-        usleep(1000);
+        usleep(LOOK_US);
     }
+    return true;
 }
 
 /* ---- stop, close ---- */
