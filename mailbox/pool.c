@@ -84,20 +84,15 @@ static void *slab_add(struct pool *pool, size_t len)
 
 /* ---- coming home ---- */
 
+/* Only when the pool has run dry: then the chain is its free list as it is, and no node is touched
+ * before it is wanted. */
 static void take_returned_nodes(struct pool *pool)
 {
-    if (load_relaxed_ptr(&pool->returned_nodes) == NULL) {
-        return;
-    }
-    union node *node = exchange_seq_ptr(&pool->returned_nodes, NULL);
-    while (node != NULL) {
-        union node *next = node->next;
-        LEAT_ASSERT(node->head.pool == pool->index);
-        node->next = pool->free;
-        pool->free = node;
-        node = next;
+    if (pool->free == NULL && load_relaxed_ptr(&pool->returned_nodes) != NULL) {
+        pool->free = exchange_seq_ptr(&pool->returned_nodes, NULL);
     }
 }
+
 
 static void take_returned_bufs(struct pool *pool)
 {
@@ -185,18 +180,22 @@ void pool_flush(struct pool *pool)
         return_bufs(pool, pool->dirty[i]);
     }
     pool->dirty_len = 0;
-    take_returned_nodes(pool);
     take_returned_bufs(pool);
+}
+
+static int64_t list_len(const union node *node)
+{
+    int64_t len = 0;
+    for (; node != NULL; node = node->next) {
+        len++;
+    }
+    return len;
 }
 
 int64_t pool_nodes_out(struct pool *pool)
 {
-    take_returned_nodes(pool);
-    int64_t out = (int64_t)pool->nodes_len;
-    for (union node *node = pool->free; node != NULL; node = node->next) {
-        out--;
-    }
-    return out;
+    const union node *returned = load_acquire_ptr(&pool->returned_nodes);
+    return (int64_t)pool->nodes_len - list_len(pool->free) - list_len(returned);
 }
 
 int64_t pool_bufs_out(struct pool *pool)

@@ -85,12 +85,12 @@ struct pool *pool_open(struct pools *all, uint16_t index, uint32_t trains_max);
 /* Frees every pool of the table and its memory, whoever holds it. */
 void pools_fini(struct pools *all);
 
-/* Takes home what others returned, hands over what is others'. The owner calls it when a turn of
+/* Hands over what is others', takes home the buffers they returned. The owner calls it when a turn of
  * its loop ends. */
 void pool_flush(struct pool *pool);
 
-/* In use or on their way home, exact once every pool has flushed and been flushed to. The first one
- * walks the free list. */
+/* In use or on their way home, exact once every pool has flushed and while nobody else uses it. Walks
+ * the free nodes. */
 int64_t pool_nodes_out(struct pool *pool);
 int64_t pool_bufs_out(struct pool *pool);
 
@@ -131,6 +131,7 @@ static inline union node *pool_take(struct pool *pool)
         return pool_take_slow(pool);
     }
     pool->free = node->next;
+    __builtin_prefetch(node->next, 1); /* the next one may come from another core */
     return node;
 }
 

@@ -19,6 +19,7 @@ struct leat_controller {
     struct leat_runtime *runtime;
     uint32_t             slot;  /* in runtime->controllers */
     uint32_t             woken; /* the futex: counts wake-ups */
+    leat_time            clock; /* read last */
     leat_time            stats_period;
     leat_time            stats_next; /* LEAT_NEVER: none */
 };
@@ -478,7 +479,10 @@ static int receive_simulated(struct leat_controller *controller, leat_time until
 
 int leat_receive(leat_controller *controller, leat_time timeout_ns, struct leat_event *ret)
 {
-    leat_time now = leat_controller_now(controller);
+    if (controller->mailbox->box.head == NULL) { /* else what was collected then is given first */
+        controller->clock = leat_controller_now(controller);
+    }
+    leat_time now = controller->clock;
     leat_time until = timeout_ns > LEAT_NEVER - now ? LEAT_NEVER : now + timeout_ns;
     if (controller->runtime->world != NULL) {
         return receive_simulated(controller, until, ret);
@@ -499,7 +503,7 @@ int leat_receive(leat_controller *controller, leat_time timeout_ns, struct leat_
             return -ETIMEDOUT;
         }
         wait(controller, now, controller->stats_next < until ? controller->stats_next : until);
-        now = leat_controller_now(controller);
+        now = controller->clock = leat_controller_now(controller);
     }
 }
 

@@ -12,6 +12,8 @@
 #include "mem.h"
 #include "sched.h"
 
+#define CLOCK_LOOKS 32u /* at the bell, between two looks at the clock */
+#define SOCKET_LOOKS 8u /* the same, where the kernel is asked too */
 #define ANSWER_LOOKS 400u /* about 0.2 us */
 
 /* ---- what actors ask of the scheduler ---- */
@@ -473,10 +475,11 @@ static bool has_news(const struct worker *worker)
 /* Waits for news by looking at memory, and now and then at the sockets. True: there is some. */
 static bool spin(struct worker *worker, leat_time next)
 {
+    uint32_t looks = worker->host->count.sockets > 0 ? SOCKET_LOOKS : CLOCK_LOOKS;
     leat_time start = worker->clock;
     leat_time until = start + worker->spin_ns < next ? start + worker->spin_ns : next;
     while (worker->clock < until) {
-        for (uint32_t i = 0; i < 32; i++) {
+        for (uint32_t i = 0; i < looks; i++) {
             if (has_news(worker)) {
                 read_clock(worker);
                 worker->host->count.time_idle_ns += worker->clock - start;
