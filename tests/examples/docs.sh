@@ -50,6 +50,7 @@ done
 port=$(python3 -c 'import socket; s = socket.socket(type=socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 blocks $guide main.c | sed "s/127\.0\.0\.1:7777/127.0.0.1:$port/" >>"$temporary/echo.c"
+cmake --build "$build" --target leat >/dev/null # the shared library: the examples need only the other
 cc "${flags[@]}" -O1 "$temporary/echo.c" -L"$build" -Wl,-rpath,"$build" -lleat \
     -o "$temporary/echo" || fail "the guide's echo server does not compile"
 start echo "$temporary/echo"
