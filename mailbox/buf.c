@@ -62,7 +62,7 @@ uint32_t leat_slice_tailroom(leat_slice slice)
 
 uint8_t *leat_slice_prepend(leat_slice *slice, uint32_t len)
 {
-    if (leat_slice_headroom(*slice) < len || !leat_buf_is_sole(slice->buf)) {
+    if (slice->buf == NULL || leat_slice_headroom(*slice) < len || !leat_buf_is_sole(slice->buf)) {
         return NULL;
     }
     slice->offset -= len;
@@ -72,7 +72,7 @@ uint8_t *leat_slice_prepend(leat_slice *slice, uint32_t len)
 
 uint8_t *leat_slice_append(leat_slice *slice, uint32_t len)
 {
-    if (leat_slice_tailroom(*slice) < len || !leat_buf_is_sole(slice->buf)) {
+    if (slice->buf == NULL || leat_slice_tailroom(*slice) < len || !leat_buf_is_sole(slice->buf)) {
         return NULL;
     }
     uint8_t *fresh = leat_slice_data(*slice) + slice->len;
