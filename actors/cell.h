@@ -14,7 +14,7 @@ enum cell_flags {
     CELL_WAITERS = 1 << 3,   /* parked senders wait for this box */
     CELL_TICK = 1 << 4,      /* its deadline has come */
     CELL_SHUTDOWN = 1 << 5,  /* it is to be given SHUTDOWN */
-    CELL_ENDING = 1 << 6,    /* killed while CELL_AWAY: ends when that answers */
+    CELL_ENDING = 1 << 6,    /* killed: ends in its next turn, if CELL_AWAY after the answer */
     CELL_AWAY = 1 << 7,      /* parked, and another host has the held output */
     CELL_CONTROL = 1 << 8,   /* its control lane has something */
     CELL_UNBORN = 1 << 9,    /* its INIT is in the box, or still behind the door */
@@ -57,7 +57,7 @@ struct cell {
     union node  *park; /* while parked: the note in somebody's `waiters` */
     union node  *held; /* the output it is parked with */
     union node  *monitors;
-    void        *sockets;      /* the scheduler's: sockets it owns or is routed from */
+    void        *sockets;      /* the scheduler's: sockets it owns */
     uint32_t     monitors_len;
     uint32_t     monitors_sweep; /* look for dead watchers when there are as many */
 };

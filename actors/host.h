@@ -181,9 +181,8 @@ enum done output_send_failed(struct host *host, struct cell *cell, union node *o
 void actor_turn(struct host *host, struct cell *cell);
 void actor_turn_watched(struct host *host, struct cell *cell); /* the same, with is_watched */
 
-/* One input, at once if the actor is idle, else through its box. 0; -EAGAIN: the box is full; the
- * event, its body included, stays the caller's either way. `reserved`: a node the box cannot
- * refuse. */
+/* One input, at once if the actor is idle, else through its box. 0; -EAGAIN: the box is full; -ENOMEM.
+ * The event, its body included, stays the caller's either way. */
 int actor_input(struct host *host, struct cell *cell, const struct leat_event *event);
 
 /* The same for an event that must not be refused; `node` holds it and is taken over. */

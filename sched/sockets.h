@@ -53,7 +53,6 @@ struct sockets {
     const struct io_ops *ops;
     struct io           *io;
     struct host         *host;
-    const struct leat_config *config;
 };
 
 void sockets_fini(struct sockets *sockets);

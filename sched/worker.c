@@ -149,8 +149,7 @@ int worker_open(struct leat_runtime *runtime, uint32_t index)
     worker->sockets = (struct sockets){.ops = worker->ops,
                                        .io = worker->io,
                                        .host = host,
-                                       .routes_max = config->routes_max,
-                                       .config = config};
+                                       .routes_max = config->routes_max};
     runtime->workers[index] = worker;
     return 0;
 
