@@ -18,6 +18,8 @@ enum cell_flags {
     CELL_AWAY = 1 << 7,      /* parked, and another host has the held output */
     CELL_CONTROL = 1 << 8,   /* its control lane has something */
     CELL_UNBORN = 1 << 9,    /* its INIT is in the box, or still behind the door */
+    CELL_GROUP = 1 << 10,    /* for its whole life: a group, run by group.c */
+    CELL_SYSTEM = 1 << 11,   /* for its whole life: a worker's own mailbox, run by bus.c */
 };
 
 /* Units of cell->asked: each half counts who is asking, and is never 0 again once one has. */
@@ -52,12 +54,15 @@ struct cell {
 
     /* rarely used; all the owner's, but for `park` while it is with another host */
     union node  *control __attribute__((aligned(64))); /* taken from the door, oldest first */
-    union node  *waiters; /* parked senders, oldest first */
-    union node  *waiters_last;
+    union node  *waiters; /* parked senders in a ring: the newest, whose next is the oldest */
     union node  *park; /* while parked: the note in somebody's `waiters` */
     union node  *held; /* the output it is parked with */
     union node  *monitors;
     void        *sockets;      /* the scheduler's: sockets it owns */
+    union {
+        struct subscription *subscriptions; /* the bus's */
+        struct group        *group;         /* CELL_GROUP: its members, and what each has */
+    };
     uint32_t     monitors_len;
     uint32_t     monitors_sweep; /* look for dead watchers when there are as many */
 };

@@ -12,6 +12,7 @@
 #include "pool.h"
 #include "registry.h"
 
+#define ROUND_WORK 1024u /* inputs and outputs before the loop looks at clock and kernel again */
 #define TURN_INPUTS 64u  /* an actor's inputs before the next actor has its turn */
 #define DRAIN_OUTPUTS 64u /* outputs before an open drain gives way */
 #define CONTROL_ITEMS 16u /* from the control lane before one from the data lane */
@@ -23,10 +24,17 @@
 #define NODE_STOP (NODE_KIND_INTERNAL + 1)    /* end, when everything before is done */
 #define NODE_MONITOR (NODE_KIND_INTERNAL + 2) /* remember `from` as a watcher */
 #define NODE_PARK (NODE_KIND_INTERNAL + 3)    /* `from` waits for room */
-#define NODE_SYSTEM (NODE_KIND_INTERNAL + 4)  /* to a worker: the scheduler's own */
+#define NODE_MEMBER (NODE_KIND_INTERNAL + 4)  /* for one member of a group: group.c */
 /* In the control lane: */
 #define NODE_KILL (NODE_KIND_INTERNAL + 5)
 #define NODE_UNPARK (NODE_KIND_INTERNAL + 6) /* a NODE_PARK coming back, its result in status */
+/* Those of a worker's own mailbox are in bus.c. */
+#define NODE_KIND_BUS (NODE_KIND_INTERNAL + 0x20)
+
+/* A walk over many actors gives way between two of them, so that a frame for a thousand viewers does not
+ * hold up everybody else. */
+#define WALK_NS LEAT_MS /* since the clock was read for this round */
+#define WALK_LOOKS 32u  /* actors between two looks whether it should */
 
 struct host;
 
@@ -41,8 +49,8 @@ struct host_ops {
     void (*forget)(struct host *host, struct cell *cell);
     /* The index of the worker that `worker` means (LEAT_WORKER_*), or -EINVAL. */
     int (*place)(struct host *host, int worker);
-    /* A NODE_SYSTEM for a worker's own mailbox; takes the node over. */
-    void (*system)(struct host *host, union node *node);
+    /* The clock, read now: host->now is that of the round. */
+    leat_time (*clock)(struct host *host);
 };
 
 #define HOST_PARK 1
@@ -68,6 +76,7 @@ struct host {
     uint32_t         index; /* workers below LEAT_WORKERS_MAX, then controllers */
     const struct host_ops *ops;
     void                  *sched; /* the scheduler's: its worker */
+    struct bus            *bus;   /* NULL: a controller's */
 
     bool is_watched; /* inputs are traced or hashed */
     void (*trace)(void *context, const struct leat_trace *trace);
@@ -241,6 +250,27 @@ void park_expire(struct host *host);
 
 /* The next time limit; LEAT_NEVER: nobody waits. */
 leat_time park_next(const struct host *host);
+
+/* ---- the bus: bus.c; groups: group.c ---- */
+
+/* A turn of a worker's own mailbox; of a group. */
+void bus_turn(struct host *host, struct cell *cell);
+void group_turn(struct host *host, struct cell *cell);
+
+/* Whether a walk that has visited so many in this turn is to give way: the round has had its work, or
+ * its time. */
+static inline bool walk_is_over(struct host *host, uint32_t visited)
+{
+    if (LEAT_LIKELY(visited % WALK_LOOKS != 0)) {
+        return false;
+    }
+    if (host->work < ROUND_WORK && host->ops->clock(host) - host->now < WALK_NS) {
+        return false;
+    }
+    host->work += ROUND_WORK; /* the kernel has waited long enough too */
+    host->count.walk_pauses++;
+    return true;
+}
 
 /* ---- inline: what every message passes ---- */
 

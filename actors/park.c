@@ -12,7 +12,7 @@
 #include "host.h"
 
 struct park {
-    struct park *next; /* in the receiver's waiters */
+    struct park *next; /* in the receiver's ring of waiters */
     uint8_t      kind, len;
     uint16_t     pool;
     int32_t      status;
@@ -65,15 +65,14 @@ static void limits_remove(struct host *host, struct park *note)
 
 static void waiters_add(struct host *host, struct cell *cell, struct park *note)
 {
-    note->next = NULL;
     note->at = cell;
     note->until = host->now + host->send_wait_ns;
-    if (cell->waiters == NULL) {
-        cell->waiters = node_of(note);
-    } else {
-        park_of(cell->waiters_last)->next = note;
+    note->next = note;
+    if (cell->waiters != NULL) {
+        note->next = park_of(cell->waiters)->next;
+        park_of(cell->waiters)->next = note;
     }
-    cell->waiters_last = node_of(note);
+    cell->waiters = node_of(note);
     cell->flags |= CELL_WAITERS;
     box_set_closed(&cell->box, true);
     limits_add(host, note);
@@ -81,13 +80,15 @@ static void waiters_add(struct host *host, struct cell *cell, struct park *note)
 
 static struct park *waiters_take(struct host *host, struct cell *cell)
 {
-    struct park *note = park_of(cell->waiters);
-    LEAT_ASSERT(note != NULL && note->at == cell);
-    cell->waiters = note->next != NULL ? node_of(note->next) : NULL;
-    if (cell->waiters == NULL) {
-        cell->waiters_last = NULL;
+    struct park *newest = park_of(cell->waiters);
+    struct park *note = newest->next;
+    LEAT_ASSERT(note->at == cell);
+    if (note == newest) {
+        cell->waiters = NULL;
         cell->flags &= (uint16_t)~CELL_WAITERS;
         box_set_closed(&cell->box, false);
+    } else {
+        newest->next = note->next;
     }
     limits_remove(host, note);
     return note;

@@ -238,9 +238,6 @@ OUT_OF_LINE bool give_item(struct host *host, struct cell *cell, union node *nod
     case NODE_MONITOR:
         actor_watch(host, cell, node);
         break;
-    case NODE_SYSTEM:
-        host->ops->system(host, node);
-        break;
     default:
         node->event.now = host->now;
         host->other_inputs++;
@@ -424,9 +421,15 @@ ALWAYS_INLINE void turn(struct host *host, struct cell *cell, bool watched)
 {
     LEAT_ASSERT((cell->flags & CELL_SCHEDULED) != 0);
     turn_is(host, cell);
-    if (LEAT_UNLIKELY(cell->flags != CELL_SCHEDULED) && !turn_begins(host, cell)) {
-        turn_ends(host, cell);
-        return;
+    if (LEAT_UNLIKELY(cell->flags != CELL_SCHEDULED)) {
+        if ((cell->flags & (CELL_GROUP | CELL_SYSTEM)) != 0) {
+            (cell->flags & CELL_GROUP) != 0 ? group_turn(host, cell) : bus_turn(host, cell);
+            return;
+        }
+        if (!turn_begins(host, cell)) {
+            turn_ends(host, cell);
+            return;
+        }
     }
     uint32_t inputs = 0;
     uint32_t skipped = 0;

@@ -12,7 +12,6 @@
 #include "sockets.h"
 #include "timers.h"
 
-#define ROUND_WORK 1024u  /* inputs and outputs before the loop looks at clock and kernel again */
 #define ROUND_DONE 64u    /* completions reaped at once */
 #define WALK_PORTION 4096u /* cells looked at in one turn of the loop when all are */
 #define TIMERS_PORTION 1024u /* deadlines fired in one turn of the loop */

@@ -22,10 +22,11 @@ extern "C" {
 #define LEAT_LEN_BODY 0xffu  /* `len` of a message that carries a body instead */
 #define LEAT_DATAGRAM_LEN_MAX 65507u /* payload of one UDP datagram over IPv4 */
 
-/* ---- placement: which worker runs a new actor ---- */
+/* ---- placement: which worker runs a new actor, or is meant by a broadcast ---- */
 
 #define LEAT_WORKER_SAME (-1) /* the spawner's own; from a controller: as BEST */
 #define LEAT_WORKER_BEST (-2) /* the one with the fewest actors; or a worker's index, from 0 */
+#define LEAT_WORKER_ALL (-3)  /* broadcasts only */
 
 struct leat_behavior;
 
@@ -46,6 +47,14 @@ enum leat_event_kind {
     LEAT_EVENT_SOCK_ERROR,  /* sock, status (negative errno), error.peer where known (ICMP) */
     LEAT_EVENT_SOCK_CLOSED, /* the socket is gone, or the route to it: sock, status */
     LEAT_EVENT_STATS,       /* controllers only: a statistics period has passed */
+    LEAT_EVENT_PUBLISHED,   /* from the bus: channel, type, and payload or body */
+    LEAT_EVENT_SUBSCRIBED,  /* answers a subscribe: status, channel; bus.cookie, bus.subscriber.
+                               What is published from now on, on any worker, reaches it; what was
+                               meanwhile may have come before */
+    LEAT_EVENT_UNSUBSCRIBED, /* answers an unsubscribe, the same: nothing more comes */
+    LEAT_EVENT_REFUSED,     /* answers a LEAT_PUBLISH_SAFE once for each subscriber that did not get
+                               it: status, channel; bus.cookie, bus.subscriber. -EAGAIN: its mailbox
+                               is full; with LEAT_REF_NONE: a worker's is, and so none there got it */
 };
 
 /* One input, one cache line. All of it is lent: it is valid until on_event returns. */
@@ -53,21 +62,22 @@ struct leat_event {
     leat_time now;      /* the same for every event of one turn of the worker's loop, and for the
                            pops that follow */
     uint8_t   kind;     /* enum leat_event_kind */
-    uint8_t   len;      /* MESSAGE: bytes in payload, or LEAT_LEN_BODY */
+    uint8_t   len;      /* MESSAGE, PUBLISHED: bytes in payload, or LEAT_LEN_BODY */
     uint16_t  internal; /* the runtime's */
     union {
-        uint32_t type;         /* MESSAGE: the sender's choice */
+        uint32_t type;         /* MESSAGE, PUBLISHED: the sender's choice */
         int32_t  status;       /* the answers, DOWN, errors: 0 or negative errno */
         uint32_t segment_size; /* DATA: 0 one datagram; else a train: each datagram has this many
                                   bytes, but the last, which may be shorter */
     };
     union {
-        leat_ref  from; /* MESSAGE, DOWN */
-        leat_sock sock; /* OPENED, DATA, WRITABLE, SOCK_ERROR, SOCK_CLOSED */
+        leat_ref     from;    /* MESSAGE, DOWN */
+        leat_sock    sock;    /* OPENED, DATA, WRITABLE, SOCK_ERROR, SOCK_CLOSED */
+        leat_channel channel; /* PUBLISHED, SUBSCRIBED, UNSUBSCRIBED, REFUSED */
     };
     union {
-        uint8_t    payload[LEAT_INLINE_MAX]; /* MESSAGE, not aligned for more than 8 bytes */
-        leat_slice body;                     /* MESSAGE with LEAT_LEN_BODY, DATA */
+        uint8_t    payload[LEAT_INLINE_MAX]; /* MESSAGE, PUBLISHED; aligned to 8 bytes */
+        leat_slice body;                     /* the same with LEAT_LEN_BODY; DATA */
         struct {
             leat_slice       body;
             struct leat_addr peer; /* who sent it */
@@ -83,6 +93,10 @@ struct leat_event {
         struct {
             uint64_t cookie;
         } down;
+        struct {
+            uint64_t cookie;
+            leat_ref subscriber;
+        } bus;
         struct {
             struct leat_addr peer; /* all zero: not known */
         } error;
@@ -118,6 +132,12 @@ enum leat_output_kind {
     LEAT_OUTPUT_DATA_MANY, /* sock, data_many, local, segment_size: one body to many peers */
     LEAT_OUTPUT_ROUTE,    /* sock, route: a peer's datagrams go to another actor of this worker */
     LEAT_OUTPUT_CLOSE,    /* sock; answered by SOCK_CLOSED */
+    LEAT_OUTPUT_PUBLISH,  /* channel, type, payload or body; flags: enum leat_publish_flags, cookie */
+    LEAT_OUTPUT_SUBSCRIBE, /* channel, subscriber, cookie; answered by SUBSCRIBED */
+    LEAT_OUTPUT_UNSUBSCRIBE, /* the same; answered by UNSUBSCRIBED */
+    LEAT_OUTPUT_BROADCAST, /* worker, behavior, type, payload or body: to every actor there */
+    LEAT_OUTPUT_SPAWN_GROUP, /* group, cookie; answered by SPAWNED, whose child is the group */
+    LEAT_OUTPUT_SPAWN_MEMBER, /* to: the group, spawn, cookie; answered by SPAWNED */
 };
 
 /* What happens to a SEND at a full mailbox, or to DATA at a full socket queue. */
@@ -125,6 +145,13 @@ enum leat_full {
     LEAT_FULL_REFUSE = 0, /* handed back at once through on_refused */
     LEAT_FULL_WAIT,       /* the drain is parked until there is room, at most send_wait_ns; for a
                              message to oneself or to a controller the same as REFUSE */
+};
+
+/* Options of a PUBLISH, as bits. Without any, a subscriber whose mailbox is full loses the message,
+ * which is counted. */
+enum leat_publish_flags {
+    LEAT_PUBLISH_SAFE = 1 << 0, /* the publisher is told of each loss: REFUSED. Handed back, -EAGAIN,
+                                   while its own mailbox is full of such news */
 };
 
 /* Options of a UDP socket, as bits. */
@@ -139,25 +166,29 @@ enum leat_udp_flags {
 struct leat_output {
     union {
         uint64_t                cookie; /* comes back in the event that answers */
+        int64_t                 worker; /* BROADCAST: an index, LEAT_WORKER_SAME or _ALL */
         const struct leat_addr *local;  /* DATA: address and interface to leave from; NULL: the
                                            kernel's choice; lent until the next pop */
     };
     uint8_t kind;  /* enum leat_output_kind */
-    uint8_t len;   /* SEND: bytes in payload, or LEAT_LEN_BODY */
+    uint8_t len;   /* SEND, PUBLISH, BROADCAST: bytes in payload, or LEAT_LEN_BODY */
     uint8_t full;  /* SEND, DATA: enum leat_full */
-    uint8_t flags; /* ROUTE: LEAT_UDP_TRAINS or 0; else 0 */
+    uint8_t flags; /* ROUTE: LEAT_UDP_TRAINS; PUBLISH: enum leat_publish_flags; else 0 */
     union {
-        uint32_t type;         /* SEND */
+        uint32_t type;         /* SEND, PUBLISH, BROADCAST */
         int32_t  status;       /* FAIL */
         uint32_t segment_size; /* DATA: 0, or the body is a train of datagrams of this many bytes */
     };
     union {
-        leat_ref  to;   /* SEND, MONITOR, STOP */
-        leat_sock sock; /* DATA, ROUTE, CLOSE */
+        leat_ref     to;      /* SEND, MONITOR, STOP, SPAWN_MEMBER */
+        leat_sock    sock;    /* DATA, ROUTE, CLOSE */
+        leat_channel channel; /* PUBLISH, SUBSCRIBE, UNSUBSCRIBE */
+        const struct leat_behavior *behavior; /* BROADCAST: only to those; NULL: to any */
     };
     union {
-        uint8_t    payload[LEAT_INLINE_MAX]; /* SEND */
-        leat_slice body;                     /* SEND with LEAT_LEN_BODY, DATA */
+        uint8_t    payload[LEAT_INLINE_MAX]; /* SEND, PUBLISH, BROADCAST */
+        leat_slice body;                     /* the same with LEAT_LEN_BODY; DATA */
+        leat_ref   subscriber;               /* SUBSCRIBE, UNSUBSCRIBE; NONE: this actor */
         struct {
             leat_slice       body;
             struct leat_addr peer; /* where to */
@@ -173,6 +204,13 @@ struct leat_output {
             uint32_t                    arg_size;
             int32_t                     worker; /* an index, LEAT_WORKER_SAME or _BEST */
         } spawn;
+        struct {
+            const struct leat_behavior *behavior;
+            uint32_t                    mailbox_len_max; /* of the group; 0: the behaviour's */
+            uint32_t                    members_max;     /* 1..LEAT_GROUP_MEMBERS_MAX */
+            int32_t                     worker;          /* as for spawn */
+            uint32_t                    zero;
+        } group;
         struct {
             struct leat_addr local;    /* port 0: the kernel chooses */
             uint32_t         recv_buf; /* SO_RCVBUF, bytes; 0: the system's default */
@@ -279,6 +317,85 @@ static inline void leat_output_open(struct leat_output *out, const struct leat_a
     out->open.local = *local;
 }
 
+/* To every subscriber of a channel. The message takes one hop to each worker that has any, and is
+ * handed on there by reference. A publisher's messages on one channel arrive in order; what it
+ * sends directly may pass them. Set out->flags to LEAT_PUBLISH_SAFE to be told of losses. */
+static inline void leat_output_publish(struct leat_output *out, leat_channel channel, uint32_t type,
+                                       const void *payload, size_t len)
+{
+    leat_output_send(out, LEAT_REF_NONE, type, payload, len);
+    out->kind = LEAT_OUTPUT_PUBLISH;
+    out->channel = channel;
+}
+
+/* The same with a slice of a buffer, or with a batch (leat_batch_alloc). */
+static inline void leat_output_publish_body(struct leat_output *out, leat_channel channel,
+                                            uint32_t type, leat_slice body)
+{
+    leat_output_publish(out, channel, type, NULL, 0);
+    out->len = LEAT_LEN_BODY;
+    out->body = body;
+}
+
+/* This actor hears what is published on `channel` from the SUBSCRIBED that answers on, until it
+ * unsubscribes, or ends. Set out->subscriber to subscribe another actor, a group as a whole above
+ * all. Who subscribes twice is one subscriber. -EBADF: the channel is not open; -ESRCH: no such
+ * subscriber; -ENOMEM. */
+static inline void leat_output_subscribe(struct leat_output *out, leat_channel channel,
+                                         uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_SUBSCRIBE);
+    out->cookie = cookie;
+    out->channel = channel;
+}
+
+/* Set out->subscriber as in the subscribe. -ENOENT: it was none. */
+static inline void leat_output_unsubscribe(struct leat_output *out, leat_channel channel,
+                                           uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_UNSUBSCRIBE);
+    out->cookie = cookie;
+    out->channel = channel;
+}
+
+/* A copy to each actor on `worker` (an index, LEAT_WORKER_SAME or _ALL), or only to those of `behavior`
+ * (NULL: any), the sender itself included. The workers deliver it in portions, between other work:
+ * later sends may pass it. Full mailboxes refuse their copy, which is counted. */
+static inline void leat_output_broadcast(struct leat_output *out, int worker,
+                                         const struct leat_behavior *behavior, uint32_t type,
+                                         const void *payload, size_t len)
+{
+    leat_output_send(out, LEAT_REF_NONE, type, payload, len);
+    out->kind = LEAT_OUTPUT_BROADCAST;
+    out->worker = worker;
+    out->behavior = behavior;
+}
+
+/* A group of up to `members_max` actors of one behaviour, on this worker; set out->group for another
+ * one, or for the length of its mailbox. See "groups" below. */
+static inline void leat_output_spawn_group(struct leat_output *out,
+                                           const struct leat_behavior *behavior,
+                                           uint32_t members_max, uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_SPAWN_GROUP);
+    out->cookie = cookie;
+    out->group.behavior = behavior;
+    out->group.members_max = members_max;
+    out->group.worker = LEAT_WORKER_SAME;
+}
+
+/* A member of a group. SPAWNED says -ENOSPC: the group is full; -ESRCH: it has ended. `arg` must last
+ * until the next pop. */
+static inline void leat_output_spawn_member(struct leat_output *out, leat_ref group, const void *arg,
+                                            uint32_t arg_size, uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_SPAWN_MEMBER);
+    out->cookie = cookie;
+    out->to = group;
+    out->spawn.arg = arg;
+    out->spawn.arg_size = arg_size;
+}
+
 static inline void leat_output_monitor(struct leat_output *out, leat_ref to, uint64_t cookie)
 {
     leat_output_clear(out, LEAT_OUTPUT_MONITOR);
@@ -361,6 +478,28 @@ LEAT_API void leat_output_release(struct leat_output *output);
 /* The actor's own ref, from the state the runtime gave it: to hand to third parties or to send to
  * oneself. Only within the behaviour's functions. */
 LEAT_API leat_ref leat_self(const void *self);
+
+/* ---- groups ----
+ *
+ * Many actors of one behaviour on one worker, run as one: their states lie side by side, they share one
+ * mailbox and one place in the timers. A member is an actor like any other (it has a ref, outputs, a
+ * deadline, monitors, sockets, subscriptions), but is cheaper where all are to hear the same.
+ *
+ * A message to a member's ref is for that member; one to the group's ref is for all: each member is
+ * given it in turn, and drained before the next. When deadlines come, the members that are due are
+ * visited, no others. Such a walk gives way to other actors after 1 ms, between two members; the next
+ * input of the group waits for its end. A member that ends in a walk is skipped, one spawned meanwhile
+ * is visited from the next input on; each walk starts with another member.
+ *
+ * A group has one mailbox for all of them, so an order: what one sender sends to the group and to its
+ * members arrives as sent. It ends by stop, kill or at shutdown, and all members with it. STOP to its
+ * ref ends it when it has done what it was sent before. A member's drain that waits (LEAT_FULL_WAIT)
+ * holds up its group, and nobody else. */
+
+#define LEAT_GROUP_MEMBERS_MAX 1048576u
+
+/* The group of a member, from the state the runtime gave it; LEAT_REF_NONE for an actor that is none. */
+LEAT_API leat_ref leat_self_group(const void *self);
 
 /* ---- outbox: a fixed ring of outputs that an actor may embed in its state ---- */
 

@@ -77,6 +77,28 @@ static inline leat_slice leat_slice_ref(leat_slice slice)
     return slice;
 }
 
+/* ---- batches: several slices as one body ----
+ *
+ * A batch is a buffer that holds references to others: what one receive turn brought, say, published as
+ * one message. It is passed, ref'd and given away like any body; its last unref gives back what is in
+ * it. */
+
+/* An empty batch with room for `cap` slices, 1..LEAT_BATCH_MAX. Any thread; never blocks. -EINVAL;
+ * -ENOMEM. */
+#define LEAT_BATCH_MAX 4096u
+LEAT_API int leat_batch_alloc(uint32_t cap, leat_slice *ret);
+
+/* Puts one more slice at the end; its reference is given away. Only while the caller's reference to the
+ * batch is the only one. -ENOSPC: it is full; -EINVAL: `batch` is none; the slice stays the caller's
+ * then. */
+LEAT_API int leat_batch_add(leat_slice *batch, leat_slice slice);
+
+/* How many it holds; 0 for a body that is no batch. */
+LEAT_API uint32_t leat_batch_len(leat_slice batch);
+
+/* The at-th of them, lent: leat_slice_ref keeps it beyond the batch. */
+LEAT_API leat_slice leat_batch_at(leat_slice batch, uint32_t at);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,6 +5,7 @@
 #include <leat/actor.h>
 #include <leat/addr.h>
 #include <leat/buf.h>
+#include <leat/channel.h>
 #include <leat/runtime.h>
 #include <leat/types.h>
 #include <leat/version.h>

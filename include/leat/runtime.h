@@ -16,6 +16,7 @@
 #define LEAT_RUNTIME_H
 
 #include <leat/actor.h>
+#include <leat/channel.h>
 #include <leat/types.h>
 
 #ifdef __cplusplus
@@ -45,24 +46,35 @@ struct leat_sim_config {
     leat_time delay_max_ns;
 };
 
-/* States of an actor, as in the table of docs/architecture.md. */
+/* States of an actor, and of a group, as in the two tables of docs/architecture.md. */
 enum leat_actor_state {
     LEAT_STATE_CREATED,
     LEAT_STATE_WAITING,
     LEAT_STATE_ON_TICK,
     LEAT_STATE_ON_INPUT,
-    LEAT_STATE_POP_OUTPUT,
+    LEAT_STATE_POP_OUTPUT, /* not of groups */
     LEAT_STATE_STOPPED,
+    LEAT_STATE_ON_TICK_MEMBER,   /* groups: OnTickSingleTask */
+    LEAT_STATE_POP_TICK_OUTPUT,  /* PopCurrentTickTaskOutput */
+    LEAT_STATE_ON_INPUT_MEMBER,  /* OnInputSingleTask */
+    LEAT_STATE_POP_INPUT_OUTPUT, /* PopCurrentInputTaskOutput */
 };
 
-/* One transition of one actor. A pause or a parked drain is no transition. */
+/* One transition of one actor, or of one group. A pause or a parked drain is no transition. Those into
+ * ON_INPUT (of a group: ON_INPUT_MEMBER) and out of a state with an output tell what was given or
+ * popped; a message keeps its number from the output to the input. */
 struct leat_trace {
     leat_time                   now;
     leat_ref                    actor;
+    leat_ref                    member; /* of the group `actor`; else LEAT_REF_NONE. To STOPPED: only
+                                           the member has ended */
     const struct leat_behavior *behavior;
     uint16_t                    worker;
     uint8_t                     from; /* enum leat_actor_state */
     uint8_t                     to;
+    uint8_t                     kind; /* enum leat_event_kind given, or leat_output_kind popped; 0: none */
+    leat_ref                    peer; /* who sent the message given, or is to get the one popped */
+    uint64_t                    message; /* its number while it is on its way; 0: no message */
 };
 
 struct leat_config {
@@ -88,7 +100,7 @@ struct leat_config {
     void (*log)(void *context, enum leat_log_level level, const char *text);
     void *log_context;
 
-    /* Every transition, on the actor's worker; costs nothing when NULL, the default. */
+    /* Every transition, on the actor's worker; costs nothing when NULL, the default. `trace` is lent. */
     void (*trace)(void *context, const struct leat_trace *trace);
     void *trace_context;
 };
@@ -153,8 +165,7 @@ LEAT_API int leat_send_body(leat_controller *controller, leat_ref to, uint32_t t
 /* The same message to every actor on `worker`, or on all (LEAT_WORKER_ALL), or only to those of
  * `behavior` (NULL: any). Full mailboxes refuse their copy, which is counted. Never blocks; the
  * workers deliver in portions, between other work: later sends may overtake it. -EINVAL, -EMSGSIZE,
- * -ENOMEM. */
-#define LEAT_WORKER_ALL (-3)
+ * -ENOMEM; -EAGAIN: a worker has too many of them and publishes waiting, and was left out. */
 LEAT_API int leat_broadcast(leat_controller *controller, int worker,
                             const struct leat_behavior *behavior, uint32_t type,
                             const void *payload, size_t len);
@@ -169,7 +180,34 @@ LEAT_API int leat_kill(leat_controller *controller, leat_ref actor);
  * its mailbox is full; -ENOMEM. */
 LEAT_API int leat_monitor(leat_controller *controller, leat_ref actor, uint64_t cookie);
 
-/* Waits for what actors send to this controller: MESSAGE, DOWN or STATS. The event is the caller's;
+/* As leat_output_publish: to every subscriber of a channel, in order of one controller's publishes on
+ * it. -EMSGSIZE; -ENOMEM; -EAGAIN: a worker has too many waiting: its subscribers did not get it. */
+LEAT_API int leat_publish(leat_controller *controller, leat_channel channel, uint32_t type,
+                          const void *payload, size_t len);
+
+/* The same with a body or a batch; on 0 and -EAGAIN the reference is given away. */
+LEAT_API int leat_publish_body(leat_controller *controller, leat_channel channel, uint32_t type,
+                               leat_slice body);
+
+/* As leat_output_subscribe and _unsubscribe: for this controller (LEAT_REF_NONE), an actor or a group.
+ * SUBSCRIBED or UNSUBSCRIBED is received, with `cookie`. -ESRCH; -ENOMEM. */
+LEAT_API int leat_subscribe(leat_controller *controller, leat_channel channel, leat_ref subscriber,
+                            uint64_t cookie);
+LEAT_API int leat_unsubscribe(leat_controller *controller, leat_channel channel,
+                              leat_ref subscriber, uint64_t cookie);
+
+/* A new group, as leat_output_spawn_group: *ret is its ref at once. If it cannot be made the controller
+ * is given DOWN. As leat_spawn. */
+LEAT_API int leat_spawn_group(leat_controller *controller, const struct leat_behavior *behavior,
+                              uint32_t members_max, int worker, leat_ref *ret);
+
+/* A new member; SPAWNED is received with `cookie` and its ref, or why there is none. -ESRCH, -ENOMEM,
+ * -ESHUTDOWN; -EAGAIN: the group's mailbox is full. */
+LEAT_API int leat_spawn_member(leat_controller *controller, leat_ref group, const void *arg,
+                               uint32_t arg_size, uint64_t cookie);
+
+/* Waits for what actors send to this controller: MESSAGE, DOWN, STATS, what it has subscribed to
+ * (PUBLISHED) and the answers to what it asked for (SPAWNED, SUBSCRIBED, UNSUBSCRIBED). The event is the caller's;
  * a body in it is to be given back with leat_event_release. timeout_ns 0: look only; LEAT_NEVER:
  * for ever. In simulation it runs the simulation until then, in virtual time.
  * -ETIMEDOUT (in simulation also when nothing is left to happen); -EPIPE: the runtime has ended and
@@ -177,7 +215,7 @@ LEAT_API int leat_monitor(leat_controller *controller, leat_ref actor, uint64_t 
 LEAT_API int leat_receive(leat_controller *controller, leat_time timeout_ns,
                           struct leat_event *ret);
 
-/* Gives back the body of a MESSAGE or DATA event; does nothing for one without. */
+/* Gives back the body of a MESSAGE, PUBLISHED or DATA event; does nothing for one without. */
 LEAT_API void leat_event_release(struct leat_event *event);
 
 /* The clock actors are given, virtual in simulation. */
@@ -189,13 +227,16 @@ LEAT_API leat_time leat_controller_now(const leat_controller *controller);
  * stopping it, so that figures of one snapshot may be some messages apart. After the runtime has
  * ended: sent = delivered + refused + dead_letters over all workers and controllers. */
 struct leat_worker_stats {
-    uint64_t sent;          /* messages: SEND outputs, controllers' sends, broadcast copies */
+    uint64_t sent;          /* messages: SEND outputs, controllers' sends, and one for each copy that
+                               a broadcast or publish made, or lost because a worker had no room */
     uint64_t delivered;     /* of those, given to on_event, or received by a controller */
     uint64_t refused;       /* of those, handed back: full mailbox or waited in vain */
     uint64_t dead_letters;  /* of those, sent to nobody or left in the mailbox of an ended actor */
     uint64_t inputs;        /* events given, of every kind */
     uint64_t outputs;       /* popped */
     uint64_t deadlines;     /* fired */
+    uint64_t published;     /* PUBLISH outputs, and controllers' publishes */
+    uint64_t walk_pauses;   /* walks over a group, a channel or all actors that gave way */
     uint64_t turns;         /* actor turns */
     uint64_t pauses;        /* drains that gave way after 64 outputs */
     uint64_t parks;         /* drains that waited for a full mailbox or socket */
@@ -253,6 +294,22 @@ LEAT_API void leat_stats_controllers(leat_runtime *runtime, struct leat_worker_s
 /* The same for behaviours, in no order: find one by its name. Those beyond the first 255 of a worker are summed as "(others)". */
 LEAT_API size_t leat_stats_behaviors(leat_runtime *runtime, struct leat_behavior_stats *ret,
                                      size_t cap);
+
+/* One channel that is open and has been used, summed over the workers. A copy is for one subscriber; a
+ * group is one. */
+struct leat_channel_stats {
+    char         name[LEAT_CHANNEL_NAME_MAX + 1];
+    leat_channel channel;
+    uint64_t     subscribers; /* now */
+    uint64_t     published;   /* messages */
+    uint64_t     delivered;   /* copies given, or put into a mailbox */
+    uint64_t     refused;     /* copies for full mailboxes; 1 for a full worker, whatever it would have
+                                 been there */
+};
+
+/* The same for channels, in no order. */
+LEAT_API size_t leat_stats_channels(leat_runtime *runtime, struct leat_channel_stats *ret,
+                                    size_t cap);
 
 /* From now on leat_receive returns LEAT_EVENT_STATS every period (0: no more). The snapshot is then
  * taken with the functions above. Also before the runtime runs. */

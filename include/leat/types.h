@@ -28,6 +28,11 @@ typedef struct leat_ref {
     uint64_t id;
 } leat_ref;
 
+/* A channel of the bus, by name: leat_channel_open. */
+typedef struct leat_channel {
+    uint64_t id;
+} leat_channel;
+
 /* An open socket: worker, slot and generation; a stale one fails in the same way. */
 typedef struct leat_sock {
     uint64_t id;
@@ -36,9 +41,11 @@ typedef struct leat_sock {
 #ifdef __cplusplus
 #define LEAT_REF_NONE (leat_ref{0})
 #define LEAT_SOCK_NONE (leat_sock{0})
+#define LEAT_CHANNEL_NONE (leat_channel{0})
 #else
 #define LEAT_REF_NONE ((leat_ref){0})
 #define LEAT_SOCK_NONE ((leat_sock){0})
+#define LEAT_CHANNEL_NONE ((leat_channel){0})
 #endif
 
 static inline bool leat_ref_equal(leat_ref a, leat_ref b)
@@ -47,6 +54,11 @@ static inline bool leat_ref_equal(leat_ref a, leat_ref b)
 }
 
 static inline bool leat_sock_equal(leat_sock a, leat_sock b)
+{
+    return a.id == b.id;
+}
+
+static inline bool leat_channel_equal(leat_channel a, leat_channel b)
 {
     return a.id == b.id;
 }
