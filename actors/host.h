@@ -25,6 +25,7 @@
 #define NODE_MONITOR (NODE_KIND_INTERNAL + 2) /* remember `from` as a watcher */
 #define NODE_PARK (NODE_KIND_INTERNAL + 3)    /* `from` waits for room */
 #define NODE_MEMBER (NODE_KIND_INTERNAL + 4)  /* for one member of a group: group.c */
+#define NODE_SYSTEM (NODE_KIND_INTERNAL + 7)
 /* In the control lane: */
 #define NODE_KILL (NODE_KIND_INTERNAL + 5)
 #define NODE_UNPARK (NODE_KIND_INTERNAL + 6) /* a NODE_PARK coming back, its result in status */
@@ -49,6 +50,8 @@ struct host_ops {
     void (*forget)(struct host *host, struct cell *cell);
     /* The index of the worker that `worker` means (LEAT_WORKER_*), or -EINVAL. */
     int (*place)(struct host *host, int worker);
+    /* A NODE_SYSTEM for a worker's own mailbox; takes the node over. */
+    void (*system)(struct host *host, union node *node);
     /* The clock, read now: host->now is that of the round. */
     leat_time (*clock)(struct host *host);
 };

@@ -376,6 +376,9 @@ static void bury(struct host *host, struct cell *cell, union node *node, leat_re
         init_arrived(host);
         init_answer(host, cell, node, status);
         break;
+    case NODE_SYSTEM:
+        host->ops->system(host, node);
+        break;
     default:
         drop_node(host, node);
     }

@@ -238,6 +238,9 @@ OUT_OF_LINE bool give_item(struct host *host, struct cell *cell, union node *nod
     case NODE_MONITOR:
         actor_watch(host, cell, node);
         break;
+    case NODE_SYSTEM:
+        host->ops->system(host, node);
+        break;
     default:
         node->event.now = host->now;
         host->other_inputs++;

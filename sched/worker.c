@@ -70,12 +70,19 @@ static void ops_system(struct host *host, union node *node)
     worker->broadcasts_last = broadcast;
 }
 
+static leat_time ops_clock(struct host *host)
+{
+    struct worker *worker = host->sched;
+    return worker->ops->now(worker->io);
+}
+
 static const struct host_ops worker_ops = {
     .socket_output = ops_socket_output,
     .rearm = ops_rearm,
     .forget = ops_forget,
     .place = ops_place,
     .system = ops_system,
+    .clock = ops_clock,
 };
 
 /* ---- open, close ---- */
