@@ -1,0 +1,9 @@
+/* The bus. */
+#include "host.h"
+
+void bus_turn(struct host *host, struct cell *cell)
+{
+    (void)host;
+    (void)cell;
+    LEAT_UNREACHABLE();
+}
