@@ -37,7 +37,7 @@ void bus_close(struct host *host)
 {
     struct bus *bus = host->bus;
     if (bus->walk.node != NULL) {
-        bus_drop(host, bus->walk.node);
+        bus_walk_end(host);
     }
     while (bus->outside != NULL) {
         bus_leave(bus, bus->outside, -ESRCH);

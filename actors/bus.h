@@ -134,6 +134,9 @@ void bus_note(struct bus *bus, struct note *note);
 /* Ends a subscription; if it has not been confirmed yet, that is answered with `status`. */
 void bus_leave(struct bus *bus, struct subscription *subscription, int status);
 
+/* The walk that goes on is over, or goes no further: its message is freed. */
+void bus_walk_end(struct host *host);
+
 /* The walk over this channel's subscribers has ended: those who left in it go. */
 void bus_compact(struct channel *channel);
 

@@ -305,8 +305,9 @@ static void begin(struct host *host, struct walk *walk, union node *node)
     walk->end = walk->channel->len;
 }
 
-static void end(struct host *host, struct walk *walk)
+void bus_walk_end(struct host *host)
 {
+    struct walk *walk = &host->bus->walk;
     union node *node = walk->node;
     walk->node = NULL;
     if (walk->channel != NULL && walk->channel->len != walk->channel->live) {
@@ -338,7 +339,7 @@ void bus_turn(struct host *host, struct cell *cell)
             if (!is_over) {
                 break;
             }
-            end(host, walk);
+            bus_walk_end(host);
         }
     }
     cell->flags &= (uint16_t)~CELL_SCHEDULED;
