@@ -1,6 +1,5 @@
-/* A room in which everybody talks and everybody hears all of it. The talkers, on all workers, know the
- * channel's name and nothing of each other; each checks that it hears every other one, and itself, from
- * the first word on and in order. */
+/* A room in which everybody talks and hears all of it. The talkers, on all workers, know the channel's name
+ * and nothing of each other; each checks that it hears all, from the first word on and in order. */
 #include "app.h"
 
 #include <inttypes.h>
@@ -16,7 +15,6 @@ struct word {
 struct talker_config {
     leat_ref main;
     uint32_t index;
-    uint32_t zero;
 };
 
 struct talker {
@@ -85,8 +83,7 @@ static const struct leat_behavior talker = {
 
 int main(int argc, char **argv)
 {
-    struct flags flags = {.program = "pubsub", .about = "A room in which everybody hears all.",
-                          .io = "auto"};
+    struct flags flags = {.program = "pubsub", .about = "A room to talk in.", .io = "auto"};
     flags_parse(&flags, argc, argv);
     struct leat_config config = app_config(&flags);
     struct app app;
@@ -95,7 +92,7 @@ int main(int argc, char **argv)
         return 1;
     }
     for (uint32_t i = 0; i < TALKERS; i++) {
-        struct talker_config one = {.main = leat_controller_ref(app.controller), .index = i};
+        struct talker_config one = {leat_controller_ref(app.controller), i};
         (void)leat_spawn(app.controller, &talker, &one, sizeof(one), (int)(i % config.workers), NULL);
     }
     uint32_t ready = 0, complete = 0, done = 0;
