@@ -196,6 +196,16 @@ static struct channel *channel_make(struct bus *bus, leat_channel id)
     return channel;
 }
 
+/* Nobody is left in the array, and no walk is in it. */
+static void shrink(struct channel *channel)
+{
+    if (channel->len == 0) {
+        mem_free(channel->subscribers);
+        channel->subscribers = NULL;
+        channel->cap = 0;
+    }
+}
+
 void bus_compact(struct channel *channel)
 {
     uint32_t kept = 0;
@@ -208,6 +218,7 @@ void bus_compact(struct channel *channel)
     }
     LEAT_ASSERT(kept == channel->live);
     channel->len = kept;
+    shrink(channel);
 }
 
 /* The last subscriber has gone. Without memory the others go on sending, which is but a waste. */
@@ -343,6 +354,7 @@ static void array_remove(struct bus *bus, struct subscription *subscription)
         if (at < channel->len) {
             channel->subscribers[at].subscription->at = at;
         }
+        shrink(channel);
     }
     store_relaxed_u32(&channel->live, channel->live - 1);
     if (channel->live == 0) {

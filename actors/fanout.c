@@ -324,8 +324,11 @@ void bus_turn(struct host *host, struct cell *cell)
     struct walk *walk = &host->bus->walk;
     uint32_t visited = 0;
     host_collect(host, cell);
-    for (uint32_t items = 0; items < TURN_INPUTS; items++) {
+    for (bool is_first = true;; is_first = false) {
         if (walk->node == NULL) {
+            if (!is_first && walk_is_over(host, ++visited)) {
+                break;
+            }
             union node *node = box_take(&cell->box);
             if (node == NULL) {
                 break;
