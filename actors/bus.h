@@ -13,7 +13,8 @@
 #include "channel.h"
 #include "host.h"
 
-#define BUS_HOPS_MAX 4096u /* publishes and broadcasts that may wait at a worker */
+/* Publishes and broadcasts that may wait at a worker: a turn's outputs of a thousand publishers. */
+#define BUS_HOPS_MAX 65536u
 
 /* Kinds of node in a worker's own mailbox. */
 enum {

@@ -70,7 +70,7 @@ struct host {
     union node      *spare; /* the node pop_output fills in next */
     struct cell     *run_head;
     struct cell    **run_last; /* where the next one is linked */
-    struct cell     *urgent_head; /* the same for those whose box has waiters, and for the bus */
+    struct cell     *urgent_head; /* the same for those whose box has waiters */
     struct cell    **urgent_last;
     uint32_t         work; /* inputs and outputs since the loop looked at clock and kernel */
     uint32_t         index; /* workers below LEAT_WORKERS_MAX, then controllers */
@@ -364,7 +364,7 @@ static inline void host_schedule(struct host *host, struct cell *cell)
 {
     LEAT_ASSERT((cell->flags & CELL_SCHEDULED) == 0);
     cell->run_next = NULL;
-    if (LEAT_UNLIKELY((cell->flags & (CELL_WAITERS | CELL_SYSTEM)) != 0)) {
+    if (LEAT_UNLIKELY((cell->flags & CELL_WAITERS) != 0)) {
         cell->flags |= CELL_SCHEDULED;
         *host->urgent_last = cell;
         host->urgent_last = &cell->run_next;
@@ -382,8 +382,7 @@ static inline bool host_is_ready(const struct host *host)
 }
 
 /* The next actor to have its turn; NULL: none is ready. An actor that others wait for has every
- * second turn: with many senders it would else have one in as many, and they all wait for it. So does
- * the bus, whose mailbox all publishers of the worker fill. */
+ * second turn: with many senders it would else have one in as many, and they all wait for it. */
 static inline struct cell *host_next(struct host *host)
 {
     struct cell *cell;
