@@ -25,7 +25,6 @@
 #define NODE_MONITOR (NODE_KIND_INTERNAL + 2) /* remember `from` as a watcher */
 #define NODE_PARK (NODE_KIND_INTERNAL + 3)    /* `from` waits for room */
 #define NODE_MEMBER (NODE_KIND_INTERNAL + 4)  /* for one member of a group: group.c */
-#define NODE_SYSTEM (NODE_KIND_INTERNAL + 7)
 /* In the control lane: */
 #define NODE_KILL (NODE_KIND_INTERNAL + 5)
 #define NODE_UNPARK (NODE_KIND_INTERNAL + 6) /* a NODE_PARK coming back, its result in status */
@@ -50,8 +49,6 @@ struct host_ops {
     void (*forget)(struct host *host, struct cell *cell);
     /* The index of the worker that `worker` means (LEAT_WORKER_*), or -EINVAL. */
     int (*place)(struct host *host, int worker);
-    /* A NODE_SYSTEM for a worker's own mailbox; takes the node over. */
-    void (*system)(struct host *host, union node *node);
     /* The clock, read now: host->now is that of the round. */
     leat_time (*clock)(struct host *host);
 };
@@ -80,6 +77,7 @@ struct host {
     const struct host_ops *ops;
     void                  *sched; /* the scheduler's: its worker */
     struct bus            *bus;   /* NULL: a controller's */
+    leat_ref               system; /* a worker's own mailbox, which the bus serves; constant */
 
     bool is_watched; /* inputs are traced or hashed */
     void (*trace)(void *context, const struct leat_trace *trace);
@@ -163,6 +161,9 @@ void send_down(struct host *host, union node *node, leat_ref watcher, leat_ref d
 /* A mailbox without an actor behind it: a controller's, or a worker's own. NULL: no memory. */
 struct cell *host_mailbox(struct host *host, uint32_t len_max);
 void         host_mailbox_close(struct host *host, struct cell *cell);
+
+/* This host's own actor at a slot, alive or about to be, its INIT then in the box; NULL: none. */
+struct cell *host_actor_at(struct host *host, uint32_t slot);
 
 /* Frees what cannot be delivered any more, counted where it was a message. */
 void drop_node(struct host *host, union node *node);
@@ -254,7 +255,57 @@ void park_expire(struct host *host);
 /* The next time limit; LEAT_NEVER: nobody waits. */
 leat_time park_next(const struct host *host);
 
-/* ---- the bus: bus.c; groups: group.c ---- */
+/* ---- the bus: bus.c, fanout.c; groups: group.c ---- */
+
+/* A worker's own mailbox and what the bus keeps there. NULL: no memory. */
+struct cell *bus_open(struct host *host);
+
+/* When the mailbox has been closed and no actor is left. */
+void bus_close(struct host *host);
+
+/* An actor of this host has ended: its subscriptions, `list`, too. */
+void bus_forget(struct host *host, struct subscription **list);
+
+/* A controller with this mailbox is about to close. */
+void bus_leave_outside(struct host *host, leat_ref subscriber);
+
+struct bus_request {
+    bool         is_subscribe; /* else unsubscribe */
+    leat_channel channel;
+    leat_ref     subscriber; /* LEAT_REF_NONE: the requester */
+    leat_ref     requester;  /* whom SUBSCRIBED or UNSUBSCRIBED is for */
+    uint64_t     cookie;
+};
+
+/* Takes `node` over, which becomes the answer. -ESRCH: no such subscriber; it stays the caller's. */
+int bus_request(struct host *host, const struct bus_request *request, union node *node);
+
+struct bus_publish {
+    leat_channel channel;
+    leat_ref     publisher;
+    uint64_t     cookie;
+    bool         is_safe; /* tell the publisher of each loss */
+};
+
+/* `node` has the payload or body of a message, and its type and len: taken over. 0; -EAGAIN: some
+ * worker had no room, which is counted, and told where it is safe; -ENOMEM: the same. */
+int bus_publish(struct host *host, const struct bus_publish *publish, union node *node);
+
+struct bus_broadcast {
+    uint32_t                    worker, worker_end; /* these, the end not among them */
+    const struct leat_behavior *behavior;           /* NULL: any */
+    leat_ref                    from;
+};
+
+/* The same for a copy to each actor. Stays the caller's on failure: -EAGAIN, -ENOMEM: some workers were
+ * left out. */
+int bus_broadcast(struct host *host, const struct bus_broadcast *broadcast, union node *node);
+
+/* Adds what this worker has counted for sum->channel; false: it knows nothing of it. Any thread. */
+bool bus_count(const struct host *host, struct leat_channel_stats *sum);
+
+/* Frees what will never be fanned out: a node of a worker's own mailbox. */
+void bus_drop(struct host *host, union node *node);
 
 /* A turn of a worker's own mailbox; of a group. */
 void bus_turn(struct host *host, struct cell *cell);
@@ -281,6 +332,19 @@ static inline bool walk_is_over(struct host *host, uint32_t visited)
 static inline void count_add(uint64_t *counter, uint64_t by)
 {
     store_release_u64(counter, *counter + by);
+}
+
+/* Whether it is counted as sent, and ends as delivered, refused or a dead letter. */
+static inline bool is_message(uint8_t kind)
+{
+    return kind == LEAT_EVENT_MESSAGE || kind == LEAT_EVENT_PUBLISHED;
+}
+
+/* Whether an event or a node of a mailbox holds a reference. */
+static inline bool has_body(const struct leat_event *event)
+{
+    return (is_message(event->kind) && event->len == LEAT_LEN_BODY) ||
+           event->kind == LEAT_EVENT_DATA;
 }
 
 /* How many a DATA event brings. */

@@ -176,6 +176,7 @@ static void cell_prepare(struct cell *cell, const struct leat_behavior *behavior
                          enum cell_life life, uint32_t owner)
 {
     LEAT_ASSERT(cell->state == NULL && cell->monitors == NULL && cell->waiters == NULL);
+    LEAT_ASSERT(cell->subscriptions == NULL);
     store_relaxed_ptr(&cell->behavior, behavior);
     cell->behavior_index = BEHAVIOR_NONE;
     box_init(&cell->box, len_max);
@@ -296,6 +297,22 @@ bool actor_init(struct host *host, struct cell *cell, union node *node)
     return true;
 }
 
+struct cell *host_actor_at(struct host *host, uint32_t slot)
+{
+    struct cell *cell = registry_cell(host->registry, (leat_ref){.id = slot});
+    if (cell == NULL || cell_owner(cell) != host->index || (cell->flags & CELL_SYSTEM) != 0 ||
+        (cell->life != CELL_LIVE && cell->life != CELL_NEW)) {
+        return NULL;
+    }
+    if (cell->life == CELL_NEW) {
+        host_collect(host, cell); /* the bell has not been answered since */
+        if (cell->box.head == NULL) {
+            return NULL; /* its spawner has yet to post INIT, which must come first */
+        }
+    }
+    return cell;
+}
+
 /* ---- monitors ---- */
 
 void send_down(struct host *host, union node *node, leat_ref watcher, leat_ref dead, int status,
@@ -350,13 +367,12 @@ void drop_node(struct host *host, union node *node)
     if (node == host->probe) {
         host->probe = NULL;
     }
-    if (node->head.kind == LEAT_EVENT_MESSAGE) {
+    if (is_message(node->head.kind)) {
         host->count.dead_letters++;
-        if (node->head.len == LEAT_LEN_BODY) {
-            leat_buf_unref(node->event.body.buf);
-        }
     } else if (node->head.kind == LEAT_EVENT_DATA) {
         host->count.recv_dropped += event_datagrams(&node->event);
+    }
+    if (has_body(&node->event)) {
         leat_buf_unref(node->event.body.buf);
     }
     pool_give(host->pool, node);
@@ -376,11 +392,12 @@ static void bury(struct host *host, struct cell *cell, union node *node, leat_re
         init_arrived(host);
         init_answer(host, cell, node, status);
         break;
-    case NODE_SYSTEM:
-        host->ops->system(host, node);
-        break;
     default:
-        drop_node(host, node);
+        if (node->head.kind >= NODE_KIND_BUS) {
+            bus_drop(host, node);
+        } else {
+            drop_node(host, node);
+        }
     }
 }
 
@@ -450,6 +467,7 @@ void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor
     enum cell_life life = cell->life;
     cell->life = CELL_LIMBO; /* what is sent to it from here on is only buried */
     host->ops->forget(host, cell);
+    bus_forget(host, &cell->subscriptions);
     bury_all(host, cell, cell_ref(cell), status);
     park_abandon(host, cell);
     if (life == CELL_LIVE && cell->behavior->fini != NULL) {

@@ -4,8 +4,10 @@
 
 void leat_output_release(struct leat_output *output)
 {
-    if ((output->kind == LEAT_OUTPUT_SEND && output->len == LEAT_LEN_BODY) ||
-        output->kind == LEAT_OUTPUT_DATA || output->kind == LEAT_OUTPUT_DATA_MANY) {
+    bool is_message = output->kind == LEAT_OUTPUT_SEND || output->kind == LEAT_OUTPUT_PUBLISH ||
+                      output->kind == LEAT_OUTPUT_BROADCAST;
+    if ((is_message && output->len == LEAT_LEN_BODY) || output->kind == LEAT_OUTPUT_DATA ||
+        output->kind == LEAT_OUTPUT_DATA_MANY) {
         leat_buf_unref(output->body.buf);
         output->body.buf = NULL;
     }
@@ -107,6 +109,78 @@ static enum done output_stop(struct host *host, struct cell *cell, union node *o
     return host_post_stop(host, to, cell_ref(cell), out) == 0 ? DONE_TAKEN : DONE_KEPT;
 }
 
+/* A publisher's own mailbox is full of what a safe publish may add to. */
+static bool is_crowded(struct host *host, struct cell *cell)
+{
+    host_collect(host, cell);
+    return cell->box.len >= box_limit(&cell->box);
+}
+
+static enum done output_publish(struct host *host, struct cell *cell, union node *out)
+{
+    struct bus_publish publish = {
+        .channel = out->output.channel,
+        .publisher = cell_ref(cell),
+        .cookie = out->output.cookie,
+        .is_safe = (out->output.flags & LEAT_PUBLISH_SAFE) != 0,
+    };
+    LEAT_ASSERT(out->output.len <= LEAT_INLINE_MAX || out->output.len == LEAT_LEN_BODY);
+    if (publish.is_safe && is_crowded(host, cell)) {
+        actor_refuse(host, cell, out, 0, -EAGAIN);
+        return DONE_KEPT;
+    }
+    out->head.pool = host->pool->index;
+    bus_publish(host, &publish, out); /* what was lost is counted, and told if safe */
+    return DONE_TAKEN;
+}
+
+static enum done output_subscribe(struct host *host, struct cell *cell, union node *out)
+{
+    struct bus_request request = {
+        .is_subscribe = out->output.kind == LEAT_OUTPUT_SUBSCRIBE,
+        .channel = out->output.channel,
+        .subscriber = out->output.subscriber,
+        .requester = cell_ref(cell),
+        .cookie = out->output.cookie,
+    };
+    int status = bus_request(host, &request, out);
+    if (status < 0) {
+        actor_refuse(host, cell, out, 0, status);
+        return DONE_KEPT;
+    }
+    return DONE_TAKEN;
+}
+
+static enum done output_broadcast(struct host *host, struct cell *cell, union node *out)
+{
+    int64_t worker = out->output.worker;
+    uint32_t workers = host->registry->workers;
+    struct bus_broadcast broadcast = {
+        .worker_end = workers, .behavior = out->output.behavior, .from = cell_ref(cell)};
+    if (worker == LEAT_WORKER_SAME) {
+        worker = host->index;
+    }
+    if (worker != LEAT_WORKER_ALL) {
+        if (worker < 0 || worker >= workers) {
+            actor_refuse(host, cell, out, 0, -EINVAL);
+            return DONE_KEPT;
+        }
+        broadcast.worker = (uint32_t)worker;
+        broadcast.worker_end = (uint32_t)worker + 1;
+    }
+    uint8_t len = out->output.len;
+    LEAT_ASSERT(len <= LEAT_INLINE_MAX || len == LEAT_LEN_BODY);
+    out->head.pool = host->pool->index;
+    int status = bus_broadcast(host, &broadcast, out);
+    if (status < 0) {
+        out->head.kind = LEAT_OUTPUT_BROADCAST;
+        out->output.behavior = broadcast.behavior;
+        actor_refuse(host, cell, out, 0, status);
+        return DONE_KEPT;
+    }
+    return DONE_TAKEN;
+}
+
 enum done output_other(struct host *host, struct cell *cell, union node *out)
 {
     struct leat_output *output = &out->output;
@@ -123,6 +197,13 @@ enum done output_other(struct host *host, struct cell *cell, union node *out)
         actor_end(host, cell, output->status < 0 ? output->status : -ECANCELED,
                   LEAT_STATE_POP_OUTPUT);
         return DONE_ENDED;
+    case LEAT_OUTPUT_PUBLISH:
+        return output_publish(host, cell, out);
+    case LEAT_OUTPUT_SUBSCRIBE:
+    case LEAT_OUTPUT_UNSUBSCRIBE:
+        return output_subscribe(host, cell, out);
+    case LEAT_OUTPUT_BROADCAST:
+        return output_broadcast(host, cell, out);
     case LEAT_OUTPUT_OPEN:
     case LEAT_OUTPUT_DATA:
     case LEAT_OUTPUT_DATA_MANY:

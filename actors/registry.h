@@ -31,6 +31,7 @@ struct registry {
     uint32_t     batch;
     struct cell *free; /* shared free cells, under the lock */
     struct host *hosts[POOLS_MAX]; /* by index; NULL: none */
+    uint32_t     workers; /* those from 0 on; constant */
     struct life_totals totals[POOLS_MAX];
 };
 

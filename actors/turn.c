@@ -4,6 +4,7 @@
  * A cell keeps CELL_SCHEDULED while it has its turn, so that a message to itself does not put it on
  * the run queue twice. Whatever else happens to it in its turn shows as another flag, or as none once
  * it has ended: so one comparison after each input tells that nothing has. */
+#include "channel.h"
 #include "host.h"
 
 /* The path exists twice, watched (transitions traced, inputs hashed) and not: `watched` is a constant
@@ -156,14 +157,16 @@ OUT_OF_LINE void drain_from(struct host *host, struct cell *cell, enum leat_acto
 /* FNV-1a over what was given to whom and when: a run in simulation in one number. */
 static void hash_input(struct host *host, const struct cell *cell, const struct leat_event *event)
 {
-    uint64_t words[5] = {cell_ref(cell).id, event->kind, host->now, event->type, event->from.id};
+    bool is_bus = event->kind >= LEAT_EVENT_PUBLISHED;
+    uint64_t from = is_bus ? channel_name_hash(event->channel) : event->from.id;
+    uint64_t words[5] = {cell_ref(cell).id, event->kind, host->now, event->type, from};
     uint64_t hash = host->hash;
     for (size_t i = 0; i < 5; i++) {
         hash = (hash ^ words[i]) * UINT64_C(0x100000001b3);
     }
     const uint8_t *bytes = NULL;
     size_t len = 0;
-    if (event->kind == LEAT_EVENT_MESSAGE) {
+    if (is_message(event->kind)) {
         bytes = leat_event_payload(event, &len);
     } else if (event->kind == LEAT_EVENT_DATA) {
         bytes = leat_slice_data(event->body);
@@ -194,10 +197,19 @@ ALWAYS_INLINE void give(struct host *host, struct cell *cell, const struct leat_
     cell->behavior->on_event(cell->state, event);
 }
 
-/* An input of any kind but MESSAGE. */
+ALWAYS_INLINE void count_given(struct host *host, const struct leat_event *event)
+{
+    if (is_message(event->kind)) {
+        host->count.delivered++;
+    } else {
+        host->other_inputs++;
+    }
+}
+
+/* An input that does not come from the box. */
 static void give_other(struct host *host, struct cell *cell, const struct leat_event *event)
 {
-    host->other_inputs++;
+    count_given(host, event);
     host->work++;
     give(host, cell, event, host->is_watched);
     drain_from(host, cell,
@@ -238,14 +250,11 @@ OUT_OF_LINE bool give_item(struct host *host, struct cell *cell, union node *nod
     case NODE_MONITOR:
         actor_watch(host, cell, node);
         break;
-    case NODE_SYSTEM:
-        host->ops->system(host, node);
-        break;
     default:
         node->event.now = host->now;
-        host->other_inputs++;
+        count_given(host, &node->event);
         give(host, cell, &node->event, host->is_watched);
-        if (node->head.kind == LEAT_EVENT_DATA) {
+        if (has_body(&node->event)) {
             leat_buf_unref(node->event.body.buf);
         }
         pool_give(host->pool, node);
@@ -503,7 +512,7 @@ int actor_input(struct host *host, struct cell *cell, const struct leat_event *e
     uint16_t pool = node->head.pool;
     node->event = *event;
     node->head.pool = pool;
-    if (event->kind == LEAT_EVENT_DATA) {
+    if (has_body(event)) {
         leat_buf_ref(event->body.buf);
     }
     box_append(&cell->box, node);

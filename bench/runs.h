@@ -23,6 +23,9 @@ rep_body fjcreate_run, idle1m_run, idle_cpu_run;
 /* external.c */
 rep_body ext_run, ext1_run, wakeup_run;
 
+/* bus.c */
+rep_body publish1000_run, publish1000_floor, trace_overhead_run, trace_overhead_floor;
+
 /* deadlines.c */
 rep_body deadlines_run;
 

@@ -32,8 +32,10 @@ struct leat_buf {
     uint32_t                refs;
     uint32_t                size; /* bytes in all, this header included */
     uint32_t                class;
+    uint32_t                batch_cap; /* slices it has room for; 0: it is no batch */
+    uint32_t                batch_len;
     uint32_t                zero;
-    uint64_t                spare[3];
+    uint64_t                spare[2];
 };
 
 _Static_assert(sizeof(struct leat_buf) == BUF_HEADER_LEN, "buffer header is one cache line");

@@ -41,12 +41,7 @@ static int ops_place(struct host *host, int worker)
     return worker >= 0 && (uint32_t)worker < runtime->config.workers ? worker : -EINVAL;
 }
 
-static void ops_system(struct host *host, union node *node)
-{
-    pool_give(host->pool, node); /* nobody sends one to a controller */
-}
-
-static const struct host_ops controller_ops = {.place = ops_place, .system = ops_system};
+static const struct host_ops controller_ops = {.place = ops_place};
 
 /* ---- sleep and wake ---- */
 
@@ -174,6 +169,7 @@ void leat_controller_close(leat_controller *controller)
 {
     struct leat_runtime *runtime = controller->runtime;
     struct host *host = controller->host;
+    bus_leave_outside(host, cell_ref(controller->mailbox));
     answer(controller);
     host_mailbox_close(host, controller->mailbox);
     while (host->limbo != NULL) { /* a sender is on its way out of the mailbox */
@@ -242,60 +238,47 @@ static int send_node(struct leat_controller *controller, leat_ref to, union node
     return status;
 }
 
+/* A message that is not addressed yet. NULL: no memory. */
+static union node *message(struct leat_controller *controller, uint32_t type, const void *payload,
+                           size_t len)
+{
+    union node *node = pool_take(controller->host->pool);
+    if (node != NULL) {
+        node->head.kind = LEAT_EVENT_MESSAGE;
+        node->head.len = (uint8_t)len;
+        node->head.type = type;
+        if (len > 0) {
+            memcpy(node->event.payload, payload, len);
+        }
+    }
+    return node;
+}
+
+/* The same with a body. */
+static union node *message_with(struct leat_controller *controller, uint32_t type, leat_slice body)
+{
+    union node *node = message(controller, type, NULL, 0);
+    if (node != NULL) {
+        node->head.len = LEAT_LEN_BODY;
+        node->event.body = body;
+    }
+    return node;
+}
+
 int leat_send(leat_controller *controller, leat_ref to, uint32_t type, const void *payload,
               size_t len)
 {
     if (len > LEAT_INLINE_MAX) {
         return -EMSGSIZE;
     }
-    union node *node = pool_take(controller->host->pool);
-    if (node == NULL) {
-        return -ENOMEM;
-    }
-    node->head.kind = LEAT_EVENT_MESSAGE;
-    node->head.len = (uint8_t)len;
-    node->head.type = type;
-    if (len > 0) {
-        memcpy(node->event.payload, payload, len);
-    }
-    return send_node(controller, to, node);
+    union node *node = message(controller, type, payload, len);
+    return node != NULL ? send_node(controller, to, node) : -ENOMEM;
 }
 
 int leat_send_body(leat_controller *controller, leat_ref to, uint32_t type, leat_slice body)
 {
-    union node *node = pool_take(controller->host->pool);
-    if (node == NULL) {
-        return -ENOMEM;
-    }
-    node->head.kind = LEAT_EVENT_MESSAGE;
-    node->head.len = LEAT_LEN_BODY;
-    node->head.type = type;
-    node->event.body = body;
-    return send_node(controller, to, node);
-}
-
-static int broadcast_to(struct leat_controller *controller, uint32_t worker,
-                        const struct broadcast *broadcast)
-{
-    struct host *host = controller->host;
-    union node *node = pool_take(host->pool);
-    struct broadcast *copy = mem_alloc(sizeof(*copy), 16);
-    int status = -ENOMEM;
-    if (node != NULL && copy != NULL) {
-        *copy = *broadcast;
-        node->head.kind = NODE_SYSTEM;
-        node->head.len = 0;
-        memcpy(node->event.payload, &copy, sizeof(copy));
-        leat_ref to = cell_ref(controller->runtime->workers[worker]->system);
-        status = host_post_reserved(host, to, broadcast->from, node);
-    }
-    if (status < 0) {
-        mem_free(copy);
-        if (node != NULL) {
-            pool_give(host->pool, node);
-        }
-    }
-    return status;
+    union node *node = message_with(controller, type, body);
+    return node != NULL ? send_node(controller, to, node) : -ENOMEM;
 }
 
 int leat_broadcast(leat_controller *controller, int worker, const struct leat_behavior *behavior,
@@ -308,22 +291,48 @@ int leat_broadcast(leat_controller *controller, int worker, const struct leat_be
     if (worker != LEAT_WORKER_ALL && (worker < 0 || (uint32_t)worker >= workers)) {
         return -EINVAL;
     }
-    struct broadcast broadcast = {
-        .behavior = behavior,
-        .type = type,
-        .from = cell_ref(controller->mailbox),
-        .len = (uint32_t)len,
-    };
-    if (len > 0) {
-        memcpy(broadcast.payload, payload, len);
+    union node *node = message(controller, type, payload, len);
+    if (node == NULL) {
+        return -ENOMEM;
     }
-    int status = 0;
-    for (uint32_t i = 0; i < workers && status == 0; i++) {
-        if (worker == LEAT_WORKER_ALL || (uint32_t)worker == i) {
-            status = broadcast_to(controller, i, &broadcast);
-        }
+    struct bus_broadcast broadcast = {
+        .worker = worker == LEAT_WORKER_ALL ? 0 : (uint32_t)worker,
+        .worker_end = worker == LEAT_WORKER_ALL ? workers : (uint32_t)worker + 1,
+        .behavior = behavior,
+        .from = cell_ref(controller->mailbox),
+    };
+    int status = bus_broadcast(controller->host, &broadcast, node);
+    if (status < 0) {
+        pool_give(controller->host->pool, node);
     }
     return status;
+}
+
+static int publish_node(struct leat_controller *controller, leat_channel channel, union node *node)
+{
+    struct bus_publish publish = {.channel = channel,
+                                  .publisher = cell_ref(controller->mailbox)};
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    int status = bus_publish(controller->host, &publish, node);
+    host_publish_conserved(controller->host);
+    return status == -ENOMEM ? -EAGAIN : status; /* the body has been given away either way */
+}
+
+int leat_publish(leat_controller *controller, leat_channel channel, uint32_t type,
+                 const void *payload, size_t len)
+{
+    if (len > LEAT_INLINE_MAX) {
+        return -EMSGSIZE;
+    }
+    return publish_node(controller, channel, message(controller, type, payload, len));
+}
+
+int leat_publish_body(leat_controller *controller, leat_channel channel, uint32_t type,
+                      leat_slice body)
+{
+    return publish_node(controller, channel, message_with(controller, type, body));
 }
 
 /* A node of an internal kind, for a request. */
@@ -383,6 +392,39 @@ int leat_monitor(leat_controller *controller, leat_ref actor, uint64_t cookie)
     return status;
 }
 
+static int bus_ask(struct leat_controller *controller, bool is_subscribe, leat_channel channel,
+                   leat_ref subscriber, uint64_t cookie)
+{
+    union node *node = request(controller, 0);
+    if (node == NULL) {
+        return -ENOMEM;
+    }
+    struct bus_request ask = {
+        .is_subscribe = is_subscribe,
+        .channel = channel,
+        .subscriber = subscriber,
+        .requester = cell_ref(controller->mailbox),
+        .cookie = cookie,
+    };
+    int status = bus_request(controller->host, &ask, node);
+    if (status < 0) {
+        pool_give(controller->host->pool, node);
+    }
+    return status;
+}
+
+int leat_subscribe(leat_controller *controller, leat_channel channel, leat_ref subscriber,
+                   uint64_t cookie)
+{
+    return bus_ask(controller, true, channel, subscriber, cookie);
+}
+
+int leat_unsubscribe(leat_controller *controller, leat_channel channel, leat_ref subscriber,
+                     uint64_t cookie)
+{
+    return bus_ask(controller, false, channel, subscriber, cookie);
+}
+
 /* ---- in ---- */
 
 /* The next event of the mailbox into *ret; false: none. */
@@ -403,10 +445,10 @@ static bool take(struct leat_controller *controller, struct leat_event *ret)
             }
         }
         uint8_t kind = node->head.kind;
-        if (kind == LEAT_EVENT_MESSAGE || kind == LEAT_EVENT_DOWN) {
+        if (kind < NODE_KIND_INTERNAL) {
             *ret = node->event;
             pool_give(host->pool, node);
-            if (kind == LEAT_EVENT_MESSAGE) {
+            if (is_message(kind)) {
                 host->count.delivered++;
             }
             host_publish_conserved(host);
@@ -509,8 +551,7 @@ int leat_receive(leat_controller *controller, leat_time timeout_ns, struct leat_
 
 void leat_event_release(struct leat_event *event)
 {
-    if ((event->kind == LEAT_EVENT_MESSAGE && event->len == LEAT_LEN_BODY) ||
-        event->kind == LEAT_EVENT_DATA) {
+    if (has_body(event)) {
         leat_buf_unref(event->body.buf);
         event->body = (leat_slice){.buf = NULL};
     }

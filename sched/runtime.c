@@ -177,6 +177,7 @@ int leat_runtime_open(const struct leat_config *config, leat_runtime **ret)
         runtime->config.io = ops->name;
         pthread_mutex_init(&runtime->lock, NULL);
         status = registry_init(&runtime->registry, config->actors_max);
+        runtime->registry.workers = config->workers;
     }
     if (status == 0) {
         status = workers_open(runtime);

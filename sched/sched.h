@@ -26,17 +26,6 @@ struct walk {
     uint32_t next; /* slot */
 };
 
-/* A message for every actor of a worker, on its way through them. */
-struct broadcast {
-    struct broadcast           *next;
-    const struct leat_behavior *behavior; /* NULL: any */
-    uint32_t                    slot;     /* next to look at */
-    uint32_t                    type;
-    leat_ref                    from;
-    uint32_t                    len;
-    uint8_t                     payload[LEAT_INLINE_MAX];
-};
-
 struct worker {
     struct host         *host;
     struct leat_runtime *runtime;
@@ -46,8 +35,6 @@ struct worker {
     struct sockets       sockets;
     struct cell         *system; /* the worker's own mailbox */
     struct walk          walk;
-    struct broadcast    *broadcasts; /* oldest first */
-    struct broadcast    *broadcasts_last;
     leat_time            shutdown_at; /* when what is left is stopped by force; 0: not closing */
     leat_time            gap_ns;      /* how long it lately had nothing to do, a running mean */
     leat_time            spin_ns;

@@ -1,6 +1,7 @@
 /* Statistics: counted by each thread for itself, copied now and then to where others may look. */
 #include <string.h>
 
+#include "channel.h"
 #include "sched.h"
 
 #define RUN_QUEUE_COUNTED 256u
@@ -35,6 +36,7 @@ void host_publish_conserved(struct host *host)
     store_relaxed_u64(&host->published.delivered, host->count.delivered);
     store_relaxed_u64(&host->published.refused, host->count.refused);
     store_relaxed_u64(&host->published.dead_letters, host->count.dead_letters);
+    store_relaxed_u64(&host->published.published, host->count.published);
 }
 
 /* Ready actors, counted as far as it is quick. */
@@ -86,6 +88,7 @@ static void add_conserved(struct leat_worker_stats *sum, const struct host *host
     sum->delivered += load_relaxed_u64(&host->published.delivered);
     sum->refused += load_relaxed_u64(&host->published.refused);
     sum->dead_letters += load_relaxed_u64(&host->published.dead_letters);
+    sum->published += load_relaxed_u64(&host->published.published);
 }
 
 void stats_close(struct leat_runtime *runtime, const struct host *host)
@@ -105,6 +108,26 @@ void leat_stats_controllers(leat_runtime *runtime, struct leat_worker_stats *ret
     }
     pthread_mutex_unlock(&runtime->lock);
     *ret = sum;
+}
+
+size_t leat_stats_channels(leat_runtime *runtime, struct leat_channel_stats *ret, size_t cap)
+{
+    size_t len = 0;
+    uint32_t slots = channel_slots_len();
+    for (uint32_t slot = 0; slot < slots && len < cap; slot++) {
+        struct leat_channel_stats sum = {.subscribers = 0};
+        bool is_used = false;
+        if (!channel_at(slot, &sum.channel, sum.name)) {
+            continue;
+        }
+        for (uint32_t w = 0; w < runtime->config.workers; w++) {
+            is_used = bus_count(runtime->workers[w]->host, &sum) || is_used;
+        }
+        if (is_used) {
+            ret[len++] = sum;
+        }
+    }
+    return len;
 }
 
 static size_t behavior_find(const struct leat_behavior_stats *list, size_t len, const char *name)

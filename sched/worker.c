@@ -54,22 +54,6 @@ static int ops_place(struct host *host, int at)
     return at >= 0 && (uint32_t)at < worker->runtime->config.workers ? at : -EINVAL;
 }
 
-/* The only message to a worker itself is a broadcast, carried by pointer. */
-static void ops_system(struct host *host, union node *node)
-{
-    struct worker *worker = host->sched;
-    struct broadcast *broadcast;
-    memcpy(&broadcast, node->event.payload, sizeof(broadcast));
-    pool_give(host->pool, node);
-    broadcast->next = NULL;
-    if (worker->broadcasts == NULL) {
-        worker->broadcasts = broadcast;
-    } else {
-        worker->broadcasts_last->next = broadcast;
-    }
-    worker->broadcasts_last = broadcast;
-}
-
 static leat_time ops_clock(struct host *host)
 {
     struct worker *worker = host->sched;
@@ -81,7 +65,6 @@ static const struct host_ops worker_ops = {
     .rearm = ops_rearm,
     .forget = ops_forget,
     .place = ops_place,
-    .system = ops_system,
     .clock = ops_clock,
 };
 
@@ -139,7 +122,7 @@ int worker_open(struct leat_runtime *runtime, uint32_t index)
     worker->runtime = runtime;
     worker->timers.registry = &runtime->registry;
     worker->spin_ns = (leat_time)config->spin_us * LEAT_US;
-    worker->system = host_mailbox(host, config->mailbox_len_max);
+    worker->system = bus_open(host);
     if (worker->system == NULL) {
         goto no_memory;
     }
@@ -149,6 +132,7 @@ int worker_open(struct leat_runtime *runtime, uint32_t index)
                     runtime->ops->name, strerror(-status),
                     status == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
         host_mailbox_close(host, worker->system);
+        bus_close(host);
         host_close(host);
         mem_free(worker);
         return status;
@@ -172,17 +156,13 @@ void worker_close(struct worker *worker)
 {
     pool_set_current(worker->host->pool);
     for (struct cell *cell; (cell = host_next(worker->host)) != NULL;) {
-        LEAT_ASSERT(cell == worker->system); /* a broadcast that came too late */
+        LEAT_ASSERT(cell == worker->system); /* a publish that came too late */
         cell->flags &= (uint16_t)~CELL_SCHEDULED;
     }
     host_mailbox_close(worker->host, worker->system);
+    bus_close(worker->host);
     sockets_fini(&worker->sockets);
     worker->ops->fini(worker->io);
-    while (worker->broadcasts != NULL) {
-        struct broadcast *next = worker->broadcasts->next;
-        mem_free(worker->broadcasts);
-        worker->broadcasts = next;
-    }
     pool_set_current(NULL);
     timers_fini(&worker->timers);
     mem_free(worker);
@@ -203,24 +183,6 @@ void worker_leave(struct worker *worker)
 
 /* ---- walks over all actors of a worker ---- */
 
-/* The worker's own actor at a slot, alive or about to be; NULL: none. */
-static struct cell *walk_cell(const struct worker *worker, uint32_t slot)
-{
-    struct host *host = worker->host;
-    struct cell *cell = registry_cell(host->registry, (leat_ref){.id = slot});
-    if (cell == NULL || cell_owner(cell) != host->index || cell == worker->system ||
-        (cell->life != CELL_LIVE && cell->life != CELL_NEW)) {
-        return NULL;
-    }
-    if (cell->life == CELL_NEW) {
-        host_collect(host, cell); /* the bell has not been answered since */
-        if (cell->box.head == NULL) {
-            return NULL; /* its spawner has yet to post INIT, which must come first */
-        }
-    }
-    return cell;
-}
-
 static uint32_t slots_len(const struct worker *worker)
 {
     return load_acquire_u32(&worker->host->registry->cells_len);
@@ -232,7 +194,7 @@ static bool walk_on(struct worker *worker)
     struct host *host = worker->host;
     uint32_t len = slots_len(worker);
     for (uint32_t i = 0; i < WALK_PORTION && worker->walk.next < len; i++) {
-        struct cell *cell = walk_cell(worker, worker->walk.next++);
+        struct cell *cell = host_actor_at(host, worker->walk.next++);
         if (cell == NULL) {
             continue;
         }
@@ -251,45 +213,6 @@ static bool walk_on(struct worker *worker)
     }
     worker->walk.kind = WALK_NONE;
     return false;
-}
-
-static void broadcast_give(struct worker *worker, const struct broadcast *broadcast,
-                           struct cell *cell)
-{
-    struct host *host = worker->host;
-    union node *node = pool_take(host->pool);
-    host->count.sent++;
-    host->copies++;
-    if (node == NULL) {
-        host->count.refused++;
-        return;
-    }
-    node->head.kind = LEAT_EVENT_MESSAGE;
-    node->head.len = (uint8_t)broadcast->len;
-    node->head.type = broadcast->type;
-    memcpy(node->event.payload, broadcast->payload, broadcast->len);
-    host_collect(host, cell); /* what the same sender sent before comes first */
-    if (host_post(host, cell_ref(cell), broadcast->from, node) < 0) {
-        host->count.refused++;
-        pool_give(host->pool, node);
-    }
-}
-
-static void broadcast_on(struct worker *worker)
-{
-    struct broadcast *broadcast = worker->broadcasts;
-    uint32_t len = slots_len(worker);
-    for (uint32_t i = 0; i < ROUND_WORK && broadcast->slot < len; i++) {
-        struct cell *cell = walk_cell(worker, broadcast->slot++);
-        if (cell != NULL &&
-            (broadcast->behavior == NULL || cell->behavior == broadcast->behavior)) {
-            broadcast_give(worker, broadcast, cell);
-        }
-    }
-    if (broadcast->slot >= len) {
-        worker->broadcasts = broadcast->next;
-        mem_free(broadcast);
-    }
 }
 
 /* ---- shutdown ---- */
@@ -409,9 +332,6 @@ static void run_chores(struct worker *worker)
     if (LEAT_UNLIKELY(worker->sockets.waits != NULL || worker->sockets.errors_len > 0)) {
         sockets_expire(&worker->sockets);
     }
-    if (LEAT_UNLIKELY(worker->broadcasts != NULL)) {
-        broadcast_on(worker);
-    }
     if (LEAT_UNLIKELY(host->limbo != NULL)) {
         host_sweep(host);
     }
@@ -449,7 +369,7 @@ void worker_round(struct worker *worker, leat_time deadline)
 bool worker_is_ready(const struct worker *worker)
 {
     return host_is_ready(worker->host) || !bell_is_silent(&worker->host->bell) ||
-           worker->broadcasts != NULL || worker->walk.kind != WALK_NONE ||
+           worker->walk.kind != WALK_NONE ||
            (worker->shutdown_at == 0 && is_stopping(worker)); /* which it has not begun yet */
 }
 

@@ -288,7 +288,7 @@ LEAT_API size_t leat_stats_workers(leat_runtime *runtime, struct leat_worker_sta
                                    size_t cap);
 
 /* What controllers sent, received, were refused and lost, summed over open and closed ones: sent,
- * delivered, refused and dead_letters are set, the rest is 0. Any thread; never blocks. */
+ * delivered, refused, dead_letters and published are set, the rest is 0. Any thread; never blocks. */
 LEAT_API void leat_stats_controllers(leat_runtime *runtime, struct leat_worker_stats *ret);
 
 /* The same for behaviours, in no order: find one by its name. Those beyond the first 255 of a worker are summed as "(others)". */

@@ -46,6 +46,13 @@ for block in "$temporary"/block-*.c; do
         -fsyntax-only "$block" || fail "a block of the guide does not compile: $(cat "$block")"
 done
 
+# The second page is one program without a main: its blocks build on each other.
+rm "$temporary"/block-*.c
+blocks docs/guide/one-to-many.md
+cat "$temporary"/block-*.c >"$temporary/one-to-many.c"
+cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/one-to-many.c" ||
+    fail "the page about the bus and groups does not compile"
+
 # Its port is a fixed one; here it is one that is free.
 port=$(python3 -c 'import socket; s = socket.socket(type=socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Everybody hears everybody, in order, on one worker and on several, in simulation and with threads.
+# shellcheck source=tests/examples/common.bash
+source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
+
+for flags in "--workers 1" "--workers 3" "--io poll" "--io sim --workers 4 --seed 7"; do
+    # shellcheck disable=SC2086
+    run pubsub 0 "$(program pubsub)" $flags
+    says pubsub '^room: 1200 published, 14400 delivered, 0 refused$'
+    says pubsub '^12 of 12 talkers heard all, in order$'
+done
