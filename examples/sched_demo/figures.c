@@ -115,6 +115,36 @@ static void take_behaviors(struct figures *figures, const struct snapshot *now,
     qsort(figures->behaviors, figures->behaviors_len, sizeof(figures->behaviors[0]), by_name);
 }
 
+static int by_channel(const void *a, const void *b)
+{
+    return strcmp(((const struct channel_row *)a)->name, ((const struct channel_row *)b)->name);
+}
+
+static void take_channels(struct figures *figures, const struct snapshot *now_all,
+                          const struct snapshot *before_all, double seconds)
+{
+    static const struct leat_channel_stats none;
+    figures->channels_len = now_all->channels_len;
+    for (size_t i = 0; i < now_all->channels_len; i++) {
+        const struct leat_channel_stats *now = &now_all->channels[i], *before = &none;
+        for (size_t k = 0; k < before_all->channels_len; k++) {
+            if (leat_channel_equal(before_all->channels[k].channel, now->channel)) {
+                before = &before_all->channels[k];
+            }
+        }
+        struct channel_row *row = &figures->channels[i];
+        *row = (struct channel_row){
+            .subscribers = now->subscribers,
+            .dropped = now->refused,
+            .published = RATE_OF(published),
+            .delivered = RATE_OF(delivered),
+            .refused = RATE_OF(refused),
+        };
+        memcpy(row->name, now->name, sizeof(row->name));
+    }
+    qsort(figures->channels, figures->channels_len, sizeof(figures->channels[0]), by_channel);
+}
+
 static void remember(struct figures *figures)
 {
     const size_t at = figures->history_len++ % HISTORY;
@@ -133,6 +163,8 @@ void figures_take(struct figures *figures, leat_time now_time)
     now->workers_len = leat_stats_workers(figures->runtime, now->workers, LEAT_WORKERS_MAX);
     now->behaviors_len = leat_stats_behaviors(figures->runtime, now->behaviors, BEHAVIORS_MAX);
     now->behaviors_len = now->behaviors_len < BEHAVIORS_MAX ? now->behaviors_len : BEHAVIORS_MAX;
+    now->channels_len = leat_stats_channels(figures->runtime, now->channels, CHANNELS_MAX);
+    now->channels_len = now->channels_len < CHANNELS_MAX ? now->channels_len : CHANNELS_MAX;
     leat_stats_controllers(figures->runtime, &now->controllers);
 
     const double seconds = now->at > before->at ? (double)(now->at - before->at) / 1e9 : 1;
@@ -148,6 +180,7 @@ void figures_take(struct figures *figures, leat_time now_time)
         figures->all.part[phase] /= (double)now->workers_len;
     }
     take_behaviors(figures, now, before, seconds);
+    take_channels(figures, now, before, seconds);
     if (figures->taken % HISTORY_EVERY == 0) {
         remember(figures);
     }

@@ -8,6 +8,7 @@ enum { IO, ACTORS, TIMERS, IDLE, PHASES };
 
 #define HISTORY 160u      /* values kept for sparklines, */
 #define BEHAVIORS_MAX 64u /* shown; there may be more */
+#define CHANNELS_MAX 16u  /* the same */
 
 /* What one worker does, or all together: counts are per second, but where said. */
 struct row {
@@ -25,11 +26,18 @@ struct behavior_row {
     double inputs;
 };
 
+struct channel_row {
+    char name[LEAT_CHANNEL_NAME_MAX + 1];
+    uint64_t subscribers, dropped; /* now, and since the start */
+    double published, delivered, refused;
+};
+
 struct snapshot {
     leat_time at;
-    size_t workers_len, behaviors_len;
+    size_t workers_len, behaviors_len, channels_len;
     struct leat_worker_stats workers[LEAT_WORKERS_MAX], controllers;
     struct leat_behavior_stats behaviors[BEHAVIORS_MAX];
+    struct leat_channel_stats channels[CHANNELS_MAX];
 };
 
 #define WINDOW_MAX 8u
@@ -41,9 +49,10 @@ struct figures {
     uint64_t taken;
     struct snapshot ring[WINDOW_MAX + 1];
 
-    size_t workers_len, behaviors_len;
+    size_t workers_len, behaviors_len, channels_len;
     struct row workers[LEAT_WORKERS_MAX], all;
     struct behavior_row behaviors[BEHAVIORS_MAX]; /* by name */
+    struct channel_row channels[CHANNELS_MAX];    /* the same */
 
     uint64_t history_len; /* values so far; the last HISTORY are kept */
     float busy[LEAT_WORKERS_MAX][HISTORY], messages[HISTORY];

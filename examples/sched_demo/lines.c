@@ -45,5 +45,13 @@ void lines_show_json(const struct figures *figures)
         printf("%s{\"name\":\"%s\",\"actors\":%" PRIu64 ",\"inputs_per_s\":%.0f}", i > 0 ? "," : "",
                row->name, row->actors, row->inputs);
     }
+    printf("],\"channels\":[");
+    for (size_t i = 0; i < figures->channels_len; i++) {
+        const struct channel_row *row = &figures->channels[i];
+        printf("%s{\"name\":\"%s\",\"subscribers\":%" PRIu64
+               ",\"published_per_s\":%.0f,\"delivered_per_s\":%.0f,\"dropped\":%" PRIu64 "}",
+               i > 0 ? "," : "", row->name, row->subscribers, row->published, row->delivered,
+               row->dropped);
+    }
     printf("]}\n");
 }

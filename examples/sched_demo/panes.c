@@ -265,6 +265,55 @@ static void draw_behaviors(const struct figures *figures, int y, int x, int widt
     }
 }
 
+static void draw_channels(const struct figures *figures, int y, int x, int width, int height)
+{
+    static const char titles[] = "  pub/s readers  copies/s   drops";
+    const int numbers = (int)sizeof(titles) - 1;
+    char published[16], readers[16], copies[16], drops[16];
+    paint(y, x, width, TITLE, "bus channels");
+    paint(y, x + width - numbers, numbers, FAINT, titles);
+    for (size_t i = 0; i < figures->channels_len && (int)i + 1 < height; i++) {
+        const struct channel_row *row = &figures->channels[i];
+        const int at = y + 1 + (int)i;
+        paint(at, x, width - numbers, PLAIN, row->name);
+        paintf(at, x + width - numbers, numbers, PLAIN, "%7s%8s%10s",
+               short_number(row->published, published),
+               short_number((double)row->subscribers, readers),
+               short_number(row->delivered, copies));
+        paintf(at, x + width - 8, 8, row->refused > 0 ? ALARM : PLAIN, "%8s",
+               short_number((double)row->dropped, drops));
+    }
+}
+
+/* Narrower, in the place of the last behaviours. */
+static void draw_channels_short(const struct figures *figures, int y, int x, int width)
+{
+    char published[16], readers[16], drops[16];
+    paint(y, x, width, FAINT, "bus     pub/s  to  drops");
+    for (size_t i = 0; i < figures->channels_len && i < 2; i++) {
+        const struct channel_row *row = &figures->channels[i];
+        const int at = y + 1 + (int)i;
+        paintf(at, x, width, PLAIN, "%-7.7s%6s%4s", row->name,
+               short_number(row->published, published),
+               short_number((double)row->subscribers, readers));
+        paintf(at, x + 17, width - 17, row->refused > 0 ? ALARM : PLAIN, "%7s",
+               short_number((double)row->dropped, drops));
+    }
+}
+
+/* Behaviours and channels, side by side where there is room. */
+static void draw_lists(const struct figures *figures, int y)
+{
+    const int x = STATE_PANE_WIDTH + 3, width = view_width() - x;
+    if (width >= 70) {
+        draw_behaviors(figures, y, x, 30, STATE_PANE_HEIGHT);
+        draw_channels(figures, y, x + 34, width - 34 < 56 ? width - 34 : 56, STATE_PANE_HEIGHT);
+    } else {
+        draw_behaviors(figures, y, x, width, STATE_PANE_HEIGHT - 3);
+        draw_channels_short(figures, y + STATE_PANE_HEIGHT - 3, x, width);
+    }
+}
+
 static void draw_chart(const struct figures *figures, int y, int height)
 {
     float most = 1;
@@ -349,7 +398,7 @@ void panes_draw(const struct demo *demo)
         }
         int y = 4 + (int)shown;
         state_pane_draw(demo, y, 0);
-        draw_behaviors(figures, y, STATE_PANE_WIDTH + 3, 24, STATE_PANE_HEIGHT);
+        draw_lists(figures, y);
         y += STATE_PANE_HEIGHT;
         if (height - 1 - y >= CHART_HEIGHT + 2 + MESSAGES_MIN) {
             draw_chart(figures, y + 1, CHART_HEIGHT);

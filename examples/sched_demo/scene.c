@@ -3,6 +3,7 @@
  * tickers send to neither. What is asked of an actor is a message, so the router may have no room for
  * it: then it is an order, which is given again with the next frame. */
 #include "scene.h"
+#include "bus_load.h"
 
 #include <errno.h>
 
@@ -10,6 +11,10 @@
 #define CONSUMERS_PER_WORKER 4
 #define CONSUMERS_FIRST_MAX 128
 #define FLOOD_RATE 20000u /* messages a second */
+#define NEWS_RATE 500u    /* messages a second, from each worker */
+#define NEWS_READERS 16   /* on each worker */
+#define VIDEO_RATE 1200u  /* packets a second, in 30 bursts */
+#define VIDEO_VIEWERS 25  /* on each worker */
 
 static leat_ref spawn(struct scene *scene, const struct leat_behavior *behavior, const void *arg,
                       size_t arg_size, int worker)
@@ -32,6 +37,20 @@ static leat_ref spawn_source(struct scene *scene, const struct leat_behavior *be
                              const struct source_config *config, int worker)
 {
     return spawn(scene, behavior, config, sizeof(*config), worker);
+}
+
+static leat_ref spawn_subscriber(struct scene *scene, const struct leat_behavior *behavior,
+                                 leat_channel channel, int worker)
+{
+    const struct subscriber_config config = {.channel = channel, .linger_ns = 100 * LEAT_MS};
+    return spawn(scene, behavior, &config, sizeof(config), worker);
+}
+
+static leat_ref spawn_publisher(struct scene *scene, leat_channel channel, uint64_t rate,
+                                uint32_t period, int worker)
+{
+    const struct publisher_config config = {.channel = channel, .rate = rate, .period = period};
+    return spawn(scene, &publisher_behavior, &config, sizeof(config), worker);
 }
 
 static void order(struct scene *scene, leat_ref to, uint32_t type, const void *payload, size_t len)
@@ -81,6 +100,12 @@ void scene_set_load(struct scene *scene, uint64_t percent)
         order(scene, scene->producers[i], RATE, &messages, sizeof(messages));
     }
     order(scene, scene->echo, RATE, &datagrams, sizeof(datagrams));
+    const uint64_t news = rate_of(scene, NEWS_RATE);
+    const uint64_t video = rate_of(scene, VIDEO_RATE);
+    for (int i = 0; i < scene->workers; i++) {
+        order(scene, scene->reporters[i], RATE, &news, sizeof(news));
+    }
+    order(scene, scene->camera, RATE, &video, sizeof(video));
     scene_turn(scene);
 }
 
@@ -150,7 +175,9 @@ void scene_set_full(struct scene *scene, bool full)
         const struct source_config flood = {
             .to = scene->small, .rate = FLOOD_RATE, .period = 10, .full = LEAT_FULL_REFUSE};
         scene->flooder = spawn_source(scene, &flooder_behavior, &flood, 0);
+        scene->deaf = spawn_subscriber(scene, &deaf_behavior, scene->video, 0);
     } else {
+        (void)leat_stop(scene->app->controller, scene->deaf);
         (void)leat_stop(scene->app->controller, scene->flooder);
         (void)leat_stop(scene->app->controller, scene->small);
     }
@@ -234,6 +261,24 @@ static void spawn_ring(struct scene *scene)
     scene->ring = next;
 }
 
+/* Everybody hears the news, from all workers; the camera is one, and sends a picture at a time. */
+static void spawn_bus(struct scene *scene)
+{
+    int status = leat_channel_open("news", &scene->news);
+    status = status != 0 ? status : leat_channel_open("video", &scene->video);
+    scene->status = scene->status != 0 ? scene->status : status;
+    for (int i = 0; i < scene->workers; i++) {
+        for (int k = 0; k < NEWS_READERS; k++) {
+            (void)spawn_subscriber(scene, &subscriber_behavior, scene->news, i);
+        }
+        for (int k = 0; k < VIDEO_VIEWERS; k++) {
+            scene->viewer = spawn_subscriber(scene, &subscriber_behavior, scene->video, i);
+        }
+        scene->reporters[i] = spawn_publisher(scene, scene->news, NEWS_RATE, 2, i);
+    }
+    scene->camera = spawn_publisher(scene, scene->video, VIDEO_RATE, 33, 0);
+}
+
 static void spawn_udp(struct scene *scene)
 {
     const struct echo_config config = {
@@ -253,6 +298,7 @@ int scene_open(struct scene *scene, struct app *app, const struct scene_config *
     *scene = (struct scene){.app = app, .config = *config, .workers = workers, .load = 100};
     spawn_messages(scene);
     spawn_ring(scene);
+    spawn_bus(scene);
     spawn_udp(scene);
     cast_add(scene, "router", &scene->router);
     cast_add(scene, "producer", &scene->producers[0]);
@@ -261,6 +307,8 @@ int scene_open(struct scene *scene, struct app *app, const struct scene_config *
     cast_add(scene, "echo", &scene->echo);
     cast_add(scene, "consumer, slow after s", &scene->consumers[scene->consumers_min - 2]);
     cast_add(scene, "consumer, stopped by k", &scene->consumers[scene->consumers_min - 1]);
+    cast_add(scene, "publisher", &scene->camera);
+    cast_add(scene, "subscriber", &scene->viewer);
     if (scene->ticker.id != 0) {
         cast_add(scene, "ticker", &scene->ticker);
     }

@@ -13,7 +13,7 @@ struct scene_config {
 };
 
 #define SCENE_CAST_MAX 12u
-#define SCENE_ORDERS_MAX 64u
+#define SCENE_ORDERS_MAX 512u /* two for each worker, and some keys more */
 
 /* A message to an actor whose mailbox may be full just now. */
 struct order {
@@ -33,6 +33,9 @@ struct scene {
     bool strained; /* so much was asked for that datagrams may have been lost */
 
     leat_ref router, echo, flooder, small, ticker, ring;
+    leat_channel news, video;
+    leat_ref reporters[LEAT_WORKERS_MAX]; /* publish on news */
+    leat_ref camera, viewer, deaf;        /* publishes on video, hears it, misses some of it */
     leat_ref producers[LEAT_WORKERS_MAX];
     leat_ref consumers[RELAY_TO_MAX];
     uint32_t consumers_len, consumers_min;
@@ -69,7 +72,7 @@ bool scene_fewer(struct scene *scene);
 void scene_burst(struct scene *scene, uint64_t len);
 
 /* Breaks something, or puts it right: a consumer holds its worker for 20 ms per message; a small
- * mailbox is flooded; a consumer is stopped, and the router not told. */
+ * mailbox is flooded, and another one subscribed to what comes in bursts; a consumer is stopped, and the router not told. */
 void scene_set_slow(struct scene *scene, bool slow);
 void scene_set_full(struct scene *scene, bool full);
 void scene_set_stopped(struct scene *scene, bool stopped);

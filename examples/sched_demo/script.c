@@ -129,14 +129,39 @@ static void step_burst(struct script *script)
         asked, so_far.delivered, so_far.parks);
 }
 
+static const struct channel_row *channel(const struct script *script, const char *name)
+{
+    static const struct channel_row none;
+    const struct figures *figures = &script->demo->figures;
+    for (size_t i = 0; i < figures->channels_len; i++) {
+        if (strcmp(figures->channels[i].name, name) == 0) {
+            return &figures->channels[i];
+        }
+    }
+    return &none;
+}
+
+/* The rates are of one moment and many workers: a message may be counted on one side of it only. */
+static void step_bus(struct script *script)
+{
+    const struct channel_row *news = channel(script, "news");
+    const double copies = news->published * (double)news->subscribers;
+    say(script, "bus",
+        copies > 0 && news->delivered > 0.8 * copies && news->delivered < 1.2 * copies,
+        "news: %.0f messages/s published, %.0f delivered to %" PRIu64 " subscribers",
+        news->published, news->delivered, news->subscribers);
+}
+
 static void step_full(struct script *script)
 {
     mark(script);
     scene_set_full(&script->demo->scene, true);
     wait_ms(script, 500);
+    const uint64_t dropped = channel(script, "video")->dropped;
     scene_set_full(&script->demo->scene, false);
-    say(script, "full mailbox", since(script).refused > 0, "%" PRIu64 " refused",
-        since(script).refused);
+    say(script, "full mailbox", since(script).refused > dropped && dropped > 0,
+        "%" PRIu64 " refused, of which a deaf subscriber missed %" PRIu64, since(script).refused,
+        dropped);
 }
 
 static void step_stop(struct script *script)
@@ -229,6 +254,7 @@ bool script_run(struct demo *demo)
     step_load(&script);
     step_actors(&script);
     step_burst(&script);
+    step_bus(&script);
     step_full(&script);
     step_stop(&script);
     step_slow(&script);
