@@ -1,4 +1,4 @@
-/* Two kinds of actors, nine behaviours. Sources wake up by deadline and make their messages in
+/* Two kinds of actors, eight behaviours. Sources wake up by deadline and make their messages in
  * pop_output, one when it is asked for; relays pass on what they are given. */
 #include "actors.h"
 
@@ -55,8 +55,7 @@ static bool source_pop_output(void *state, leat_time now, struct leat_output *re
     }
     const struct work work = {.sequence = self->sequence++, .hops = self->config.hops};
     leat_output_send(ret, self->config.to, WORK, &work, sizeof(work));
-    ret->full =
-        (uint8_t)self->config.full; /* WAIT is backpressure: a full mailbox parks this drain */
+    leat_output_wait(ret); /* backpressure: a full mailbox parks this drain */
     self->pending--;
     return true;
 }
@@ -75,7 +74,6 @@ static leat_time source_deadline(const void *state)
 const struct leat_behavior ticker_behavior = SOURCE("ticker");
 const struct leat_behavior producer_behavior = SOURCE("producer");
 const struct leat_behavior starter_behavior = SOURCE("starter");
-const struct leat_behavior flooder_behavior = SOURCE("flooder");
 
 /* ---- relays ---- */
 

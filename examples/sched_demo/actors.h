@@ -26,7 +26,6 @@ struct source_config {
     uint64_t rate;   /* messages per second, at least 1 */
     uint32_t period; /* ms between bursts, at least 1 */
     uint32_t hops;   /* of each message */
-    uint64_t full;   /* enum leat_full: what happens at a full mailbox */
 };
 
 #define RELAY_TO_MAX 256u
@@ -44,9 +43,8 @@ struct replace {
     uint64_t stop_old; /* after all that the relay has sent it */
 };
 
-/* Sources: by deadline, at a rate, round the ring, and into a mailbox that is too small. */
-extern const struct leat_behavior ticker_behavior, producer_behavior, starter_behavior,
-    flooder_behavior;
+/* Sources: by deadline, at a rate, and round the ring. */
+extern const struct leat_behavior ticker_behavior, producer_behavior, starter_behavior;
 /* Relays. A slow one holds its worker for SLOW_NS per message, which no actor should; a small one has a
  * mailbox of 16. */
 extern const struct leat_behavior router_behavior, consumer_behavior, ring_behavior, slow_behavior,

@@ -1,4 +1,5 @@
-/* Publishers wake up by deadline and make their messages in pop_output; subscribers only listen. */
+/* Publishers wake up by deadline and make their messages in pop_output; subscribers listen, and
+ * one of them floods somebody else for each message. */
 #include "bus_load.h"
 #include "actors.h"
 
@@ -70,7 +71,7 @@ const struct leat_behavior publisher_behavior = {
 
 struct subscriber {
     struct subscriber_config config;
-    uint64_t heard;
+    uint64_t heard, pending;
     leat_time stop_at;
     leat_outbox(1) out;
 };
@@ -90,6 +91,7 @@ static void subscriber_on_event(void *state, const struct leat_event *event)
     struct subscriber *self = state;
     if (event->kind == LEAT_EVENT_PUBLISHED) {
         self->heard++;
+        self->pending = self->config.flood.id != 0 ? FLOOD : 0;
     } else if (event->kind == LEAT_EVENT_SHUTDOWN) {
         self->stop_at = event->now + self->config.linger_ns;
     } else if (event->kind == LEAT_EVENT_DEADLINE) {
@@ -101,8 +103,15 @@ static void subscriber_on_event(void *state, const struct leat_event *event)
 
 static bool subscriber_pop_output(void *state, leat_time now, struct leat_output *ret)
 {
+    struct subscriber *self = state;
     (void)now;
-    return leat_outbox_pop(&((struct subscriber *)state)->out, ret);
+    if (self->pending > 0) { /* a drain this long gives way several times */
+        const struct work work = {.sequence = self->heard};
+        leat_output_send(ret, self->config.flood, WORK, &work, sizeof(work));
+        self->pending--;
+        return true;
+    }
+    return leat_outbox_pop(&self->out, ret);
 }
 
 static leat_time subscriber_deadline(const void *state)
@@ -118,4 +127,4 @@ static leat_time subscriber_deadline(const void *state)
     }
 
 const struct leat_behavior subscriber_behavior = SUBSCRIBER("subscriber", 0);
-const struct leat_behavior deaf_behavior = SUBSCRIBER("deaf subscriber", 16);
+const struct leat_behavior flooder_behavior = SUBSCRIBER("flooder", 16);

@@ -14,9 +14,12 @@ struct publisher_config {
 struct subscriber_config {
     leat_channel channel;
     leat_time linger_ns; /* listens so long after SHUTDOWN */
+    leat_ref flood;      /* a flooder: sends this one FLOOD messages for each that it hears */
 };
 
-/* A deaf one has a mailbox of 16, so that it misses what comes in bursts. */
-extern const struct leat_behavior publisher_behavior, subscriber_behavior, deaf_behavior;
+#define FLOOD 256u
+
+/* A flooder has a mailbox of 16, and is so busy that it misses what comes in bursts. */
+extern const struct leat_behavior publisher_behavior, subscriber_behavior, flooder_behavior;
 
 #endif

@@ -50,8 +50,9 @@ static void key_slow(struct demo *demo)
 static void key_full(struct demo *demo)
 {
     scene_set_full(&demo->scene, !demo->scene.full);
-    messages_say(demo->scene.full ? "a mailbox of 16 is flooded: what it has no room for is refused"
-                                  : "the flood has ended");
+    messages_say(demo->scene.full
+                     ? "a subscriber floods a mailbox of 16, and has one of 16 itself: both refuse"
+                     : "the flood has ended");
 }
 
 static void key_stop(struct demo *demo)
@@ -114,7 +115,8 @@ const struct key_help *keys_help(void)
     static const struct key_help help[] = {
         {"+ -", "load", "the load: twice, or half as many messages and datagrams"},
         {"s", "slow", "slow actor: it holds its worker for 20 ms per message, and is named"},
-        {"f", "full", "full mailbox: a flood of messages that nobody waits for is refused"},
+        {"f", "full",
+         "full mailbox: a flood into one of 16 is refused; so is what its sender should hear"},
         {"k", "stop", "stopped actor: what is sent to it are dead letters; k again: another"},
         {"u", "burst", "burst: 100,000 messages from each producer, at once"},
         {"b", "backend", "the next backend: ends this runtime well and opens another"},

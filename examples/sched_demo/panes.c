@@ -255,12 +255,12 @@ static void draw_workers(const struct figures *figures, int y, size_t shown)
 static void draw_behaviors(const struct figures *figures, int y, int x, int width, int height)
 {
     char actors[16], inputs[16];
-    paintf(y, x, width, TITLE, "%-*s", width - 15, "behaviours");
-    paint(y, x + width - 15, 15, FAINT, " actors inputs/s");
+    paint(y, x, width, TITLE, "behaviours");
+    paint(y, x + width - 13, 13, FAINT, "actors   in/s");
     for (size_t i = 0; i < figures->behaviors_len && (int)i + 1 < height; i++) {
         const struct behavior_row *row = &figures->behaviors[i];
-        paint(y + 1 + (int)i, x, width - 15, row->actors > 0 ? PLAIN : FAINT, row->name);
-        paintf(y + 1 + (int)i, x + width - 15, 15, row->actors > 0 ? PLAIN : FAINT, "%7s%8s",
+        paint(y + 1 + (int)i, x, width - 13, row->actors > 0 ? PLAIN : FAINT, row->name);
+        paintf(y + 1 + (int)i, x + width - 13, 13, row->actors > 0 ? PLAIN : FAINT, "%6s%7s",
                short_number((double)row->actors, actors), short_number(row->inputs, inputs));
     }
 }

@@ -10,11 +10,10 @@
 #define RING 100u
 #define CONSUMERS_PER_WORKER 4
 #define CONSUMERS_FIRST_MAX 128
-#define FLOOD_RATE 20000u /* messages a second */
-#define NEWS_RATE 500u    /* messages a second, from each worker */
-#define NEWS_READERS 16   /* on each worker */
-#define VIDEO_RATE 1200u  /* packets a second, in 30 bursts */
-#define VIDEO_VIEWERS 25  /* on each worker */
+#define NEWS_RATE 500u   /* messages a second, from each worker */
+#define NEWS_READERS 16  /* on each worker */
+#define VIDEO_RATE 1200u /* packets a second, in 30 bursts */
+#define VIDEO_VIEWERS 25 /* on each worker */
 
 static leat_ref spawn(struct scene *scene, const struct leat_behavior *behavior, const void *arg,
                       size_t arg_size, int worker)
@@ -39,11 +38,10 @@ static leat_ref spawn_source(struct scene *scene, const struct leat_behavior *be
     return spawn(scene, behavior, config, sizeof(*config), worker);
 }
 
-static leat_ref spawn_subscriber(struct scene *scene, const struct leat_behavior *behavior,
-                                 leat_channel channel, int worker)
+static leat_ref spawn_subscriber(struct scene *scene, leat_channel channel, int worker)
 {
     const struct subscriber_config config = {.channel = channel, .linger_ns = 100 * LEAT_MS};
-    return spawn(scene, behavior, &config, sizeof(config), worker);
+    return spawn(scene, &subscriber_behavior, &config, sizeof(config), worker);
 }
 
 static leat_ref spawn_publisher(struct scene *scene, leat_channel channel, uint64_t rate,
@@ -172,12 +170,10 @@ void scene_set_full(struct scene *scene, bool full)
     scene->full = full;
     if (full) {
         scene->small = spawn_relay(scene, &small_behavior, 100 * LEAT_MS, 0);
-        const struct source_config flood = {
-            .to = scene->small, .rate = FLOOD_RATE, .period = 10, .full = LEAT_FULL_REFUSE};
-        scene->flooder = spawn_source(scene, &flooder_behavior, &flood, 0);
-        scene->deaf = spawn_subscriber(scene, &deaf_behavior, scene->video, 0);
+        const struct subscriber_config flooder = {
+            .channel = scene->video, .linger_ns = 100 * LEAT_MS, .flood = scene->small};
+        scene->flooder = spawn(scene, &flooder_behavior, &flooder, sizeof(flooder), 0);
     } else {
-        (void)leat_stop(scene->app->controller, scene->deaf);
         (void)leat_stop(scene->app->controller, scene->flooder);
         (void)leat_stop(scene->app->controller, scene->small);
     }
@@ -221,18 +217,13 @@ static void spawn_messages(struct scene *scene)
     scene->consumers_len = scene->consumers_min = router.to_len;
     scene->router = spawn(scene, &router_behavior, &router, sizeof(router), LEAT_WORKER_BEST);
     for (int i = 0; i < scene->workers; i++) {
-        const struct source_config producer = {.to = scene->router,
-                                               .rate = scene->config.messages,
-                                               .period = 1,
-                                               .hops = 1,
-                                               .full = LEAT_FULL_WAIT};
+        const struct source_config producer = {
+            .to = scene->router, .rate = scene->config.messages, .period = 1, .hops = 1};
         scene->producers[i] = spawn_source(scene, &producer_behavior, &producer, i);
     }
     for (uint32_t i = 0; i < scene->config.tickers; i++) {
-        const struct source_config ticker = {.to = router.to[i % (router.to_len - 2)],
-                                             .rate = 1,
-                                             .period = 10 + i % 190,
-                                             .full = LEAT_FULL_WAIT};
+        const struct source_config ticker = {
+            .to = router.to[i % (router.to_len - 2)], .rate = 1, .period = 10 + i % 190};
         const leat_ref ref = spawn_source(scene, &ticker_behavior, &ticker, LEAT_WORKER_BEST);
         if (i == 150) { /* one that can be followed: it ticks every 160 ms */
             scene->ticker = ref;
@@ -255,8 +246,7 @@ static void spawn_ring(struct scene *scene)
     if (scene->status == 0) {
         scene->status = leat_send(scene->app->controller, last, LINK, &next, sizeof(next));
     }
-    const struct source_config starter = {
-        .to = next, .rate = 400, .period = 10, .hops = RING, .full = LEAT_FULL_WAIT};
+    const struct source_config starter = {.to = next, .rate = 400, .period = 10, .hops = RING};
     (void)spawn_source(scene, &starter_behavior, &starter, LEAT_WORKER_BEST);
     scene->ring = next;
 }
@@ -269,10 +259,10 @@ static void spawn_bus(struct scene *scene)
     scene->status = scene->status != 0 ? scene->status : status;
     for (int i = 0; i < scene->workers; i++) {
         for (int k = 0; k < NEWS_READERS; k++) {
-            (void)spawn_subscriber(scene, &subscriber_behavior, scene->news, i);
+            (void)spawn_subscriber(scene, scene->news, i);
         }
         for (int k = 0; k < VIDEO_VIEWERS; k++) {
-            scene->viewer = spawn_subscriber(scene, &subscriber_behavior, scene->video, i);
+            scene->viewer = spawn_subscriber(scene, scene->video, i);
         }
         scene->reporters[i] = spawn_publisher(scene, scene->news, NEWS_RATE, 2, i);
     }

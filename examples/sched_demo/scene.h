@@ -35,7 +35,7 @@ struct scene {
     leat_ref router, echo, flooder, small, ticker, ring;
     leat_channel news, video;
     leat_ref reporters[LEAT_WORKERS_MAX]; /* publish on news */
-    leat_ref camera, viewer, deaf;        /* publishes on video, hears it, misses some of it */
+    leat_ref camera, viewer;              /* publishes on video, hears it */
     leat_ref producers[LEAT_WORKERS_MAX];
     leat_ref consumers[RELAY_TO_MAX];
     uint32_t consumers_len, consumers_min;
@@ -72,7 +72,7 @@ bool scene_fewer(struct scene *scene);
 void scene_burst(struct scene *scene, uint64_t len);
 
 /* Breaks something, or puts it right: a consumer holds its worker for 20 ms per message; a small
- * mailbox is flooded, and another one subscribed to what comes in bursts; a consumer is stopped, and the router not told. */
+ * mailbox is flooded, by a subscriber who misses half of what it hears; a consumer is stopped, and the router not told. */
 void scene_set_slow(struct scene *scene, bool slow);
 void scene_set_full(struct scene *scene, bool full);
 void scene_set_stopped(struct scene *scene, bool stopped);

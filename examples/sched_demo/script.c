@@ -160,7 +160,7 @@ static void step_full(struct script *script)
     const uint64_t dropped = channel(script, "video")->dropped;
     scene_set_full(&script->demo->scene, false);
     say(script, "full mailbox", since(script).refused > dropped && dropped > 0,
-        "%" PRIu64 " refused, of which a deaf subscriber missed %" PRIu64, since(script).refused,
+        "%" PRIu64 " refused, %" PRIu64 " of them by a subscriber of video", since(script).refused,
         dropped);
 }
 
