@@ -43,8 +43,9 @@ static void key_backend(struct demo *demo)
 static void key_slow(struct demo *demo)
 {
     scene_set_slow(&demo->scene, !demo->scene.slow);
-    messages_say(demo->scene.slow ? "one consumer holds its worker for 20 ms per message"
-                                  : "the slow consumer is replaced");
+    messages_say(demo->scene.slow
+                     ? "one consumer holds its worker for 20 ms per message"
+                     : "the slow consumer is killed: what it had not taken yet are dead letters");
 }
 
 static void key_full(struct demo *demo)

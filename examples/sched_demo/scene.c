@@ -153,9 +153,15 @@ void scene_set_slow(struct scene *scene, bool slow)
 {
     if (slow != scene->slow) {
         const uint32_t at = scene->consumers_min - 2;
+        const leat_ref old = scene->consumers[at];
         const leat_ref new = spawn_relay(scene, slow ? &slow_behavior : &consumer_behavior,
                                          100 * LEAT_MS, (int)at % scene->workers);
-        replace_consumer(scene, at, new, true);
+        /* The router may have 1,024 messages for a slow one to take before it hears of this: that one
+         * is killed, and they are dead letters. */
+        replace_consumer(scene, at, new, slow);
+        if (!slow) {
+            (void)leat_kill(scene->app->controller, old);
+        }
         scene->slow = slow;
         scene->strained = true;
         scene_turn(scene);

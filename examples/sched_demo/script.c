@@ -200,12 +200,15 @@ static void step_slow(struct script *script)
     scene_set_slow(&script->demo->scene, true);
     wait_ms(script, 700);
     const struct leat_worker_stats so_far = since(script);
+    const double slowly = script->demo->figures.all.messages;
     scene_set_slow(&script->demo->scene, false);
-    wait_ms(script, 500);
+    wait_ms(script, 800);
+    const double after = script->demo->figures.all.messages;
     const char *name = named(lines);
     say(script, "slow actor", so_far.slow_actors > 0 && name != NULL,
         "named %" PRIu64 " times: %s; %" PRIu64 " drains waited for room", so_far.slow_actors,
         name != NULL ? name : "(not in the log)", so_far.parks);
+    say(script, "none slow", after > 2 * slowly, "%.0f messages/s, were %.0f", after, slowly);
 }
 
 /* Ends the runtime and adds its totals. */
