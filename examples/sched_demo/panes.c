@@ -44,9 +44,13 @@ static int figure(int x, const char *label, double value, enum colour colour)
 {
     char number[16];
     const int len = (int)strlen(label);
+    const int end = x + len + 1 + (int)strlen(short_number(value, number));
+    if (end > view_width()) {
+        return view_width();
+    }
     paint(1, x, len, FAINT, label);
-    paint(1, x + len + 1, 8, colour, short_number(value, number));
-    return x + len + 1 + (int)strlen(number) + 2;
+    paint(1, x + len + 1, end, colour, number);
+    return end + 2;
 }
 
 static void draw_header(const struct demo *demo)
@@ -309,8 +313,9 @@ static void draw_lists(const struct figures *figures, int y)
         draw_behaviors(figures, y, x, 30, STATE_PANE_HEIGHT);
         draw_channels(figures, y, x + 34, width - 34 < 56 ? width - 34 : 56, STATE_PANE_HEIGHT);
     } else {
-        draw_behaviors(figures, y, x, width, STATE_PANE_HEIGHT - 3);
-        draw_channels_short(figures, y + STATE_PANE_HEIGHT - 3, x, width);
+        const int narrow = width < 34 ? width : 34;
+        draw_behaviors(figures, y, x, narrow, STATE_PANE_HEIGHT - 3);
+        draw_channels_short(figures, y + STATE_PANE_HEIGHT - 3, x, narrow);
     }
 }
 

@@ -136,7 +136,10 @@ int main(int argc, char **argv)
 {
     struct flags flags = {
         .program = "sched_demo",
-        .about = "Shows workers, actors and their messages, live; ? in the view tells the keys.",
+        .about = view_is_there()
+                     ? "Shows workers, actors and their messages, live; ? tells the keys."
+                     : "Shows workers, actors and their messages. Built without ncursesw: there is "
+                       "a plain table instead of the live view, and there are no keys.",
         .own = own_flags,
         .io = "auto",
         .bind = "127.0.0.1",

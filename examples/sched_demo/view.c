@@ -191,7 +191,7 @@ static void paint_text(int y, int x, int width, attr_t bits, const char *text)
         return;
     }
     wide[len < TEXT_MAX - 1 ? len : TEXT_MAX - 1] = L'\0';
-    (void)attr_set(bits, 0, NULL);
+    attrset((int)bits);
     mvaddnwstr(y, x, wide, width);
     attrset(A_NORMAL);
 }

@@ -29,6 +29,7 @@ class Screen:
         self.cursor_seen = True
         self.alternate = False
         self.other = None  # what the alternate screen hides
+        self.saved = 0, 0
         self.rest = ""
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -52,6 +53,11 @@ class Screen:
             private, numbers, final, _, other = match.groups()
             if final:
                 self.control(private, [int(n or 0) for n in numbers.split(";")], final)
+            elif other in ("7", "8"):  # the cursor is put down, or taken up there
+                if other == "7":
+                    self.saved = self.x, self.y
+                else:
+                    self.x, self.y = self.saved
             elif other == "M":  # reverse line feed
                 if self.y == self.top:
                     self.scroll(self.top, -1)
@@ -141,6 +147,8 @@ class Screen:
             del self.cells[y][self.columns:]
         elif final in "LM":
             self.scroll(y, count if final == "M" else -count)
+        elif final in "ST":
+            self.scroll(self.top, count if final == "S" else -count)
         elif final == "r":
             self.top = count - 1
             self.bottom = (n[1] if len(n) > 1 else self.lines) - 1
