@@ -7,3 +7,9 @@ void bus_turn(struct host *host, struct cell *cell)
     (void)cell;
     LEAT_UNREACHABLE();
 }
+
+void bus_forget(struct host *host, struct subscription **list)
+{
+    (void)host;
+    (void)list;
+}
