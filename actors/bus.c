@@ -235,20 +235,25 @@ static void retract(struct bus *bus, struct channel *channel)
 
 /* ---- subscriptions ---- */
 
+/* Whether it is a controller that is open. */
+static bool is_outside(const struct host *host, leat_ref ref)
+{
+    const struct cell *cell = registry_cell(host->registry, ref);
+    if (cell == NULL || load_acquire_u64(&cell->identity) != ref.id) {
+        return false;
+    }
+    uint32_t owner = cell_owner(cell);
+    return owner >= LEAT_WORKERS_MAX && owner != OWNER_NONE;
+}
+
 /* The list a subscriber's subscriptions are in, on the worker that serves it; NULL: it has ended. */
 static struct subscription **list_of(struct bus *bus, leat_ref subscriber)
 {
-    struct host *host = bus->host;
-    struct cell *cell = registry_cell(host->registry, subscriber);
-    if (cell == NULL || load_acquire_u64(&cell->identity) != subscriber.id) {
-        return NULL;
+    struct subscription **list = host_subscriptions(bus->host, subscriber);
+    if (list == NULL && is_outside(bus->host, subscriber)) {
+        list = &bus->outside;
     }
-    uint32_t owner = cell_owner(cell);
-    if (owner == host->index) {
-        bool lives = cell->life == CELL_LIVE || cell->life == CELL_NEW;
-        return lives ? &cell->subscriptions : NULL;
-    }
-    return owner >= LEAT_WORKERS_MAX && owner != OWNER_NONE ? &bus->outside : NULL;
+    return list;
 }
 
 static struct subscription *find(struct subscription *list, const struct channel *channel,
@@ -470,12 +475,12 @@ void bus_note(struct bus *bus, struct note *note)
 /* The worker that serves a subscriber: its own, or the one that does so for a controller. */
 static int home_of(const struct host *host, leat_ref subscriber)
 {
-    const struct cell *cell = registry_cell(host->registry, subscriber);
-    if (cell == NULL || load_acquire_u64(&cell->identity) != subscriber.id) {
+    leat_ref ref = registry_home(host->registry, subscriber);
+    const struct cell *cell = registry_cell(host->registry, ref);
+    if (cell == NULL || load_acquire_u64(&cell->identity) != ref.id) {
         return -ESRCH;
     }
-    uint32_t owner = cell_owner(cell);
-    return (int)bus_home(host, owner);
+    return (int)bus_home(host, cell_owner(cell));
 }
 
 int bus_request(struct host *host, const struct bus_request *request, union node *node)

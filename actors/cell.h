@@ -20,6 +20,7 @@ enum cell_flags {
     CELL_UNBORN = 1 << 9,    /* its INIT is in the box, or still behind the door */
     CELL_GROUP = 1 << 10,    /* for its whole life: a group, run by group.c */
     CELL_SYSTEM = 1 << 11,   /* for its whole life: a worker's own mailbox, run by bus.c */
+    CELL_WALK = 1 << 12,     /* a group: a walk over its members is not at its end */
 };
 
 /* Units of cell->asked: each half counts who is asking, and is never 0 again once one has. */
@@ -31,6 +32,13 @@ enum cell_life {
     CELL_NEW,     /* spawned; INIT is the first thing in its box */
     CELL_LIVE,
     CELL_LIMBO,   /* ended, while a sender may still hold its door */
+};
+
+/* Who is told when an actor ends: a node each, the watcher in `from`. */
+struct watchers {
+    union node *first;
+    uint32_t    len;
+    uint32_t    sweep; /* look for dead ones when there are as many */
 };
 
 struct cell {
@@ -57,14 +65,12 @@ struct cell {
     union node  *waiters; /* parked senders in a ring: the newest, whose next is the oldest */
     union node  *park; /* while parked: the note in somebody's `waiters` */
     union node  *held; /* the output it is parked with */
-    union node  *monitors;
-    void        *sockets;      /* the scheduler's: sockets it owns */
+    struct watchers monitors;
     union {
-        struct subscription *subscriptions; /* the bus's */
-        struct group        *group;         /* CELL_GROUP: its members, and what each has */
+        void         *sockets; /* the scheduler's: sockets it owns */
+        struct group *group;   /* CELL_GROUP, which owns none: its members, and what each has */
     };
-    uint32_t     monitors_len;
-    uint32_t     monitors_sweep; /* look for dead watchers when there are as many */
+    struct subscription *subscriptions; /* the bus's; also of a group as a whole */
 };
 
 _Static_assert(sizeof(struct cell) == 192, "three cache lines an actor");
@@ -105,6 +111,63 @@ static inline uint32_t ref_slot(leat_ref ref)
 static inline uint32_t ref_generation(leat_ref ref)
 {
     return (uint32_t)(ref.id >> 32);
+}
+
+/* A member's ref is its group's slot among the groups, its index there and its generation. Bit 31 is
+ * set, which no slot of a cell has: who looks a ref up as an actor's finds none, at no cost, and then
+ * asks whether it is a member's. */
+#define MEMBER_BIT 0x80000000u
+#define MEMBER_INDEX_BITS 20u
+#define MEMBER_SLOT_BITS 18u
+#define MEMBER_GENERATION_MAX ((1u << 25) - 1)
+#define GROUPS_MAX ((1u << MEMBER_SLOT_BITS) - 1) /* the last slot is nobody's: the probe's */
+
+_Static_assert(1u << MEMBER_INDEX_BITS == LEAT_GROUP_MEMBERS_MAX, "an index fits");
+
+static inline bool ref_is_member(leat_ref ref)
+{
+    return ((uint32_t)ref.id & MEMBER_BIT) != 0;
+}
+
+static inline leat_ref member_ref(uint32_t slot, uint32_t index, uint32_t generation)
+{
+    uint64_t bits = (uint64_t)generation << (MEMBER_SLOT_BITS + MEMBER_INDEX_BITS) |
+                    (uint64_t)slot << MEMBER_INDEX_BITS | index;
+    return (leat_ref){.id = bits >> 31 << 32 | MEMBER_BIT | (bits & (MEMBER_BIT - 1))};
+}
+
+/* The 63 bits that member_ref has put together. */
+static inline uint64_t member_bits(leat_ref ref)
+{
+    return ref.id >> 32 << 31 | (ref.id & (MEMBER_BIT - 1));
+}
+
+static inline uint32_t member_index(leat_ref ref)
+{
+    return (uint32_t)(member_bits(ref) & (LEAT_GROUP_MEMBERS_MAX - 1));
+}
+
+static inline uint32_t member_slot(leat_ref ref)
+{
+    return (uint32_t)(member_bits(ref) >> MEMBER_INDEX_BITS) & GROUPS_MAX;
+}
+
+static inline uint32_t member_generation(leat_ref ref)
+{
+    return (uint32_t)(member_bits(ref) >> (MEMBER_SLOT_BITS + MEMBER_INDEX_BITS));
+}
+
+/* In front of every state, so that leat_self finds whose it is. */
+struct state_header {
+    leat_ref group; /* LEAT_REF_NONE: an actor of its own */
+    leat_ref self;
+};
+
+/* Who an output is from: the actor, or the member whose drain it is. */
+static inline leat_ref cell_self(const struct cell *cell)
+{
+    return (cell->flags & CELL_GROUP) != 0 ? ((const struct state_header *)cell->state)[-1].self
+                                           : cell_ref(cell);
 }
 
 static inline struct cell *cell_of_door(struct door *door)

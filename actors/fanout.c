@@ -194,7 +194,7 @@ static int give_copy(struct host *host, leat_ref to, const struct leat_event *ev
     struct cell *cell = registry_cell(host->registry, to);
     int status;
     if (cell != NULL && host_has(host, cell, to)) {
-        status = actor_input(host, cell, event);
+        status = actor_input(host, cell, to, event);
     } else {
         union node *copy = message_copy(host, (const union node *)(const void *)event);
         status = copy != NULL ? host_post(host, to, event->from, copy) : -ENOMEM;

@@ -24,12 +24,15 @@
 #define NODE_STOP (NODE_KIND_INTERNAL + 1)    /* end, when everything before is done */
 #define NODE_MONITOR (NODE_KIND_INTERNAL + 2) /* remember `from` as a watcher */
 #define NODE_PARK (NODE_KIND_INTERNAL + 3)    /* `from` waits for room */
-#define NODE_MEMBER (NODE_KIND_INTERNAL + 4)  /* for one member of a group: group.c */
+#define NODE_MEMBER (NODE_KIND_INTERNAL + 4)  /* an envelope for a member of a group: post.c */
+#define NODE_SPAWN_MEMBER (NODE_KIND_INTERNAL + 7) /* as INIT, for a new member of a group */
 /* In the control lane: */
 #define NODE_KILL (NODE_KIND_INTERNAL + 5)
 #define NODE_UNPARK (NODE_KIND_INTERNAL + 6) /* a NODE_PARK coming back, its result in status */
 /* Those of a worker's own mailbox are in bus.c. */
 #define NODE_KIND_BUS (NODE_KIND_INTERNAL + 0x20)
+/* Added to the kind of what is for one member of a group: its ref lies in the last bytes of the payload. */
+#define NODE_TO_MEMBER 0x80u
 
 /* A walk over many actors gives way between two of them, so that a frame for a thousand viewers does not
  * hold up everybody else. */
@@ -47,6 +50,8 @@ struct host_ops {
     void (*rearm)(struct host *host, struct cell *cell);
     /* The actor ends: its timer, sockets and routes go. */
     void (*forget)(struct host *host, struct cell *cell);
+    /* The same for the sockets of a member, a list like cell->sockets. */
+    void (*forget_sockets)(struct host *host, void **sockets);
     /* The index of the worker that `worker` means (LEAT_WORKER_*), or -EINVAL. */
     int (*place)(struct host *host, int worker);
     /* The clock, read now: host->now is that of the round. */
@@ -135,6 +140,8 @@ struct spawn {
     leat_ref                    parent; /* whom to tell, and how: */
     bool                        parent_outside; /* a controller: DOWN if init fails, else nothing */
     uint64_t                    cookie;
+    uint32_t                    members_max; /* a group of so many, which has no `arg`; 0: an actor */
+    uint32_t                    mailbox_len_max; /* of a group; 0: the behaviour's */
 };
 
 /* The zeroed state of an actor, where leat_self finds whose it is. NULL: no memory. */
@@ -144,6 +151,16 @@ void  state_free(void *state);
 /* A new actor, its INIT the first item in its box. 0; -EINVAL; -ENOMEM; -ENOSPC. */
 int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret);
 
+/* Asks for a new member of a group. The spawner hears SPAWNED, also if there is no such group any
+ * more. 0; -EAGAIN: the group's box is full; -EINVAL: it is none; -ENOMEM. */
+int member_spawn(struct host *host, leat_ref group, const struct spawn *spawn);
+
+/* The answer to a NODE_SPAWN_MEMBER, the ref of the member or why there is none. Takes the node over. */
+void member_answer(struct host *host, union node *node, leat_ref member, int status);
+
+/* What an INIT, or a NODE_SPAWN_MEMBER, brings for init; valid until it is answered. NULL: nothing. */
+const void *init_arg(const union node *node);
+
 /* Runs INIT; false if the actor has ended. */
 bool actor_init(struct host *host, struct cell *cell, union node *node);
 
@@ -151,8 +168,11 @@ bool actor_init(struct host *host, struct cell *cell, union node *node);
  * the one it leaves. */
 void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor_state state);
 
-/* A NODE_MONITOR has arrived. Takes the node over. */
-void actor_watch(struct host *host, struct cell *cell, union node *node);
+/* A NODE_MONITOR has arrived for the actor or member whose watchers these are. Takes the node over. */
+void actor_watch(struct host *host, struct watchers *watchers, union node *node);
+
+/* `dead`, whose watchers they are, has ended. */
+void tell_watchers(struct host *host, struct watchers *watchers, leat_ref dead, int status);
 
 /* Makes `node` the DOWN of `dead` and sends it to `watcher`. */
 void send_down(struct host *host, union node *node, leat_ref watcher, leat_ref dead, int status,
@@ -164,6 +184,10 @@ void         host_mailbox_close(struct host *host, struct cell *cell);
 
 /* This host's own actor at a slot, alive or about to be, its INIT then in the box; NULL: none. */
 struct cell *host_actor_at(struct host *host, uint32_t slot);
+
+/* What waits for an actor or member that has ended: its monitors are told, its spawner too, the rest is
+ * dropped. `dead` is the ref it had. */
+void bury(struct host *host, struct cell *cell, union node *node, leat_ref dead, int status);
 
 /* Frees what cannot be delivered any more, counted where it was a message. */
 void drop_node(struct host *host, union node *node);
@@ -195,11 +219,34 @@ void actor_turn(struct host *host, struct cell *cell);
 void actor_turn_watched(struct host *host, struct cell *cell); /* the same, with is_watched */
 
 /* One input, at once if the actor is idle, else through its box. 0; -EAGAIN: the box is full; -ENOMEM.
- * The event, its body included, stays the caller's either way. */
-int actor_input(struct host *host, struct cell *cell, const struct leat_event *event);
+ * The event, its body included, stays the caller's either way. `to` is the actor, or the member it
+ * is for, and `cell` its group. */
+int actor_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event);
+
+/* The same, through the box in any case. */
+int box_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event);
 
 /* The same for an event that must not be refused; `node` holds it and is taken over. */
-void actor_input_reserved(struct host *host, struct cell *cell, union node *node);
+void actor_input_reserved(struct host *host, struct cell *cell, leat_ref to, union node *node);
+
+/* What a turn starts with: its control lane, and what came through the door. False: the actor has
+ * ended, or waits to. */
+bool turn_control(struct host *host, struct cell *cell);
+
+/* A turn is over: back to the run queue if there is more to do. */
+void turn_ends(struct host *host, struct cell *cell);
+
+/* Pops the outputs of the member whose state is cell->state. */
+void member_drain(struct host *host, struct cell *cell);
+
+/* An input of a behaviour's, in its statistics. */
+void count_input(struct host *host, const struct cell *cell);
+
+/* The wait of a message that was chosen for that is over. */
+void probe_over(struct host *host);
+
+/* Adds an input to the hash of a simulated run. */
+void hash_input(struct host *host, leat_ref to, const struct leat_event *event);
 
 /* An output was not done: hands it back. The body is the actor's, or freed; the node, which is of
  * this host's pool, the caller's. `full` is what the output said: the node keeps its pool there. */
@@ -213,6 +260,17 @@ void host_answer(struct host *host);
 
 /* ---- posting: post.c ---- */
 
+/* Makes `node` an item of the box of the group of `member`, for that member alone: the node itself, or
+ * an envelope around it where its payload leaves no room for the ref. NULL: no memory for that one. */
+union node *member_item(struct host *host, union node *node, leat_ref member);
+
+/* The way back: what is for *ret_member. Takes an envelope over. */
+union node *member_open(struct host *host, union node *item, leat_ref *ret_member);
+
+/* As host_post and host_post_reserved, to a member or to nobody. -ENOMEM only where an envelope is
+ * needed, which is for MESSAGE, PUBLISHED and DATA alone: what has its place reserved arrives. */
+int host_post_member(struct host *host, leat_ref to, leat_ref from, union node *node, bool reserved);
+
 int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref from,
                      union node *node, bool reserved);
 
@@ -220,8 +278,9 @@ int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref
  * to an actor: -EALREADY, -ESRCH: not needed; the node stays the caller's. */
 int host_post_stop(struct host *host, leat_ref to, leat_ref from, union node *node);
 
-/* To the control lane: never full, as an actor has at most one KILL and one UNPARK on their way. -ESRCH,
- * -EALREADY (a KILL): the node stays the caller's. */
+/* To the control lane: never full, as an actor has at most one KILL and one UNPARK on their way; a group
+ * may have a KILL for each member, which `from` names. -ESRCH, -EALREADY (a KILL): the node stays the
+ * caller's. */
 int host_post_control(struct host *host, leat_ref to, union node *node);
 
 /* ---- waiting for room: park.c ---- */
@@ -255,7 +314,7 @@ void park_expire(struct host *host);
 /* The next time limit; LEAT_NEVER: nobody waits. */
 leat_time park_next(const struct host *host);
 
-/* ---- the bus: bus.c, fanout.c; groups: group.c ---- */
+/* ---- the bus: bus.c, fanout.c ---- */
 
 /* A worker's own mailbox and what the bus keeps there. NULL: no memory. */
 struct cell *bus_open(struct host *host);
@@ -263,7 +322,7 @@ struct cell *bus_open(struct host *host);
 /* When the mailbox has been closed and no actor is left. */
 void bus_close(struct host *host);
 
-/* An actor of this host has ended: its subscriptions, `list`, too. */
+/* Who had these subscriptions has ended. */
 void bus_forget(struct host *host, struct subscription **list);
 
 /* A controller with this mailbox is about to close. */
@@ -307,9 +366,42 @@ bool bus_count(const struct host *host, struct leat_channel_stats *sum);
 /* Frees what will never be fanned out: a node of a worker's own mailbox. */
 void bus_drop(struct host *host, union node *node);
 
-/* A turn of a worker's own mailbox; of a group. */
+/* A turn of a worker's own mailbox. */
 void bus_turn(struct host *host, struct cell *cell);
+
+/* ---- groups: group.c, group_turn.c ---- */
+
+/* A turn of a group. */
 void group_turn(struct host *host, struct cell *cell);
+
+/* INIT of a group: -ENOSPC, -ENOMEM. */
+int group_open(struct host *host, struct cell *cell, uint32_t members_max);
+
+/* It ends: all its members do, with that status. cell->group is NULL then. */
+void group_close(struct host *host, struct cell *cell, int status);
+
+/* The state a group is in, of enum leat_actor_state; only where it is watched. */
+enum leat_actor_state group_state(const struct cell *cell);
+
+/* One output of a member's drain, for the trace. */
+void group_trace_output(struct host *host, struct cell *cell, const union node *out);
+
+/* The member whose drain it is has no more outputs; or ends by what it popped. */
+void group_drained(struct host *host, struct cell *cell);
+void group_member_ends(struct host *host, struct cell *cell, int status);
+
+/* A forced stop of one member has arrived. */
+void group_kill(struct host *host, struct cell *cell, leat_ref member);
+
+/* actor_input for a member. */
+int group_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event);
+
+/* Whether a member, or else an actor, lives on this host. */
+bool host_lives(struct host *host, leat_ref ref);
+
+/* Where it has its sockets and its subscriptions, also a group as a whole; NULL: it does not live here. */
+void                **host_sockets(struct host *host, leat_ref ref);
+struct subscription **host_subscriptions(struct host *host, leat_ref ref);
 
 /* Whether a walk that has visited so many in this turn is to give way: the round has had its work, or
  * its time. */
@@ -340,11 +432,28 @@ static inline bool is_message(uint8_t kind)
     return kind == LEAT_EVENT_MESSAGE || kind == LEAT_EVENT_PUBLISHED;
 }
 
+/* One input more. */
+static inline void count_given(struct host *host, uint8_t kind)
+{
+    if (is_message(kind)) {
+        host->count.delivered++;
+    } else {
+        host->other_inputs++;
+    }
+}
+
 /* Whether an event or a node of a mailbox holds a reference. */
 static inline bool has_body(const struct leat_event *event)
 {
     return (is_message(event->kind) && event->len == LEAT_LEN_BODY) ||
            event->kind == LEAT_EVENT_DATA;
+}
+
+/* For the watchdog: whose turn it is. */
+static inline void turn_is(struct host *host, struct cell *cell)
+{
+    count_add(&host->turns, 1);
+    store_relaxed_ptr(&host->running, cell);
 }
 
 /* How many a DATA event brings. */
@@ -433,7 +542,7 @@ static inline void host_append(struct host *host, struct cell *cell, leat_ref fr
 static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
 {
     if (LEAT_UNLIKELY(ref_slot(to) >= host->cells_max)) {
-        return -ESRCH;
+        return host_post_member(host, to, from, node, false);
     }
     struct cell *cell = &host->cells[ref_slot(to)];
     __builtin_prefetch(&cell->door, 1); /* on its way while the cell is looked at */
@@ -457,7 +566,7 @@ static inline int host_post_reserved(struct host *host, leat_ref to, leat_ref fr
 {
     struct cell *cell = registry_cell(host->registry, to);
     if (cell == NULL) {
-        return -ESRCH;
+        return host_post_member(host, to, from, node, true);
     }
     if (!host_has(host, cell, to)) {
         return host_post_remote(host, cell, to, from, node, true);
@@ -467,8 +576,33 @@ static inline int host_post_reserved(struct host *host, leat_ref to, leat_ref fr
     return 0;
 }
 
-void host_trace(struct host *host, struct cell *cell, enum leat_actor_state from,
-                     enum leat_actor_state to);
+/* Reports a transition; the caller says what is particular about it. */
+void host_trace(struct host *host, struct cell *cell, struct leat_trace trace);
+
+/* What a transition out of a state with an output says of it. */
+static inline struct leat_trace trace_output(enum leat_actor_state from, enum leat_actor_state to,
+                                             const union node *out)
+{
+    struct leat_trace trace = {
+        .from = (uint8_t)from, .to = (uint8_t)to, .kind = out->output.kind};
+    if (out->output.kind == LEAT_OUTPUT_SEND) {
+        trace.peer = out->output.to;
+        trace.message = (uint64_t)(uintptr_t)out;
+    }
+    return trace;
+}
+
+/* The same of one into a state with an input. A message is the node it lies in. */
+static inline struct leat_trace trace_input(enum leat_actor_state from, enum leat_actor_state to,
+                                            const struct leat_event *event)
+{
+    struct leat_trace trace = {.from = (uint8_t)from, .to = (uint8_t)to, .kind = event->kind};
+    if (event->kind == LEAT_EVENT_MESSAGE) {
+        trace.peer = event->from;
+        trace.message = (uint64_t)(uintptr_t)event;
+    }
+    return trace;
+}
 
 /* Says something once in a while: the k-th time for k a power of two. */
 __attribute__((format(printf, 4, 5))) void host_log(struct host *host, enum leat_log_level level,

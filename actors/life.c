@@ -23,12 +23,6 @@ struct init_payload {
 
 _Static_assert(sizeof(struct init_payload) == LEAT_INLINE_MAX, "fills the payload");
 
-/* In front of the state, so that leat_self finds it. */
-struct state_header {
-    uint64_t zero;
-    leat_ref self;
-};
-
 void *state_alloc(const struct leat_behavior *behavior, leat_ref self)
 {
     struct state_header *header = mem_zalloc(sizeof(*header) + behavior->state_size, 16);
@@ -49,6 +43,11 @@ void state_free(void *state)
 leat_ref leat_self(const void *self)
 {
     return ((const struct state_header *)self)[-1].self;
+}
+
+leat_ref leat_self_group(const void *self)
+{
+    return ((const struct state_header *)self)[-1].group;
 }
 
 const struct leat_addr *leat_event_local(const struct leat_event *event)
@@ -101,20 +100,15 @@ void host_close(struct host *host)
     mem_free(host);
 }
 
-void host_trace(struct host *host, struct cell *cell, enum leat_actor_state from,
-                enum leat_actor_state to)
+void host_trace(struct host *host, struct cell *cell, struct leat_trace trace)
 {
     if (host->trace == NULL) {
         return;
     }
-    struct leat_trace trace = {
-        .now = host->now,
-        .actor = cell_ref(cell),
-        .behavior = cell->behavior,
-        .worker = (uint16_t)host->index,
-        .from = (uint8_t)from,
-        .to = (uint8_t)to,
-    };
+    trace.now = host->now;
+    trace.actor = cell_ref(cell);
+    trace.behavior = cell->behavior;
+    trace.worker = (uint16_t)host->index;
     host->trace(host->trace_context, &trace);
 }
 
@@ -175,8 +169,8 @@ static int init_fill(union node *node, const struct spawn *spawn)
 static void cell_prepare(struct cell *cell, const struct leat_behavior *behavior, uint32_t len_max,
                          enum cell_life life, uint32_t owner)
 {
-    LEAT_ASSERT(cell->state == NULL && cell->monitors == NULL && cell->waiters == NULL);
-    LEAT_ASSERT(cell->subscriptions == NULL);
+    LEAT_ASSERT(cell->state == NULL && cell->monitors.first == NULL && cell->waiters == NULL);
+    LEAT_ASSERT(cell->group == NULL);
     store_relaxed_ptr(&cell->behavior, behavior);
     cell->behavior_index = BEHAVIOR_NONE;
     box_init(&cell->box, len_max);
@@ -193,6 +187,8 @@ static bool spawn_is_valid(const struct spawn *spawn)
     const struct leat_behavior *behavior = spawn->behavior;
     return behavior != NULL && behavior->name != NULL && behavior->on_event != NULL &&
            behavior->mailbox_len_max <= BOX_LIMIT_MAX &&
+           spawn->mailbox_len_max <= BOX_LIMIT_MAX &&
+           spawn->members_max <= LEAT_GROUP_MEMBERS_MAX &&
            (spawn->arg != NULL || spawn->arg_size == 0);
 }
 
@@ -210,16 +206,25 @@ int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret)
         return status;
     }
     union node *node = pool_take(host->pool);
-    if (node == NULL || init_fill(node, spawn) < 0) {
+    struct spawn filled = *spawn;
+    if (spawn->members_max > 0) {
+        filled.arg = &spawn->members_max;
+        filled.arg_size = sizeof(spawn->members_max);
+    }
+    if (node == NULL || init_fill(node, &filled) < 0) {
         if (node != NULL) {
             pool_give(host->pool, node);
         }
         registry_give(host->registry, &host->free, cell);
         return -ENOMEM;
     }
-    uint32_t len_max = spawn->behavior->mailbox_len_max;
+    uint32_t len_max =
+        spawn->mailbox_len_max != 0 ? spawn->mailbox_len_max : spawn->behavior->mailbox_len_max;
     cell_prepare(cell, spawn->behavior, len_max != 0 ? len_max : host->mailbox_len_max, CELL_NEW,
                  spawn->owner);
+    if (spawn->members_max > 0) {
+        cell->flags |= CELL_GROUP;
+    }
     *ret = cell_ref(cell);
     fetch_add_seq_u32(&host->registry->hosts[spawn->owner]->arriving, 1);
     uint64_t *spawned = &host->registry->totals[host->index].spawned;
@@ -229,32 +234,89 @@ int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret)
     return 0;
 }
 
-/* Tells whoever asked for the actor how its init went. Takes the node over. */
-static void init_answer(struct host *host, struct cell *cell, union node *node, int status)
+const void *init_arg(const union node *node)
+{
+    struct init_payload payload;
+    memcpy(&payload, node->event.payload, sizeof(payload));
+    if (node->head.len == INIT_LEN_HEAP) {
+        return payload.arg.heap;
+    }
+    return node->head.len > 0 ? node->event.payload + offsetof(struct init_payload, arg) : NULL;
+}
+
+/* Gives the argument back, returns the cookie. */
+static uint64_t init_done(union node *node)
 {
     struct init_payload payload;
     memcpy(&payload, node->event.payload, sizeof(payload));
     if (node->head.len == INIT_LEN_HEAP) {
         mem_free(payload.arg.heap);
     }
+    return payload.cookie;
+}
+
+/* Makes `node` a SPAWNED and sends it to whoever it is from. */
+static void send_spawned(struct host *host, union node *node, leat_ref from, leat_ref child,
+                         int status, uint64_t cookie)
+{
+    node->head.kind = LEAT_EVENT_SPAWNED;
+    node->head.len = 0;
+    node->event.status = status;
+    node->event.spawned.cookie = cookie;
+    node->event.spawned.child = status == 0 ? child : LEAT_REF_NONE;
+    if (host_post_reserved(host, node->event.from, from, node) < 0) {
+        pool_give(host->pool, node);
+    }
+}
+
+int member_spawn(struct host *host, leat_ref group, const struct spawn *spawn)
+{
+    if (ref_is_member(group) || (spawn->arg == NULL && spawn->arg_size > 0)) {
+        return -EINVAL;
+    }
+    union node *node = pool_take(host->pool);
+    if (node == NULL || init_fill(node, spawn) < 0) {
+        if (node != NULL) {
+            pool_give(host->pool, node);
+        }
+        return -ENOMEM;
+    }
+    node->head.kind = NODE_SPAWN_MEMBER;
+    int status = host_post(host, group, spawn->parent, node);
+    if (status == -ESRCH && !spawn->parent_outside) {
+        node->event.from = spawn->parent;
+        send_spawned(host, node, group, LEAT_REF_NONE, -ESRCH, init_done(node));
+        return 0;
+    }
+    if (status < 0) {
+        init_done(node);
+        pool_give(host->pool, node);
+    }
+    return status;
+}
+
+void member_answer(struct host *host, union node *node, leat_ref member, int status)
+{
+    LEAT_ASSERT(node->head.kind == NODE_SPAWN_MEMBER);
+    LEAT_ASSERT(status < 0 || ref_is_member(member));
+    send_spawned(host, node, member, member, status, init_done(node));
+}
+
+/* Tells whoever asked for the actor how its init went. Takes the node over. */
+static void init_answer(struct host *host, struct cell *cell, union node *node, int status)
+{
+    uint64_t cookie = init_done(node);
     leat_ref parent = node->event.from;
     leat_ref self = cell_ref(cell);
     if (node->head.type == INIT_FROM_OUTSIDE) {
         if (status < 0) {
-            send_down(host, node, parent, self, status, payload.cookie);
+            send_down(host, node, parent, self, status, cookie);
         } else {
             pool_give(host->pool, node);
         }
         return;
     }
-    node->head.kind = LEAT_EVENT_SPAWNED;
-    node->head.len = 0;
-    node->event.status = status;
-    node->event.spawned.cookie = payload.cookie;
-    node->event.spawned.child = status == 0 ? self : LEAT_REF_NONE;
-    if (host_post_reserved(host, parent, self, node) < 0) {
-        pool_give(host->pool, node);
-    }
+    send_spawned(host, node, self, self, status, cookie);
 }
 
 /* It was counted as on its way here. */
@@ -264,28 +326,45 @@ static void init_arrived(struct host *host)
     LEAT_ASSERT(before > 0);
 }
 
+/* What init returns, or why it could not be called. */
+static int init_call(struct host *host, struct cell *cell, const union node *node)
+{
+    if ((cell->flags & CELL_GROUP) != 0) {
+        uint32_t members_max;
+        memcpy(&members_max, init_arg(node), sizeof(members_max));
+        return group_open(host, cell, members_max);
+    }
+    cell->state = state_alloc(cell->behavior, cell_ref(cell));
+    if (cell->state == NULL) {
+        return -ENOMEM;
+    }
+    return cell->behavior->init != NULL ? cell->behavior->init(cell->state, init_arg(node), host->now)
+                                        : 0;
+}
+
+/* A group is an actor, but none of its members' behaviour. */
+static void count_behavior(const struct cell *cell, uint64_t *counter)
+{
+    LEAT_ASSERT(cell->behavior_index != BEHAVIOR_NONE);
+    if ((cell->flags & CELL_GROUP) == 0) {
+        count_add(counter, 1);
+    }
+}
+
 bool actor_init(struct host *host, struct cell *cell, union node *node)
 {
     LEAT_ASSERT(cell->life == CELL_NEW);
     LEAT_ASSERT(node->head.kind == NODE_INIT);
     cell->behavior_index = behavior_index(host, cell->behavior);
-    count_add(&host->behaviors[cell->behavior_index].spawned, 1);
+    count_behavior(cell, &host->behaviors[cell->behavior_index].spawned);
     host->count.spawned++;
     store_relaxed_u64(&host->published.actors, ++host->count.actors); /* before it has arrived */
     init_arrived(host);
-    cell->state = state_alloc(cell->behavior, cell_ref(cell));
-    int status = cell->state != NULL ? 0 : -ENOMEM;
-    if (status == 0 && cell->behavior->init != NULL) {
-        struct init_payload payload;
-        memcpy(&payload, node->event.payload, sizeof(payload));
-        const void *arg =
-            node->head.len == INIT_LEN_HEAP ? payload.arg.heap : node->event.payload + 8;
-        status = cell->behavior->init(cell->state, node->head.len > 0 ? arg : NULL, host->now);
-    }
+    int status = init_call(host, cell, node);
     init_answer(host, cell, node, status < 0 ? status : 0);
     if (status < 0) {
         host->count.failed++;
-        count_add(&host->behaviors[cell->behavior_index].failed, 1);
+        count_behavior(cell, &host->behaviors[cell->behavior_index].failed);
         actor_end(host, cell, status, LEAT_STATE_CREATED);
         return false;
     }
@@ -327,37 +406,54 @@ void send_down(struct host *host, union node *node, leat_ref watcher, leat_ref d
     }
 }
 
-static bool is_alive(const struct host *host, leat_ref ref)
+/* Members of another host's groups cannot be looked at from here: they count as alive for as long as
+ * their group is. */
+static bool is_alive(struct host *host, leat_ref ref)
 {
-    const struct cell *cell = registry_cell(host->registry, ref);
-    return cell != NULL && cell_generation(cell) == ref_generation(ref);
+    leat_ref home = registry_home(host->registry, ref);
+    const struct cell *cell = registry_cell(host->registry, home);
+    if (cell == NULL || cell_generation(cell) != ref_generation(home)) {
+        return false;
+    }
+    return !ref_is_member(ref) || !host_has(host, cell, home) || host_lives(host, ref);
 }
 
 /* Forgets watchers that have ended, when their number has doubled: memory stays bounded by the
  * living ones, at a constant cost for each monitor. */
-static void monitors_sweep(struct host *host, struct cell *cell)
+static void watchers_sweep(struct host *host, struct watchers *watchers)
 {
-    union node **link = &cell->monitors;
+    union node **link = &watchers->first;
     while (*link != NULL) {
         union node *node = *link;
         if (is_alive(host, node->event.from)) {
             link = &node->next;
         } else {
             *link = node->next;
-            cell->monitors_len--;
+            watchers->len--;
             pool_give(host->pool, node);
         }
     }
-    cell->monitors_sweep = 2 * cell->monitors_len + 8;
+    watchers->sweep = 2 * watchers->len + 8;
 }
 
-void actor_watch(struct host *host, struct cell *cell, union node *node)
+void actor_watch(struct host *host, struct watchers *watchers, union node *node)
 {
-    node->next = cell->monitors;
-    cell->monitors = node;
-    if (++cell->monitors_len > cell->monitors_sweep) {
-        monitors_sweep(host, cell);
+    node->next = watchers->first;
+    watchers->first = node;
+    if (++watchers->len > watchers->sweep) {
+        watchers_sweep(host, watchers);
     }
+}
+
+void tell_watchers(struct host *host, struct watchers *watchers, leat_ref dead, int status)
+{
+    while (watchers->first != NULL) {
+        union node *node = watchers->first;
+        watchers->first = node->next;
+        send_down(host, node, node->event.from, dead, status, node->event.down.cookie);
+    }
+    watchers->len = 0;
+    watchers->sweep = 0;
 }
 
 /* ---- the end ---- */
@@ -378,9 +474,11 @@ void drop_node(struct host *host, union node *node)
     pool_give(host->pool, node);
 }
 
-/* An item of an ended actor's box. */
-static void bury(struct host *host, struct cell *cell, union node *node, leat_ref dead, int status)
+void bury(struct host *host, struct cell *cell, union node *node, leat_ref dead, int status)
 {
+    if ((node->head.kind & NODE_TO_MEMBER) != 0) { /* of a group that has ended, with its members */
+        node = member_open(host, node, &dead);
+    }
     switch (node->head.kind) {
     case NODE_MONITOR:
         send_down(host, node, node->event.from, dead, status, node->event.down.cookie);
@@ -391,6 +489,9 @@ static void bury(struct host *host, struct cell *cell, union node *node, leat_re
     case NODE_INIT: /* killed before its first turn */
         init_arrived(host);
         init_answer(host, cell, node, status);
+        break;
+    case NODE_SPAWN_MEMBER:
+        member_answer(host, node, LEAT_REF_NONE, -ESRCH);
         break;
     default:
         if (node->head.kind >= NODE_KIND_BUS) {
@@ -426,18 +527,6 @@ static void bury_all(struct host *host, struct cell *cell, leat_ref dead, int st
     }
 }
 
-static void tell_monitors(struct host *host, struct cell *cell, int status)
-{
-    leat_ref dead = cell_ref(cell);
-    while (cell->monitors != NULL) {
-        union node *node = cell->monitors;
-        cell->monitors = node->next;
-        send_down(host, node, node->event.from, dead, status, node->event.down.cookie);
-    }
-    cell->monitors_len = 0;
-    cell->monitors_sweep = 0;
-}
-
 /* The last step: no ref reaches the slot from here on. The full fence between the new generation and
  * the look behind the door pairs with door_enter. */
 static void retire(struct host *host, struct cell *cell, int status)
@@ -463,14 +552,18 @@ void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor
         bool cancelled = park_cancel(host, cell);
         LEAT_ASSERT(cancelled);
     }
-    host_trace(host, cell, state, LEAT_STATE_STOPPED);
+    if (cell->life == CELL_LIVE && (cell->flags & CELL_GROUP) != 0) {
+        group_close(host, cell, status);
+    }
+    host_trace(host, cell,
+               (struct leat_trace){.from = (uint8_t)state, .to = LEAT_STATE_STOPPED});
     enum cell_life life = cell->life;
     cell->life = CELL_LIMBO; /* what is sent to it from here on is only buried */
     host->ops->forget(host, cell);
     bus_forget(host, &cell->subscriptions);
     bury_all(host, cell, cell_ref(cell), status);
     park_abandon(host, cell);
-    if (life == CELL_LIVE && cell->behavior->fini != NULL) {
+    if (life == CELL_LIVE && cell->state != NULL && cell->behavior->fini != NULL) {
         cell->behavior->fini(cell->state);
     }
     state_free(cell->state);
@@ -478,9 +571,9 @@ void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor
     if (cell->behavior_index != BEHAVIOR_NONE) { /* counted since its init */
         store_relaxed_u64(&host->published.actors, --host->count.actors);
         host->count.stopped++;
-        count_add(&host->behaviors[cell->behavior_index].stopped, 1);
+        count_behavior(cell, &host->behaviors[cell->behavior_index].stopped);
     }
-    tell_monitors(host, cell, status);
+    tell_watchers(host, &cell->monitors, cell_ref(cell), status);
     retire(host, cell, status);
     uint64_t *ended = &host->registry->totals[host->index].ended;
     store_release_u64(ended, *ended + 1);
@@ -528,6 +621,6 @@ void host_mailbox_close(struct host *host, struct cell *cell)
     cell->life = CELL_LIMBO;
     bury_all(host, cell, cell_ref(cell), 0);
     park_abandon(host, cell);
-    tell_monitors(host, cell, 0);
+    tell_watchers(host, &cell->monitors, cell_ref(cell), 0);
     retire(host, cell, 0);
 }

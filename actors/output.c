@@ -63,7 +63,7 @@ static enum done output_spawn(struct host *host, struct cell *cell, union node *
         .arg = output->spawn.arg,
         .arg_size = output->spawn.arg_size,
         .owner = (uint32_t)owner,
-        .parent = cell_ref(cell),
+        .parent = cell_self(cell),
         .cookie = output->cookie,
     };
     leat_ref child;
@@ -74,10 +74,46 @@ static enum done output_spawn(struct host *host, struct cell *cell, union node *
     return DONE_KEPT;
 }
 
+static enum done output_spawn_group(struct host *host, struct cell *cell, union node *out)
+{
+    const struct leat_output *output = &out->output;
+    int owner = host->ops->place(host, output->group.worker);
+    struct spawn spawn = {
+        .behavior = output->group.behavior,
+        .members_max = output->group.members_max,
+        .mailbox_len_max = output->group.mailbox_len_max,
+        .owner = (uint32_t)owner,
+        .parent = cell_self(cell),
+        .cookie = output->cookie,
+    };
+    leat_ref group;
+    int status = owner >= 0 && spawn.members_max > 0 ? actor_spawn(host, &spawn, &group) : -EINVAL;
+    if (status < 0) {
+        actor_refuse(host, cell, out, 0, status);
+    }
+    return DONE_KEPT;
+}
+
+static enum done output_spawn_member(struct host *host, struct cell *cell, union node *out)
+{
+    const struct leat_output *output = &out->output;
+    struct spawn spawn = {
+        .arg = output->spawn.arg,
+        .arg_size = output->spawn.arg_size,
+        .parent = cell_self(cell),
+        .cookie = output->cookie,
+    };
+    int status = member_spawn(host, output->to, &spawn);
+    if (status < 0) {
+        actor_refuse(host, cell, out, 0, status);
+    }
+    return DONE_KEPT;
+}
+
 static enum done output_monitor(struct host *host, struct cell *cell, union node *out)
 {
     leat_ref watched = out->output.to;
-    leat_ref self = cell_ref(cell);
+    leat_ref self = cell_self(cell);
     uint64_t cookie = out->output.cookie;
     out->head.kind = NODE_MONITOR;
     out->head.len = 0;
@@ -96,17 +132,27 @@ static enum done output_monitor(struct host *host, struct cell *cell, union node
     return DONE_KEPT;
 }
 
+/* Who has popped this ends. */
+static enum done end_self(struct host *host, struct cell *cell, int status)
+{
+    if ((cell->flags & CELL_GROUP) != 0) {
+        group_member_ends(host, cell, status);
+    } else {
+        actor_end(host, cell, status, LEAT_STATE_POP_OUTPUT);
+    }
+    return DONE_ENDED;
+}
+
 static enum done output_stop(struct host *host, struct cell *cell, union node *out)
 {
     leat_ref to = out->output.to;
-    if (leat_ref_equal(to, LEAT_REF_NONE) || leat_ref_equal(to, cell_ref(cell))) {
-        actor_end(host, cell, 0, LEAT_STATE_POP_OUTPUT);
-        return DONE_ENDED;
+    if (leat_ref_equal(to, LEAT_REF_NONE) || leat_ref_equal(to, cell_self(cell))) {
+        return end_self(host, cell, 0);
     }
     out->head.kind = NODE_STOP;
     out->head.len = 0;
     out->head.pool = host->pool->index;
-    return host_post_stop(host, to, cell_ref(cell), out) == 0 ? DONE_TAKEN : DONE_KEPT;
+    return host_post_stop(host, to, cell_self(cell), out) == 0 ? DONE_TAKEN : DONE_KEPT;
 }
 
 /* A publisher's own mailbox is full of what a safe publish may add to. */
@@ -120,7 +166,7 @@ static enum done output_publish(struct host *host, struct cell *cell, union node
 {
     struct bus_publish publish = {
         .channel = out->output.channel,
-        .publisher = cell_ref(cell),
+        .publisher = cell_self(cell),
         .cookie = out->output.cookie,
         .is_safe = (out->output.flags & LEAT_PUBLISH_SAFE) != 0,
     };
@@ -140,7 +186,7 @@ static enum done output_subscribe(struct host *host, struct cell *cell, union no
         .is_subscribe = out->output.kind == LEAT_OUTPUT_SUBSCRIBE,
         .channel = out->output.channel,
         .subscriber = out->output.subscriber,
-        .requester = cell_ref(cell),
+        .requester = cell_self(cell),
         .cookie = out->output.cookie,
     };
     int status = bus_request(host, &request, out);
@@ -156,7 +202,7 @@ static enum done output_broadcast(struct host *host, struct cell *cell, union no
     int64_t worker = out->output.worker;
     uint32_t workers = host->registry->workers;
     struct bus_broadcast broadcast = {
-        .worker_end = workers, .behavior = out->output.behavior, .from = cell_ref(cell)};
+        .worker_end = workers, .behavior = out->output.behavior, .from = cell_self(cell)};
     if (worker == LEAT_WORKER_SAME) {
         worker = host->index;
     }
@@ -187,6 +233,10 @@ enum done output_other(struct host *host, struct cell *cell, union node *out)
     switch (output->kind) {
     case LEAT_OUTPUT_SPAWN:
         return output_spawn(host, cell, out);
+    case LEAT_OUTPUT_SPAWN_GROUP:
+        return output_spawn_group(host, cell, out);
+    case LEAT_OUTPUT_SPAWN_MEMBER:
+        return output_spawn_member(host, cell, out);
     case LEAT_OUTPUT_MONITOR:
         return output_monitor(host, cell, out);
     case LEAT_OUTPUT_STOP:
@@ -194,9 +244,7 @@ enum done output_other(struct host *host, struct cell *cell, union node *out)
     case LEAT_OUTPUT_FAIL:
         host->count.failed++;
         count_add(&host->behaviors[cell->behavior_index].failed, 1);
-        actor_end(host, cell, output->status < 0 ? output->status : -ECANCELED,
-                  LEAT_STATE_POP_OUTPUT);
-        return DONE_ENDED;
+        return end_self(host, cell, output->status < 0 ? output->status : -ECANCELED);
     case LEAT_OUTPUT_PUBLISH:
         return output_publish(host, cell, out);
     case LEAT_OUTPUT_SUBSCRIBE:

@@ -101,9 +101,10 @@ static void answer(struct host *host, struct park *note, int status)
     leat_ref sender = note->from;
     note->kind = NODE_UNPARK;
     note->status = status;
-    struct cell *cell = registry_cell(host->registry, sender);
+    leat_ref home = registry_home(host->registry, sender);
+    struct cell *cell = registry_cell(host->registry, home);
     LEAT_ASSERT(cell != NULL);
-    if (host_has(host, cell, sender)) {
+    if (host_has(host, cell, home)) {
         park_ended(host, cell, node);
     } else if (host_post_control(host, sender, node) < 0) {
         LEAT_ASSERT(note->held == NULL); /* only a sender of this host ends before the answer */
@@ -111,17 +112,27 @@ static void answer(struct host *host, struct park *note, int status)
     }
 }
 
+/* Puts an output, which says to whom, into the box. -ENOMEM: a member's, and there is no envelope. */
+static int append(struct host *host, struct cell *cell, leat_ref from, union node *out)
+{
+    leat_ref to = out->output.to;
+    union node *item = ref_is_member(to) ? member_item(host, out, to) : out;
+    if (item == NULL) {
+        return -ENOMEM;
+    }
+    host_append(host, cell, from, item);
+    return 0;
+}
+
 /* Moves a waiter's output into the box. */
 static void admit(struct host *host, struct cell *cell, struct park *note)
 {
+    int status = 0;
     if (note->held != NULL) {
-        union node *held = note->held;
-        note->held = NULL;
-        held->event.from = note->from;
-        box_append(&cell->box, held);
-        host_ready(host, cell);
+        status = append(host, cell, note->from, note->held);
+        note->held = status == 0 ? NULL : note->held;
     }
-    answer(host, note, 0);
+    answer(host, note, status);
 }
 
 int park(struct host *host, struct cell *cell, union node *out)
@@ -129,20 +140,21 @@ int park(struct host *host, struct cell *cell, union node *out)
     LEAT_ASSERT((cell->flags & CELL_PARKED) == 0);
     LEAT_ASSERT(cell->park == NULL);
     leat_ref to = out->output.to;
-    if (leat_ref_equal(to, cell_ref(cell))) {
-        return -EAGAIN; /* nobody would ever make room */
+    leat_ref home = registry_home(host->registry, to);
+    struct cell *receiver = registry_cell(host->registry, home);
+    if (receiver == cell) {
+        return -EAGAIN; /* nobody would ever make room, in a member's group neither */
     }
-    struct cell *receiver = registry_cell(host->registry, to);
     if (cell_owner(receiver) >= LEAT_WORKERS_MAX) {
         return -EAGAIN; /* a controller: its thread may be away for as long as it likes */
     }
-    bool is_here = host_has(host, receiver, to);
+    bool is_here = host_has(host, receiver, home);
     if (is_here) {
         host_collect(host, receiver); /* what is behind the door counts, and comes first */
     }
     if (is_here && receiver->waiters == NULL && receiver->box.len < box_limit(&receiver->box)) {
-        host_append(host, receiver, cell_ref(cell), out); /* senders who only looked filled it */
-        return PARK_SENT;
+        int status = append(host, receiver, cell_self(cell), out); /* senders who only looked filled it */
+        return status < 0 ? status : PARK_SENT;
     }
     union node *node = pool_take(host->pool);
     if (node == NULL) {
@@ -152,11 +164,11 @@ int park(struct host *host, struct cell *cell, union node *out)
     note->kind = NODE_PARK;
     note->len = 0;
     note->held = out;
-    note->from = cell_ref(cell);
+    note->from = cell_self(cell);
     if (is_here) {
         waiters_add(host, receiver, note);
     } else {
-        int status = host_post_remote(host, receiver, to, note->from, node, true);
+        int status = host_post_remote(host, receiver, home, note->from, node, true);
         if (status < 0) {
             pool_give(host->pool, node);
             return status;
@@ -230,8 +242,13 @@ bool park_cancel(struct host *host, struct cell *cell)
 void park_ended(struct host *host, struct cell *cell, union node *node)
 {
     struct park *note = park_of(node);
+    if (cell->park != node) { /* of a member that has ended, of this group or of one before it */
+        LEAT_ASSERT((cell->flags & CELL_GROUP) != 0);
+        LEAT_ASSERT(note->held == NULL);
+        pool_give(host->pool, node);
+        return;
+    }
     LEAT_ASSERT((cell->flags & CELL_PARKED) != 0);
-    LEAT_ASSERT(cell->park == node);
     cell->flags &= (uint16_t)~(CELL_PARKED | CELL_AWAY);
     cell->park = NULL;
     cell->held = NULL;

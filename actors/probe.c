@@ -16,8 +16,8 @@ struct leat_probe {
     bool                        is_open; /* outputs may be left */
 };
 
-/* A ref no runtime gives out: its slot is beyond every registry. */
-static const leat_ref probe_ref = {.id = UINT64_C(1) << 32 | UINT32_MAX};
+/* A ref no runtime gives out: a member's, of the slot no group has. Slot and index are all ones. */
+static const leat_ref probe_ref = {.id = UINT64_C(0xff) << 32 | UINT32_MAX};
 
 static void ask_deadline(struct leat_probe *probe)
 {

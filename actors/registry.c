@@ -12,13 +12,14 @@ int registry_init(struct registry *registry, uint32_t actors_max)
     uint32_t kept = actors_max / 16 < CELLS_KEPT ? actors_max / 16 + 1 : CELLS_KEPT;
     uint64_t cells_max = (uint64_t)actors_max + (uint64_t)POOLS_MAX * (kept + 2);
     *registry = (struct registry){
-        .cells_max = cells_max < UINT32_MAX ? (uint32_t)cells_max : UINT32_MAX,
+        .cells_max = cells_max < MEMBER_BIT ? (uint32_t)cells_max : MEMBER_BIT,
         .actors_max = actors_max,
         .kept = kept,
         .batch = kept < CELLS_BATCH ? kept : CELLS_BATCH,
     };
     registry->cells = mem_range_reserve(registry->cells_max * sizeof(struct cell));
-    return registry->cells != NULL ? 0 : -ENOMEM;
+    registry->groups = mem_range_reserve((GROUPS_MAX + 1) * sizeof(struct group_slot));
+    return registry->cells != NULL && registry->groups != NULL ? 0 : -ENOMEM;
 }
 
 void registry_fini(struct registry *registry)
@@ -26,6 +27,10 @@ void registry_fini(struct registry *registry)
     if (registry->cells != NULL) {
         mem_pages_free(registry->cells, registry->cells_max * sizeof(struct cell));
         registry->cells = NULL;
+    }
+    if (registry->groups != NULL) {
+        mem_pages_free(registry->groups, (GROUPS_MAX + 1) * sizeof(struct group_slot));
+        registry->groups = NULL;
     }
 }
 
@@ -125,6 +130,48 @@ void registry_give(struct registry *registry, struct cell_list *list, struct cel
 void registry_give_all(struct registry *registry, struct cell_list *list)
 {
     share(registry, list, list->len);
+}
+
+/* ---- groups ---- */
+
+uint32_t registry_group_take(struct registry *registry, uint32_t *ret_generation)
+{
+    lock(registry);
+    uint32_t slot = GROUPS_MAX;
+    if (registry->groups_free != 0) {
+        slot = registry->groups_free - 1;
+        registry->groups_free = registry->groups[slot].next;
+    } else if (registry->groups_len < GROUPS_MAX) {
+        slot = registry->groups_len++;
+        registry->groups[slot].generation = 1;
+    }
+    unlock(registry);
+    if (slot < GROUPS_MAX) {
+        *ret_generation = registry->groups[slot].generation;
+    }
+    return slot;
+}
+
+void registry_group_set(struct registry *registry, uint32_t slot, leat_ref group)
+{
+    LEAT_ASSERT(slot < GROUPS_MAX);
+    LEAT_ASSERT(load_relaxed_u64(&registry->groups[slot].group) == 0);
+    store_release_u64(&registry->groups[slot].group, group.id);
+}
+
+void registry_group_give(struct registry *registry, uint32_t slot, uint32_t generation)
+{
+    LEAT_ASSERT(slot < GROUPS_MAX);
+    LEAT_ASSERT(generation >= registry->groups[slot].generation);
+    store_release_u64(&registry->groups[slot].group, 0);
+    if (generation > MEMBER_GENERATION_MAX) {
+        return; /* used up: retired, as a cell's slot is */
+    }
+    lock(registry);
+    registry->groups[slot].generation = generation;
+    registry->groups[slot].next = registry->groups_free;
+    registry->groups_free = slot + 1;
+    unlock(registry);
 }
 
 uint64_t registry_actors(const struct registry *registry)

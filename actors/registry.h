@@ -21,6 +21,14 @@ struct life_totals {
     uint64_t ended;
 };
 
+/* Which group a member's ref means. Its slot outlives it: the members of the next group there have
+ * higher generations than all before, so a stale ref may find another group, but no member in it. */
+struct group_slot {
+    uint64_t group;      /* the id of the group's ref; 0: none. Read by any thread */
+    uint32_t generation; /* of the next group's first members */
+    uint32_t next;       /* in the list of free slots, and one more; 0: the last */
+};
+
 struct registry {
     struct cell *cells;
     uint32_t     cells_max;
@@ -30,6 +38,9 @@ struct registry {
     uint32_t     kept; /* free ones a host keeps for itself; the more actors, the more */
     uint32_t     batch;
     struct cell *free; /* shared free cells, under the lock */
+    struct group_slot *groups; /* a range, as the cells; taken and given under the lock */
+    uint32_t           groups_len;
+    uint32_t           groups_free; /* the first free slot, and one more; 0: none */
     struct host *hosts[POOLS_MAX]; /* by index; NULL: none */
     uint32_t     workers; /* those from 0 on; constant */
     struct life_totals totals[POOLS_MAX];
@@ -70,7 +81,27 @@ static inline bool registry_is_full(const struct registry *registry, const struc
     return LEAT_UNLIKELY(list->head == NULL) && registry_actors(registry) >= registry->actors_max;
 }
 
-/* The cell of a ref, alive or not; NULL: there never was such a slot. Any thread. */
+/* A slot for a new group, whose members' generations start with *ret_generation. GROUPS_MAX: none
+ * is left. */
+uint32_t registry_group_take(struct registry *registry, uint32_t *ret_generation);
+
+/* From here on member refs of the slot lead to `group`. */
+void registry_group_set(struct registry *registry, uint32_t slot, leat_ref group);
+
+/* The group has ended; no member of it had a generation of `generation` or above. */
+void registry_group_give(struct registry *registry, uint32_t slot, uint32_t generation);
+
+/* The ref in whose mailbox lies what is sent to `ref`: a member's group, else itself. NONE: the group
+ * has ended. Any thread. */
+static inline leat_ref registry_home(const struct registry *registry, leat_ref ref)
+{
+    if (LEAT_LIKELY(!ref_is_member(ref))) {
+        return ref;
+    }
+    return (leat_ref){.id = load_acquire_u64(&registry->groups[member_slot(ref)].group)};
+}
+
+/* The cell of a ref, alive or not; NULL: there never was such a slot, or it is a member's. Any thread. */
 static inline struct cell *registry_cell(const struct registry *registry, leat_ref ref)
 {
     uint32_t slot = ref_slot(ref);

@@ -25,7 +25,7 @@ static void warn_long_drain(struct host *host, struct cell *cell)
         host->count.long_drains++;
         host_log(host, LEAT_LOG_WARNING, host->count.long_drains,
                  "actor %s (%llx) has popped outputs for %llu ms after one input",
-                 cell->behavior->name, (unsigned long long)cell_ref(cell).id,
+                 cell->behavior->name, (unsigned long long)cell_self(cell).id,
                  (unsigned long long)(open / LEAT_MS));
     }
 }
@@ -43,8 +43,9 @@ static void drain_gives_way(struct host *host, struct cell *cell)
 /* One message in 64 has its time in the mailbox measured, if it stays on this host. */
 static void probe_wait(struct host *host, leat_ref to, union node *node)
 {
-    const struct cell *cell = registry_cell(host->registry, to);
-    if (!host_has(host, cell, to)) {
+    leat_ref home = registry_home(host->registry, to);
+    const struct cell *cell = registry_cell(host->registry, home);
+    if (cell == NULL || !host_has(host, cell, home)) {
         return;
     }
     if (cell->box.len > host->count.mailbox_depth_max) {
@@ -58,14 +59,15 @@ static void probe_wait(struct host *host, leat_ref to, union node *node)
 
 /* A send, the common output. A node keeps its pool where an output has `full` and `flags`: they are
  * read before it goes back there, which is before the node goes anywhere. */
-ALWAYS_INLINE enum done output_send(struct host *host, struct cell *cell, union node *out)
+ALWAYS_INLINE enum done output_send(struct host *host, struct cell *cell, leat_ref self,
+                                    union node *out)
 {
     uint8_t full = out->output.full;
     leat_ref to = out->output.to;
     LEAT_ASSERT(out->output.len <= LEAT_INLINE_MAX || out->output.len == LEAT_LEN_BODY);
     out->head.pool = (uint16_t)host->index; /* which is its pool's */
     host->count.sent++;
-    int status = host_post(host, to, cell_ref(cell), out);
+    int status = host_post(host, to, self, out);
     if (LEAT_UNLIKELY(status < 0)) {
         return output_send_failed(host, cell, out, full, status);
     }
@@ -85,10 +87,22 @@ OUT_OF_LINE enum done output_rare(struct host *host, struct cell *cell, union no
     return done;
 }
 
+/* Reports an output that was popped in `state`. */
+OUT_OF_LINE void watch_output(struct host *host, struct cell *cell, enum leat_actor_state state,
+                              const union node *out)
+{
+    if ((cell->flags & CELL_GROUP) != 0) {
+        group_trace_output(host, cell, out);
+    } else {
+        host_trace(host, cell, trace_output(state, LEAT_STATE_POP_OUTPUT, out));
+    }
+}
+
 /* Pops outputs until there are none; then the next input may come. Otherwise the cell says why not:
- * CELL_OPEN it gave way, CELL_PARKED it waits, no flag at all: it has ended. */
+ * CELL_OPEN it gave way, CELL_PARKED it waits, no flag at all: it has ended. `grouped`, a constant too:
+ * it is a member's drain, whose state and end are group.c's. */
 ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_state state,
-                         bool watched)
+                         bool watched, bool grouped)
 {
     const struct leat_behavior *behavior = cell->behavior;
     bool (*pop_output)(void *, leat_time, struct leat_output *) = behavior->pop_output;
@@ -107,11 +121,12 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
             }
             popped++;
             if (watched) {
-                host_trace(host, cell, state, LEAT_STATE_POP_OUTPUT);
+                watch_output(host, cell, state, out);
                 state = LEAT_STATE_POP_OUTPUT;
             }
             enum done done = LEAT_LIKELY(out->output.kind == LEAT_OUTPUT_SEND)
-                                 ? output_send(host, cell, out)
+                                 ? output_send(host, cell,
+                                               grouped ? cell_self(cell) : cell_ref(cell), out)
                                  : output_rare(host, cell, out);
             if (LEAT_LIKELY(done == DONE_TAKEN)) {
                 host->spare = out = pool_take(host->pool);
@@ -128,8 +143,13 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
         }
         host->work += popped;
     }
+    if (grouped) {
+        group_drained(host, cell);
+        return;
+    }
     if (watched) {
-        host_trace(host, cell, state, LEAT_STATE_WAITING);
+        host_trace(host, cell,
+                   (struct leat_trace){.from = (uint8_t)state, .to = LEAT_STATE_WAITING});
     }
     if (LEAT_UNLIKELY(behavior->deadline != NULL)) {
         leat_time deadline = behavior->deadline(cell->state);
@@ -146,20 +166,33 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
 OUT_OF_LINE void drain_from(struct host *host, struct cell *cell, enum leat_actor_state state)
 {
     if (LEAT_UNLIKELY(host->is_watched)) {
-        drain(host, cell, state, true);
+        drain(host, cell, state, true, false);
     } else {
-        drain(host, cell, state, false);
+        drain(host, cell, state, false, false);
+    }
+}
+
+void member_drain(struct host *host, struct cell *cell)
+{
+    LEAT_ASSERT((cell->flags & CELL_GROUP) != 0 && cell->state != NULL);
+    if ((cell->flags & CELL_OPEN) != 0) {
+        warn_long_drain(host, cell);
+    }
+    if (LEAT_UNLIKELY(host->is_watched)) {
+        drain(host, cell, LEAT_STATE_POP_OUTPUT, true, true);
+    } else {
+        drain(host, cell, LEAT_STATE_POP_OUTPUT, false, true);
     }
 }
 
 /* ---- inputs ---- */
 
 /* FNV-1a over what was given to whom and when: a run in simulation in one number. */
-static void hash_input(struct host *host, const struct cell *cell, const struct leat_event *event)
+void hash_input(struct host *host, leat_ref to, const struct leat_event *event)
 {
     bool is_bus = event->kind >= LEAT_EVENT_PUBLISHED;
     uint64_t from = is_bus ? channel_name_hash(event->channel) : event->from.id;
-    uint64_t words[5] = {cell_ref(cell).id, event->kind, host->now, event->type, from};
+    uint64_t words[5] = {to.id, event->kind, host->now, event->type, from};
     uint64_t hash = host->hash;
     for (size_t i = 0; i < 5; i++) {
         hash = (hash ^ words[i]) * UINT64_C(0x100000001b3);
@@ -180,10 +213,14 @@ static void hash_input(struct host *host, const struct cell *cell, const struct 
 
 OUT_OF_LINE void watch_input(struct host *host, struct cell *cell, const struct leat_event *event)
 {
-    host_trace(host, cell, LEAT_STATE_WAITING,
-               event->kind == LEAT_EVENT_DEADLINE ? LEAT_STATE_ON_TICK : LEAT_STATE_ON_INPUT);
+    if (event->kind == LEAT_EVENT_DEADLINE) {
+        host_trace(host, cell, (struct leat_trace){.from = LEAT_STATE_WAITING,
+                                                   .to = LEAT_STATE_ON_TICK});
+    } else {
+        host_trace(host, cell, trace_input(LEAT_STATE_WAITING, LEAT_STATE_ON_INPUT, event));
+    }
     if (host->hash != 0) {
-        hash_input(host, cell, event);
+        hash_input(host, cell_ref(cell), event);
     }
 }
 
@@ -197,32 +234,28 @@ ALWAYS_INLINE void give(struct host *host, struct cell *cell, const struct leat_
     cell->behavior->on_event(cell->state, event);
 }
 
-ALWAYS_INLINE void count_given(struct host *host, const struct leat_event *event)
-{
-    if (is_message(event->kind)) {
-        host->count.delivered++;
-    } else {
-        host->other_inputs++;
-    }
-}
-
 /* An input that does not come from the box. */
 static void give_other(struct host *host, struct cell *cell, const struct leat_event *event)
 {
-    count_given(host, event);
+    count_given(host, event->kind);
     host->work++;
     give(host, cell, event, host->is_watched);
     drain_from(host, cell,
                event->kind == LEAT_EVENT_DEADLINE ? LEAT_STATE_ON_TICK : LEAT_STATE_ON_INPUT);
 }
 
+void probe_over(struct host *host)
+{
+    host->probe = NULL;
+    host->count.wait_ns += host->now - host->probe_at;
+    host->count.wait_samples++;
+}
+
 ALWAYS_INLINE void give_message(struct host *host, struct cell *cell, union node *node,
                                 bool watched)
 {
     if (LEAT_UNLIKELY(node == host->probe)) {
-        host->probe = NULL;
-        host->count.wait_ns += host->now - host->probe_at;
-        host->count.wait_samples++;
+        probe_over(host);
     }
     node->event.now = host->now;
     host->count.delivered++;
@@ -231,7 +264,7 @@ ALWAYS_INLINE void give_message(struct host *host, struct cell *cell, union node
         leat_buf_unref(node->event.body.buf);
     }
     pool_give(host->pool, node); /* before the drain, which needs one soon */
-    drain(host, cell, LEAT_STATE_ON_INPUT, watched);
+    drain(host, cell, LEAT_STATE_ON_INPUT, watched, false);
 }
 
 /* An item of the box that is no message; returns whether it was an input. */
@@ -248,11 +281,14 @@ OUT_OF_LINE bool give_item(struct host *host, struct cell *cell, union node *nod
         actor_end(host, cell, 0, LEAT_STATE_WAITING);
         break;
     case NODE_MONITOR:
-        actor_watch(host, cell, node);
+        actor_watch(host, &cell->monitors, node);
+        break;
+    case NODE_SPAWN_MEMBER:
+        member_answer(host, node, LEAT_REF_NONE, -EINVAL); /* it is no group */
         break;
     default:
         node->event.now = host->now;
-        count_given(host, &node->event);
+        count_given(host, node->event.kind);
         give(host, cell, &node->event, host->is_watched);
         if (has_body(&node->event)) {
             leat_buf_unref(node->event.body.buf);
@@ -288,13 +324,19 @@ static bool control_run(struct host *host, struct cell *cell)
             continue;
         }
         LEAT_ASSERT(node->head.kind == NODE_KILL);
+        leat_ref victim = node->event.from;
         pool_give(host->pool, node);
-        cell->flags |= CELL_ENDING;
+        if (ref_is_member(victim)) {
+            group_kill(host, cell, victim);
+        } else {
+            cell->flags |= CELL_ENDING;
+        }
     }
     if ((cell->flags & CELL_ENDING) != 0 && (cell->flags & CELL_AWAY) == 0) {
-        enum leat_actor_state state = (cell->flags & CELL_OPEN) != 0 ? LEAT_STATE_POP_OUTPUT
-                                      : cell->life == CELL_NEW       ? LEAT_STATE_CREATED
-                                                                     : LEAT_STATE_WAITING;
+        enum leat_actor_state state = cell->life == CELL_NEW           ? LEAT_STATE_CREATED
+                                      : (cell->flags & CELL_GROUP) != 0 ? group_state(cell)
+                                      : (cell->flags & CELL_OPEN) != 0  ? LEAT_STATE_POP_OUTPUT
+                                                                        : LEAT_STATE_WAITING;
         actor_end(host, cell, -ECANCELED, state);
         return false;
     }
@@ -348,11 +390,9 @@ ALWAYS_INLINE void count_inputs(struct host *host, const struct cell *cell, uint
     count_add(&host->behaviors[(size_t)cell->behavior_index].inputs, n);
 }
 
-/* For the watchdog. */
-ALWAYS_INLINE void turn_is(struct host *host, struct cell *cell)
+void count_input(struct host *host, const struct cell *cell)
 {
-    count_add(&host->turns, 1);
-    store_relaxed_ptr(&host->running, cell);
+    count_inputs(host, cell, 1);
 }
 
 /* What is due besides the box: a tick, or SHUTDOWN. */
@@ -395,8 +435,7 @@ OUT_OF_LINE bool turn_goes_on(struct host *host, struct cell *cell)
     }
 }
 
-/* What a turn may start with, all of it rare. True: inputs may come. */
-OUT_OF_LINE bool turn_begins(struct host *host, struct cell *cell)
+bool turn_control(struct host *host, struct cell *cell)
 {
     cell->flags &= (uint16_t)~CELL_CONTROL;
     if ((load_relaxed_ptr(&cell->door.control) != NULL || cell->control != NULL ||
@@ -405,6 +444,15 @@ OUT_OF_LINE bool turn_begins(struct host *host, struct cell *cell)
         return false;
     }
     host_collect(host, cell);
+    return true;
+}
+
+/* What a turn may start with, all of it rare. True: inputs may come. */
+OUT_OF_LINE bool turn_begins(struct host *host, struct cell *cell)
+{
+    if (!turn_control(host, cell)) {
+        return false;
+    }
     if ((cell->flags & (CELL_OPEN | CELL_PARKED)) == CELL_OPEN) {
         warn_long_drain(host, cell);
         drain_from(host, cell, LEAT_STATE_POP_OUTPUT);
@@ -413,13 +461,13 @@ OUT_OF_LINE bool turn_begins(struct host *host, struct cell *cell)
 }
 
 /* The turn is over before the box is empty, or for a reason. */
-OUT_OF_LINE void turn_ends(struct host *host, struct cell *cell)
+void turn_ends(struct host *host, struct cell *cell)
 {
     if ((cell->flags & CELL_SCHEDULED) == 0) {
         return; /* it has ended */
     }
     cell->flags &= (uint16_t)~CELL_SCHEDULED;
-    bool is_ready = (cell->flags & (CELL_OPEN | CELL_TICK | CELL_SHUTDOWN)) != 0 ||
+    bool is_ready = (cell->flags & (CELL_OPEN | CELL_TICK | CELL_SHUTDOWN | CELL_WALK)) != 0 ||
                     cell->box.head != NULL;
     if (cell->control != NULL) { /* more than CONTROL_ITEMS: the next turn is to begin with them */
         cell->flags |= CELL_CONTROL;
@@ -487,7 +535,7 @@ static bool is_idle(const struct cell *cell)
            load_relaxed_ptr(&cell->door.data) == NULL;
 }
 
-int actor_input(struct host *host, struct cell *cell, const struct leat_event *event)
+int actor_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event)
 {
     if (LEAT_LIKELY(is_idle(cell))) {
         cell->flags = CELL_SCHEDULED;
@@ -501,6 +549,14 @@ int actor_input(struct host *host, struct cell *cell, const struct leat_event *e
         }
         return 0;
     }
+    if ((cell->flags & CELL_GROUP) != 0) {
+        return group_input(host, cell, to, event);
+    }
+    return box_input(host, cell, to, event);
+}
+
+int box_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event)
+{
     host_collect(host, cell);
     if (box_is_full(&cell->box, cell->box.len + load_relaxed_u32(&cell->door.inside))) {
         return -EAGAIN;
@@ -512,17 +568,27 @@ int actor_input(struct host *host, struct cell *cell, const struct leat_event *e
     uint16_t pool = node->head.pool;
     node->event = *event;
     node->head.pool = pool;
+    union node *item = ref_is_member(to) ? member_item(host, node, to) : node;
+    if (item == NULL) {
+        pool_give(host->pool, node);
+        return -ENOMEM;
+    }
     if (has_body(event)) {
         leat_buf_ref(event->body.buf);
     }
-    box_append(&cell->box, node);
+    item->event.from = event->from;
+    box_append(&cell->box, item);
     host_ready(host, cell);
     return 0;
 }
 
-void actor_input_reserved(struct host *host, struct cell *cell, union node *node)
+void actor_input_reserved(struct host *host, struct cell *cell, leat_ref to, union node *node)
 {
     host_collect(host, cell);
+    if (ref_is_member(to)) {
+        union node *item = member_item(host, node, to);
+        LEAT_ASSERT(item == node); /* no datagram: it needs no envelope */
+    }
     box_append(&cell->box, node);
     host_ready(host, cell);
 }

@@ -26,6 +26,9 @@ rep_body ext_run, ext1_run, wakeup_run;
 /* bus.c */
 rep_body publish1000_run, publish1000_floor, trace_overhead_run, trace_overhead_floor;
 
+/* group.c */
+rep_body group_tick_run, group_tick_floor, group_walk_run, group_walk_floor;
+
 /* deadlines.c */
 rep_body deadlines_run;
 

@@ -195,32 +195,60 @@ leat_ref leat_controller_ref(const leat_controller *controller)
 
 /* ---- out ---- */
 
-int leat_spawn(leat_controller *controller, const struct leat_behavior *behavior, const void *arg,
-               uint32_t arg_size, int worker, leat_ref *ret)
+static bool is_stopping(const struct leat_controller *controller)
+{
+    return load_acquire_u32(&controller->runtime->stop_asked) != 0 ||
+           load_acquire_u32(&controller->runtime->ended) != 0;
+}
+
+/* An actor or a group, its owner and its parent filled in. */
+static int spawn_on(struct leat_controller *controller, struct spawn *spawn, int worker,
+                    leat_ref *ret)
 {
     struct host *host = controller->host;
     int owner = ops_place(host, worker);
     if (owner < 0) {
         return -EINVAL;
     }
-    if (load_acquire_u32(&controller->runtime->stop_asked) != 0 ||
-        load_acquire_u32(&controller->runtime->ended) != 0) {
+    if (is_stopping(controller)) {
         return -ESHUTDOWN;
     }
-    struct spawn spawn = {
-        .behavior = behavior,
-        .arg = arg,
-        .arg_size = arg_size,
-        .owner = (uint32_t)owner,
-        .parent = cell_ref(controller->mailbox),
-        .parent_outside = true,
-    };
+    spawn->owner = (uint32_t)owner;
+    spawn->parent = cell_ref(controller->mailbox);
+    spawn->parent_outside = true;
     leat_ref ref;
-    int status = actor_spawn(host, &spawn, &ref);
+    int status = actor_spawn(host, spawn, &ref);
     if (status == 0 && ret != NULL) {
         *ret = ref;
     }
     return status;
+}
+
+int leat_spawn(leat_controller *controller, const struct leat_behavior *behavior, const void *arg,
+               uint32_t arg_size, int worker, leat_ref *ret)
+{
+    struct spawn spawn = {.behavior = behavior, .arg = arg, .arg_size = arg_size};
+    return spawn_on(controller, &spawn, worker, ret);
+}
+
+int leat_spawn_group(leat_controller *controller, const struct leat_behavior *behavior,
+                     uint32_t members_max, int worker, leat_ref *ret)
+{
+    struct spawn spawn = {.behavior = behavior, .members_max = members_max};
+    return members_max > 0 ? spawn_on(controller, &spawn, worker, ret) : -EINVAL;
+}
+
+int leat_spawn_member(leat_controller *controller, leat_ref group, const void *arg,
+                      uint32_t arg_size, uint64_t cookie)
+{
+    struct spawn spawn = {
+        .arg = arg,
+        .arg_size = arg_size,
+        .parent = cell_ref(controller->mailbox),
+        .parent_outside = true,
+        .cookie = cookie,
+    };
+    return is_stopping(controller) ? -ESHUTDOWN : member_spawn(controller->host, group, &spawn);
 }
 
 /* Posts a filled node and counts what became of it. */
@@ -366,6 +394,7 @@ int leat_kill(leat_controller *controller, leat_ref actor)
     if (node == NULL) {
         return -ENOMEM;
     }
+    node->event.from = actor; /* a member's goes to its group */
     int status = host_post_control(controller->host, actor, node);
     if (status < 0) {
         pool_give(controller->host->pool, node);
@@ -455,7 +484,9 @@ static bool take(struct leat_controller *controller, struct leat_event *ret)
             return true;
         }
         if (kind == NODE_MONITOR) { /* controllers can be monitored: told when it is closed */
-            actor_watch(host, mailbox, node);
+            actor_watch(host, &mailbox->monitors, node);
+        } else if (kind == NODE_SPAWN_MEMBER) {
+            member_answer(host, node, LEAT_REF_NONE, -EINVAL); /* it is no group */
         } else {
             drop_node(host, node); /* a STOP: it is not an actor */
         }

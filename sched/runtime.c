@@ -87,6 +87,9 @@ static const char *config_fault(const struct leat_config *config)
     if (config->mailbox_len_max == 0 || config->mailbox_len_max > UINT32_MAX / 2) {
         return "mailbox_len_max must be 1..2147483647";
     }
+    if (config->actors_max > INT32_MAX / 2) {
+        return "actors_max must be at most 1073741823";
+    }
     if (config->actors_max == 0 || config->recv_bufs_max == 0 || config->send_queue_len_max == 0) {
         return "actors_max, recv_bufs_max and send_queue_len_max must not be 0";
     }

@@ -55,16 +55,23 @@ static struct socket *socket_find(const struct sockets *sockets, leat_sock sock)
     return fits ? socket : NULL;
 }
 
-/* The cell of an actor of this worker, or NULL. */
+/* The cell of an actor of this worker, or of a member's group; NULL: it does not live here. */
 static struct cell *local_cell(const struct sockets *sockets, leat_ref ref)
 {
-    struct cell *cell = registry_cell(sockets->host->registry, ref);
-    return cell != NULL && host_has(sockets->host, cell, ref) ? cell : NULL;
+    struct host *host = sockets->host;
+    leat_ref home = registry_home(host->registry, ref);
+    struct cell *cell = registry_cell(host->registry, home);
+    if (cell == NULL || !host_has(host, cell, home)) {
+        return NULL;
+    }
+    return LEAT_LIKELY(!ref_is_member(ref)) || host_lives(host, ref) ? cell : NULL;
 }
 
+/* Whether a route may lead to it: a member, but no group as a whole. */
 static bool is_local(void *context, leat_ref ref)
 {
-    return local_cell(context, ref) != NULL;
+    const struct sockets *sockets = context;
+    return host_sockets(sockets->host, ref) != NULL;
 }
 
 /* ---- the table ---- */
@@ -154,22 +161,24 @@ void sockets_fini(struct sockets *sockets)
     sockets->len = 0;
 }
 
-static void owner_add(struct socket *socket, struct cell *cell)
+static void owner_add(struct sockets *sockets, struct socket *socket, leat_ref owner)
 {
-    socket->owner = cell_ref(cell);
-    socket->owner_next = cell->sockets;
-    cell->sockets = socket;
+    void **list = host_sockets(sockets->host, owner);
+    LEAT_ASSERT(list != NULL);
+    socket->owner = owner;
+    socket->owner_next = *list;
+    *list = socket;
 }
 
 static void owner_remove(struct sockets *sockets, struct socket *socket)
 {
-    struct cell *cell = local_cell(sockets, socket->owner);
-    if (cell == NULL) {
+    void **list = host_sockets(sockets->host, socket->owner);
+    if (list == NULL) {
         return;
     }
-    struct socket *at = cell->sockets;
+    struct socket *at = *list;
     if (at == socket) {
-        cell->sockets = socket->owner_next;
+        *list = socket->owner_next;
         return;
     }
     while (at->owner_next != socket) {
@@ -208,7 +217,7 @@ static int output_open(struct sockets *sockets, struct cell *cell, const struct 
         socket_give(sockets, socket);
         return status;
     }
-    owner_add(socket, cell);
+    owner_add(sockets, socket, cell_self(cell));
     return 0;
 }
 
@@ -236,7 +245,7 @@ static int wait_add(struct sockets *sockets, struct socket *socket, struct cell 
     struct wait *wait = wait_of(node);
     wait->next = NULL;
     wait->socket = socket->index;
-    wait->from = cell_ref(cell);
+    wait->from = cell_self(cell);
     wait->until = sockets->host->now + sockets->host->send_wait_ns;
     if (sockets->waits == NULL) {
         sockets->waits = node;
@@ -295,7 +304,7 @@ static int output_data(struct sockets *sockets, struct cell *cell, union node *o
     if (full == LEAT_FULL_WAIT) {
         return wait_add(sockets, socket, cell, out);
     }
-    refused_add(sockets, socket, cell_ref(cell));
+    refused_add(sockets, socket, cell_self(cell));
     return status;
 }
 
@@ -306,7 +315,7 @@ static int output_route(struct sockets *sockets, const struct cell *cell,
     if (socket == NULL) {
         return -EBADF;
     }
-    if (!leat_ref_equal(socket->owner, cell_ref(cell))) {
+    if (!leat_ref_equal(socket->owner, cell_self(cell))) {
         return -EPERM;
     }
     if (leat_ref_equal(output->route.target, LEAT_REF_NONE)) {
@@ -339,7 +348,7 @@ static int output_close(struct sockets *sockets, const struct cell *cell,
     if (socket == NULL) {
         return -EBADF;
     }
-    if (!leat_ref_equal(socket->owner, cell_ref(cell))) {
+    if (!leat_ref_equal(socket->owner, cell_self(cell))) {
         return -EPERM;
     }
     socket_close(sockets, socket);
@@ -377,7 +386,7 @@ static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref
     node->head.len = 0;
     node->event.status = status;
     node->event.sock = sock_id(sockets, socket);
-    actor_input_reserved(sockets->host, cell, node);
+    actor_input_reserved(sockets->host, cell, to, node);
 }
 
 static int compare_targets(const void *a, const void *b)
@@ -405,10 +414,10 @@ static void tell_targets(struct sockets *sockets, struct socket *socket, int sta
     routes_fini(socket);
 }
 
-void sockets_forget(struct sockets *sockets, struct cell *cell)
+void sockets_forget(struct sockets *sockets, void **list)
 {
-    struct socket *socket = cell->sockets;
-    cell->sockets = NULL;
+    struct socket *socket = *list;
+    *list = NULL;
     while (socket != NULL) {
         struct socket *next = socket->owner_next;
         tell_targets(sockets, socket, -EPIPE);
@@ -437,7 +446,8 @@ static void done_closed(struct sockets *sockets, struct socket *socket, int stat
 static void done_opened(struct sockets *sockets, struct socket *socket, const struct io_done *done)
 {
     struct host *host = sockets->host;
-    struct cell *cell = local_cell(sockets, socket->owner);
+    leat_ref owner = socket->owner;
+    struct cell *cell = local_cell(sockets, owner);
     if (done->status < 0) {
         char text[LEAT_ADDR_STRLEN];
         leat_addr_format(&socket->local, text);
@@ -475,12 +485,12 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
     } else {
         socket->reserved = pool_take(host->pool); /* for CLOSED; if memory is out, that is silent */
     }
-    actor_input_reserved(host, cell, node);
+    actor_input_reserved(host, cell, owner, node);
 }
 
-/* Who is to be given a peer's datagrams just now. */
+/* Who is to be given a peer's datagrams just now, *ret, and its cell. */
 static struct cell *receiver(struct sockets *sockets, struct socket *socket,
-                             const struct leat_addr *peer, bool *ret_trains)
+                             const struct leat_addr *peer, bool *ret_trains, leat_ref *ret)
 {
     *ret_trains = (socket->flags & LEAT_UDP_TRAINS) != 0;
     struct route *route = routes_find(socket, peer);
@@ -488,10 +498,12 @@ static struct cell *receiver(struct sockets *sockets, struct socket *socket,
         struct cell *cell = local_cell(sockets, route->target);
         if (cell != NULL) {
             *ret_trains = (route->flags & LEAT_UDP_TRAINS) != 0;
+            *ret = route->target;
             return cell;
         }
         routes_remove(socket, route);
     }
+    *ret = socket->owner;
     return local_cell(sockets, socket->owner);
 }
 
@@ -513,12 +525,12 @@ static void done_data(struct sockets *sockets, struct socket *socket, const stru
             break;
         }
         bool trains;
-        struct cell *cell = receiver(sockets, socket, &done->peer, &trains);
+        leat_ref to;
+        struct cell *cell = receiver(sockets, socket, &done->peer, &trains, &to);
         if (cell == NULL) {
             host->count.recv_dropped++;
             break;
         }
-        leat_ref to = cell_ref(cell);
         uint32_t version = socket->routes_version;
         if (trains) {
             event.body = leat_slice_sub(done->body, skip, done->body.len);
@@ -529,13 +541,13 @@ static void done_data(struct sockets *sockets, struct socket *socket, const stru
         }
         do {
             event.body = leat_slice_sub(done->body, skip, size);
-            if (actor_input(host, cell, &event) < 0) {
+            if (actor_input(host, cell, to, &event) < 0) {
                 host->count.recv_dropped += event_datagrams(&event);
             }
             skip += size;
         } while (skip < done->body.len && socket->routes_version == version &&
                  socket->generation == generation && socket->state == SOCKET_OPEN &&
-                 host_has(host, cell, to));
+                 local_cell(sockets, to) == cell);
     } while (skip < done->body.len);
     leat_buf_unref(done->body.buf);
 }
@@ -543,7 +555,8 @@ static void done_data(struct sockets *sockets, struct socket *socket, const stru
 static bool give_error(struct sockets *sockets, struct socket *socket)
 {
     bool trains;
-    struct cell *cell = receiver(sockets, socket, &socket->error_peer, &trains);
+    leat_ref to;
+    struct cell *cell = receiver(sockets, socket, &socket->error_peer, &trains, &to);
     struct leat_event event = {
         .now = sockets->host->now,
         .kind = LEAT_EVENT_SOCK_ERROR,
@@ -551,7 +564,7 @@ static bool give_error(struct sockets *sockets, struct socket *socket)
         .sock = sock_id(sockets, socket),
         .error = {.peer = socket->error_peer},
     };
-    if (cell != NULL && actor_input(sockets->host, cell, &event) < 0) {
+    if (cell != NULL && actor_input(sockets->host, cell, to, &event) < 0) {
         return false;
     }
     socket->error = 0;
@@ -629,7 +642,8 @@ static void done_writable(struct sockets *sockets, struct socket *socket)
     while (socket->refused != NULL) {
         union node *node = socket->refused;
         socket->refused = node->next;
-        struct cell *cell = local_cell(sockets, node->event.from);
+        leat_ref to = node->event.from;
+        struct cell *cell = local_cell(sockets, to);
         if (cell == NULL) {
             pool_give(sockets->host->pool, node);
             continue;
@@ -638,7 +652,7 @@ static void done_writable(struct sockets *sockets, struct socket *socket)
         node->head.len = 0;
         node->event.status = 0;
         node->event.sock = sock_id(sockets, socket);
-        actor_input_reserved(sockets->host, cell, node);
+        actor_input_reserved(sockets->host, cell, to, node);
     }
 }
 

@@ -38,8 +38,14 @@ static void ops_forget(struct host *host, struct cell *cell)
     struct worker *worker = host->sched;
     timers_remove(&worker->timers, cell);
     if (cell->sockets != NULL) {
-        sockets_forget(&worker->sockets, cell);
+        sockets_forget(&worker->sockets, &cell->sockets);
     }
+}
+
+static void ops_forget_sockets(struct host *host, void **list)
+{
+    struct worker *worker = host->sched;
+    sockets_forget(&worker->sockets, list);
 }
 
 static int ops_place(struct host *host, int at)
@@ -64,6 +70,7 @@ static const struct host_ops worker_ops = {
     .socket_output = ops_socket_output,
     .rearm = ops_rearm,
     .forget = ops_forget,
+    .forget_sockets = ops_forget_sockets,
     .place = ops_place,
     .clock = ops_clock,
 };

@@ -75,6 +75,8 @@ TARGETS = [
     ("roundtrip", None, "ratio", 2),
     ("roundtrip", None, "ns", 300),
     ("wakeup", None, "floor+ns", 1000),
+    ("publish1000", None, "ns", 20),
+    ("group_walk", None, "delay_max_ns", 2000000),
     ("udp_echo", None, "ratio", 1 / 0.95),
     ("udp_echo_trains", None, "ratio", 1 / 0.60),
     ("udp_echo_trains_whole", None, "ratio", 1 / 0.90),
@@ -97,6 +99,12 @@ SECTIONS = [
     ("Time and idleness", "time", ["deadlines", "idle_cpu"],
      "`deadlines`: ns to arm one, the message that does it included, and to fire it. `idle_cpu`: "
      "ns of CPU, of the whole process, in each second of doing nothing."),
+    ("Bus, groups, tracing", "bus",
+     ["publish1000", "group_tick", "group_walk", "trace_overhead"],
+     "`publish1000`: ns per subscriber. `group_tick`: per deadline, re-armed each time. `group_walk`: per "
+     "member, of which each works for 2 us; `delay_*` is what a message to another actor of that worker "
+     "and back to a thread outside takes meanwhile. `trace_overhead`: ns per message with every "
+     "transition traced, its floor is the same without."),
     ("UDP", "udp",
      ["udp_echo", "udp_echo_trains", "udp_echo_trains_whole", "udp_echo_64x4", "udp_fanout",
       "udp_rtt"],

@@ -606,8 +606,8 @@ TEST(life, dead_watchers_are_forgotten)
             rig_spawn_as(&rig, &watchers[i], &puppet_behavior, (int)i % 2);
         }
         rig_run(&rig, 0);
-        CHECK(cell->monitors_len >= 8);
-        CHECK(cell->monitors_len <= 2 * 8 + 8 + 1);
+        CHECK(cell->monitors.len >= 8);
+        CHECK(cell->monitors.len <= 2 * 8 + 8 + 1);
         for (size_t i = 0; i < 8; i++) {
             leat_stop(rig.controller, watchers[i].ref);
         }
