@@ -20,6 +20,7 @@
 #define BUFFER_BYTES (256u << 10)
 #define EVENT_BYTES 4096u /* the most that one transition takes */
 #define NAME_MAX_SHOWN 64u
+#define STARTED_BITS 16u
 
 struct track { /* of one worker; its thread alone touches it while the runtime runs */
     struct trace_file *file;
@@ -42,6 +43,9 @@ struct trace_file {
     void (*next)(void *context, const struct leat_trace *trace);
     void *next_context;
     struct track tracks[LEAT_WORKERS_MAX];
+    /* Arrows that have a start and no end yet, by the number of their message; a later one may take the
+     * place of another, which then has no end. Messages of controllers, say, have no start. */
+    _Atomic uint64_t arrows[1u << STARTED_BITS];
 };
 
 /* ---- names ---- */
@@ -199,10 +203,19 @@ static void put_transition(struct track *track, const struct leat_trace *trace)
     put(track, "\"}},\n");
 }
 
-/* The end of an arrow from the span of the pop to that of the input. */
+/* One end of an arrow from the span of the pop to that of the input. */
 static void put_arrow(struct track *track, const struct leat_trace *trace)
 {
     const bool popped = is_pop(trace->to);
+    const uint64_t hash = trace->message * UINT64_C(0x9e3779b97f4a7c15);
+    _Atomic uint64_t *arrow = &track->file->arrows[hash >> (64 - STARTED_BITS)];
+    uint64_t expected = trace->message;
+    if (popped) {
+        atomic_store_explicit(arrow, trace->message, memory_order_relaxed);
+    } else if (!atomic_compare_exchange_strong_explicit(arrow, &expected, 0, memory_order_relaxed,
+                                                        memory_order_relaxed)) {
+        return;
+    }
     put_event(track, popped ? "s" : "f", trace);
     put(track, popped ? "" : ",\"bp\":\"e\"");
     put(track, ",\"cat\":\"message\",\"name\":\"message\",\"id\":\"");

@@ -4,6 +4,7 @@
  * it: then it is an order, which is given again with the next frame. */
 #include "scene.h"
 #include "bus_load.h"
+#include "group_load.h"
 
 #include <errno.h>
 
@@ -14,6 +15,7 @@
 #define NEWS_READERS 16  /* on each worker */
 #define VIDEO_RATE 1200u /* packets a second, in 30 bursts */
 #define VIDEO_VIEWERS 25 /* on each worker */
+#define MEMBERS 1000u    /* of the group */
 
 static leat_ref spawn(struct scene *scene, const struct leat_behavior *behavior, const void *arg,
                       size_t arg_size, int worker)
@@ -275,6 +277,18 @@ static void spawn_bus(struct scene *scene)
     scene->camera = spawn_publisher(scene, scene->video, VIDEO_RATE, 33, 0);
 }
 
+/* A thousand more who hear the news; the bus sees one subscriber. */
+static void spawn_group(struct scene *scene)
+{
+    const int worker = scene->workers - 1;
+    const int status =
+        leat_spawn_group(scene->app->controller, &member_behavior, MEMBERS, worker, &scene->group);
+    scene->status = scene->status != 0 ? scene->status : status;
+    const struct usher_config usher = {
+        .group = scene->group, .channel = scene->news, .members = MEMBERS};
+    (void)spawn(scene, &usher_behavior, &usher, sizeof(usher), worker);
+}
+
 static void spawn_udp(struct scene *scene)
 {
     const struct echo_config config = {
@@ -295,6 +309,7 @@ int scene_open(struct scene *scene, struct app *app, const struct scene_config *
     spawn_messages(scene);
     spawn_ring(scene);
     spawn_bus(scene);
+    spawn_group(scene);
     spawn_udp(scene);
     cast_add(scene, "router", &scene->router);
     cast_add(scene, "producer", &scene->producers[0]);
@@ -303,6 +318,7 @@ int scene_open(struct scene *scene, struct app *app, const struct scene_config *
     cast_add(scene, "echo", &scene->echo);
     cast_add(scene, "consumer, slow after s", &scene->consumers[scene->consumers_min - 2]);
     cast_add(scene, "consumer, stopped by k", &scene->consumers[scene->consumers_min - 1]);
+    cast_add(scene, "group of 1,000", &scene->group);
     cast_add(scene, "publisher", &scene->camera);
     cast_add(scene, "subscriber", &scene->viewer);
     if (scene->ticker.id != 0) {

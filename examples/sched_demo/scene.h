@@ -32,7 +32,7 @@ struct scene {
     bool slow, full, stopped;
     bool strained; /* so much was asked for that datagrams may have been lost */
 
-    leat_ref router, echo, flooder, small, ticker, ring;
+    leat_ref router, echo, flooder, small, ticker, ring, group;
     leat_channel news, video;
     leat_ref reporters[LEAT_WORKERS_MAX]; /* publish on news */
     leat_ref camera, viewer;              /* publishes on video, hears it */

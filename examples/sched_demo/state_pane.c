@@ -15,7 +15,7 @@ struct diagram {
     const char *boxes; /* the letter of each enum leat_actor_state; '.': it is not in the picture */
     struct {
         uint8_t from, to;
-        char arrow;
+        const char *arrow; /* the letters of its parts */
     } arrows[20];
 };
 
@@ -51,31 +51,86 @@ static const struct diagram single = {
     .boxes = "CWTIPS....",
     .arrows =
         {
-            {LEAT_STATE_CREATED, LEAT_STATE_WAITING, 'a'},
-            {LEAT_STATE_WAITING, LEAT_STATE_ON_TICK, 'b'},
-            {LEAT_STATE_ON_TICK, LEAT_STATE_WAITING, 'c'},
-            {LEAT_STATE_ON_TICK, LEAT_STATE_POP_OUTPUT, 'd'},
-            {LEAT_STATE_WAITING, LEAT_STATE_ON_INPUT, 'e'},
-            {LEAT_STATE_ON_INPUT, LEAT_STATE_WAITING, 'f'},
-            {LEAT_STATE_ON_INPUT, LEAT_STATE_POP_OUTPUT, 'g'},
-            {LEAT_STATE_POP_OUTPUT, LEAT_STATE_WAITING, 'h'},
-            {LEAT_STATE_POP_OUTPUT, LEAT_STATE_POP_OUTPUT, 'i'},
-            {LEAT_STATE_CREATED, LEAT_STATE_STOPPED, 'j'},
-            {LEAT_STATE_WAITING, LEAT_STATE_STOPPED, 'j'},
-            {LEAT_STATE_ON_TICK, LEAT_STATE_STOPPED, 'j'},
-            {LEAT_STATE_ON_INPUT, LEAT_STATE_STOPPED, 'j'},
-            {LEAT_STATE_POP_OUTPUT, LEAT_STATE_STOPPED, 'j'},
+            {LEAT_STATE_CREATED, LEAT_STATE_WAITING, "a"},
+            {LEAT_STATE_WAITING, LEAT_STATE_ON_TICK, "b"},
+            {LEAT_STATE_ON_TICK, LEAT_STATE_WAITING, "c"},
+            {LEAT_STATE_ON_TICK, LEAT_STATE_POP_OUTPUT, "d"},
+            {LEAT_STATE_WAITING, LEAT_STATE_ON_INPUT, "e"},
+            {LEAT_STATE_ON_INPUT, LEAT_STATE_WAITING, "f"},
+            {LEAT_STATE_ON_INPUT, LEAT_STATE_POP_OUTPUT, "g"},
+            {LEAT_STATE_POP_OUTPUT, LEAT_STATE_WAITING, "h"},
+            {LEAT_STATE_POP_OUTPUT, LEAT_STATE_POP_OUTPUT, "i"},
+            {LEAT_STATE_CREATED, LEAT_STATE_STOPPED, "j"},
+            {LEAT_STATE_WAITING, LEAT_STATE_STOPPED, "j"},
+            {LEAT_STATE_ON_TICK, LEAT_STATE_STOPPED, "j"},
+            {LEAT_STATE_ON_INPUT, LEAT_STATE_STOPPED, "j"},
+            {LEAT_STATE_POP_OUTPUT, LEAT_STATE_STOPPED, "j"},
         },
 };
 
-static char arrow_of(const struct diagram *diagram, const struct leat_trace *trace)
+/* As in docs/architecture.md; OnTickSingleTask and the like are too long for a box. */
+static const struct diagram group = {
+    .art =
+        {
+            "┌────────┐   ┌──────────────┐   ┌───────────────┐   ",
+            "│ OnTick │──▶│ OnTickMember │──▶│ PopTickOutput │◀┐ ",
+            "└─▲──┬──▲┘   └───────┬──────┘   └───────┬───────┘─┘ ",
+            "  │  │  └────────────┴──────────────────┘           ",
+            "┌─┴──▼───────────┐      ┌─────────┐     ┌─────────┐ ",
+            "│    Waiting     │◀─────│ Created │ any▶│ Stopped │ ",
+            "└─┬───────────▲──┘      └─────────┘     └─────────┘ ",
+            "  ▼     ┌─────┴──────┬──────────────────┐           ",
+            "┌───────▼─┐  ┌───────┴───────┐  ┌───────┴────────┐  ",
+            "│ OnInput │─▶│ OnInputMember │─▶│ PopInputOutput │◀┐",
+            "└─────────┘  └───────────────┘  └────────────────┘─┘",
+        },
+    .mask =
+        {
+            "TTTTTTTTTT   MMMMMMMMMMMMMMMM   PPPPPPPPPPPPPPPPP   ",
+            "TTTTTTTTTTdddMMMMMMMMMMMMMMMMeeePPPPPPPPPPPPPPPPPff ",
+            "TTbTTTTTgT   MMMMMMMMMMMMMMMM   PPPPPPPPPPPPPPPPPff ",
+            "  b  c  gggggggggggggghhhhhhhhhhhhhhhhhhh           ",
+            "WWWWWcWWWWWWWWWWWW      CCCCCCCCCCC     SSSSSSSSSSS ",
+            "WWWWWWWWWWWWWWWWWWaaaaaaCCCCCCCCCCC jjjjSSSSSSSSSSS ",
+            "WWWWWWWWWWWWWWwWWW      CCCCCCCCCCC     SSSSSSSSSSS ",
+            "  i     oooooommmmmmmmppppppppppppppppppp           ",
+            "IIIIIIIIoII  NNNNNNNNNNNNNNNNN  QQQQQQQQQQQQQQQQQQ  ",
+            "IIIIIIIIIIIkkNNNNNNNNNNNNNNNNNllQQQQQQQQQQQQQQQQQQnn",
+            "IIIIIIIIIII  NNNNNNNNNNNNNNNNN  QQQQQQQQQQQQQQQQQQnn",
+        },
+    .boxes = "CWTI.SMPNQ",
+    .arrows =
+        {
+            {LEAT_STATE_CREATED, LEAT_STATE_WAITING, "a"},
+            {LEAT_STATE_WAITING, LEAT_STATE_ON_TICK, "b"},
+            {LEAT_STATE_ON_TICK, LEAT_STATE_WAITING, "c"},
+            {LEAT_STATE_ON_TICK, LEAT_STATE_ON_TICK_MEMBER, "d"},
+            {LEAT_STATE_ON_TICK_MEMBER, LEAT_STATE_POP_TICK_OUTPUT, "e"},
+            {LEAT_STATE_ON_TICK_MEMBER, LEAT_STATE_ON_TICK, "g"},
+            {LEAT_STATE_POP_TICK_OUTPUT, LEAT_STATE_POP_TICK_OUTPUT, "f"},
+            {LEAT_STATE_POP_TICK_OUTPUT, LEAT_STATE_ON_TICK, "hg"},
+            {LEAT_STATE_WAITING, LEAT_STATE_ON_INPUT, "i"},
+            {LEAT_STATE_ON_INPUT, LEAT_STATE_ON_INPUT_MEMBER, "k"},
+            {LEAT_STATE_ON_INPUT_MEMBER, LEAT_STATE_POP_INPUT_OUTPUT, "l"},
+            {LEAT_STATE_ON_INPUT_MEMBER, LEAT_STATE_ON_INPUT, "mo"},
+            {LEAT_STATE_ON_INPUT_MEMBER, LEAT_STATE_WAITING, "mw"},
+            {LEAT_STATE_POP_INPUT_OUTPUT, LEAT_STATE_POP_INPUT_OUTPUT, "n"},
+            {LEAT_STATE_POP_INPUT_OUTPUT, LEAT_STATE_ON_INPUT, "pmo"},
+            {LEAT_STATE_POP_INPUT_OUTPUT, LEAT_STATE_WAITING, "pmw"},
+            {LEAT_STATE_WAITING, LEAT_STATE_STOPPED, "j"},
+            {LEAT_STATE_POP_TICK_OUTPUT, LEAT_STATE_STOPPED, "j"},
+            {LEAT_STATE_POP_INPUT_OUTPUT, LEAT_STATE_STOPPED, "j"},
+        },
+};
+
+static const char *arrow_of(const struct diagram *diagram, const struct leat_trace *trace)
 {
-    for (size_t i = 0; diagram->arrows[i].arrow != '\0'; i++) {
+    for (size_t i = 0; diagram->arrows[i].arrow != NULL; i++) {
         if (diagram->arrows[i].from == trace->from && diagram->arrows[i].to == trace->to) {
             return diagram->arrows[i].arrow;
         }
     }
-    return '.';
+    return "";
 }
 
 /* The art is UTF-8; where that cannot be shown each of its glyphs has a plain one. */
@@ -91,7 +146,8 @@ static const char *plain(const char *glyph)
     return (unsigned char)glyph[0] < 0x80 ? glyph : "+";
 }
 
-static void draw_row(const struct diagram *diagram, size_t row, char box, char arrow, int y, int x)
+static void draw_row(const struct diagram *diagram, size_t row, char box, const char *arrow, int y,
+                     int x)
 {
     const char *at = diagram->art[row];
     for (int column = 0; *at != '\0'; column++) {
@@ -104,10 +160,10 @@ static void draw_row(const struct diagram *diagram, size_t row, char box, char a
         at += len;
         const char part = diagram->mask[row][column];
         const bool letter = part >= 'A' && part <= 'Z';
-        const enum colour colour = part == arrow ? COLOUR_TIMERS
-                                   : part == box ? BRIGHT
-                                   : letter      ? PLAIN
-                                                 : FAINT;
+        const enum colour colour = strchr(arrow, part) != NULL ? COLOUR_TIMERS
+                                   : part == box               ? BRIGHT
+                                   : letter                    ? PLAIN
+                                                               : FAINT;
         const char *shown = view_utf8() ? glyph : plain(glyph);
         if (part == box && part != ' ') {
             paint_bar(y, x + column, 1, COLOUR_ACTORS, shown);
@@ -144,7 +200,8 @@ static void draw_words(const struct demo *demo, int y, int x)
         len += snprintf(&words[len], sizeof(words) - (size_t)len, ": %s", trace_kind_name(trace));
     }
     if (trace->peer.id != 0) {
-        const bool given = trace->to == LEAT_STATE_ON_INPUT;
+        const bool given =
+            trace->to == LEAT_STATE_ON_INPUT || trace->to == LEAT_STATE_ON_INPUT_MEMBER;
         len += snprintf(&words[len], sizeof(words) - (size_t)len, " %s %s", given ? "from" : "to",
                         name_of(demo, trace->peer, peer));
     }
@@ -160,10 +217,11 @@ void state_pane_draw(const struct demo *demo, int y, int x)
 {
     const struct watch *watch = &demo->watch;
     const struct leat_trace *trace = &watch->step.trace;
-    const struct diagram *diagram = &single;
+    const bool is_group = leat_ref_equal(trace->actor, demo->scene.group);
+    const struct diagram *diagram = is_group ? &group : &single;
     const bool any = watch->played > 0;
     const char box = diagram->boxes[trace->to < 10 ? trace->to : 0];
-    const char arrow = any ? arrow_of(diagram, trace) : '.';
+    const char *arrow = any ? arrow_of(diagram, trace) : "";
     const int title = (int)strlen(demo->scene.cast[demo->cast_at].name);
     paint(y, x, STATE_PANE_WIDTH, TITLE, demo->scene.cast[demo->cast_at].name);
     paintf(y, x + title + 1, STATE_PANE_WIDTH - title - 1, FAINT,
