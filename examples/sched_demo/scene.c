@@ -11,11 +11,9 @@
 #define RING 100u
 #define CONSUMERS_PER_WORKER 4
 #define CONSUMERS_FIRST_MAX 128
-#define NEWS_RATE 500u   /* messages a second, from each worker */
+#define PICTURE_MS 33    /* video comes in bursts */
 #define NEWS_READERS 16  /* on each worker */
-#define VIDEO_RATE 1200u /* packets a second, in 30 bursts */
 #define VIDEO_VIEWERS 25 /* on each worker */
-#define MEMBERS 1000u    /* of the group */
 
 static leat_ref spawn(struct scene *scene, const struct leat_behavior *behavior, const void *arg,
                       size_t arg_size, int worker)
@@ -100,8 +98,8 @@ void scene_set_load(struct scene *scene, uint64_t percent)
         order(scene, scene->producers[i], RATE, &messages, sizeof(messages));
     }
     order(scene, scene->echo, RATE, &datagrams, sizeof(datagrams));
-    const uint64_t news = rate_of(scene, NEWS_RATE);
-    const uint64_t video = rate_of(scene, VIDEO_RATE);
+    const uint64_t news = rate_of(scene, scene->config.publish);
+    const uint64_t video = rate_of(scene, 2 * scene->config.publish);
     for (int i = 0; i < scene->workers; i++) {
         order(scene, scene->reporters[i], RATE, &news, sizeof(news));
     }
@@ -254,7 +252,7 @@ static void spawn_ring(struct scene *scene)
     if (scene->status == 0) {
         scene->status = leat_send(scene->app->controller, last, LINK, &next, sizeof(next));
     }
-    const struct source_config starter = {.to = next, .rate = 400, .period = 10, .hops = RING};
+    const struct source_config starter = {.to = next, .rate = 100, .period = 10, .hops = RING};
     (void)spawn_source(scene, &starter_behavior, &starter, LEAT_WORKER_BEST);
     scene->ring = next;
 }
@@ -272,20 +270,24 @@ static void spawn_bus(struct scene *scene)
         for (int k = 0; k < VIDEO_VIEWERS; k++) {
             scene->viewer = spawn_subscriber(scene, scene->video, i);
         }
-        scene->reporters[i] = spawn_publisher(scene, scene->news, NEWS_RATE, 2, i);
+        scene->reporters[i] = spawn_publisher(scene, scene->news, scene->config.publish, 2, i);
     }
-    scene->camera = spawn_publisher(scene, scene->video, VIDEO_RATE, 33, 0);
+    scene->camera = spawn_publisher(scene, scene->video, 2 * scene->config.publish, PICTURE_MS, 0);
 }
 
-/* A thousand more who hear the news; the bus sees one subscriber. */
+/* Many more who hear the news; the bus sees one subscriber. */
 static void spawn_group(struct scene *scene)
 {
     const int worker = scene->workers - 1;
+    const uint32_t members = (uint32_t)scene->config.members;
+    if (members == 0) {
+        return;
+    }
     const int status =
-        leat_spawn_group(scene->app->controller, &member_behavior, MEMBERS, worker, &scene->group);
+        leat_spawn_group(scene->app->controller, &member_behavior, members, worker, &scene->group);
     scene->status = scene->status != 0 ? scene->status : status;
     const struct usher_config usher = {
-        .group = scene->group, .channel = scene->news, .members = MEMBERS};
+        .group = scene->group, .channel = scene->news, .members = members};
     (void)spawn(scene, &usher_behavior, &usher, sizeof(usher), worker);
 }
 
@@ -318,7 +320,9 @@ int scene_open(struct scene *scene, struct app *app, const struct scene_config *
     cast_add(scene, "echo", &scene->echo);
     cast_add(scene, "consumer, slow after s", &scene->consumers[scene->consumers_min - 2]);
     cast_add(scene, "consumer, stopped by k", &scene->consumers[scene->consumers_min - 1]);
-    cast_add(scene, "group of 1,000", &scene->group);
+    if (scene->group.id != 0) {
+        cast_add(scene, "the group", &scene->group);
+    }
     cast_add(scene, "publisher", &scene->camera);
     cast_add(scene, "subscriber", &scene->viewer);
     if (scene->ticker.id != 0) {

@@ -13,7 +13,8 @@
 #define PLAY_FRAMES 3u /* from one transition that is played to the next: three a second */
 
 static struct demo the_demo = {
-    .scene_config = {.tickers = 200, .messages = 50000, .datagrams = 5000},
+    .scene_config =
+        {.tickers = 200, .messages = 50000, .datagrams = 5000, .publish = 500, .members = 1000},
 };
 static bool script;
 
@@ -26,6 +27,9 @@ static const struct flag own_flags[] = {
      &the_demo.scene_config.messages, 1, 100000000},
     {"datagrams", "N", "datagrams a second, each client", FLAG_NUMBER,
      &the_demo.scene_config.datagrams, 1, 1000000},
+    {"publish", "N", "messages a second on the bus, each publisher", FLAG_NUMBER,
+     &the_demo.scene_config.publish, 1, 1000000},
+    {"members", "N", "actors of the group", FLAG_NUMBER, &the_demo.scene_config.members, 0, 100000},
     {"loss", "PERCENT", "sim: datagrams the network loses", FLAG_NUMBER, &the_demo.loss, 0, 100},
     {0},
 };

@@ -1,6 +1,7 @@
 /* The tour of --script: each step does something, waits, says what the figures show, and checks it.
  * With --io sim all of it is virtual time, and a seed replays to the letter. */
 #include "demo.h"
+#include "group_load.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -124,7 +125,7 @@ static void step_burst(struct script *script)
     wait_ms(script, 500);
     const struct leat_worker_stats so_far = since(script);
     say(script, "burst", so_far.delivered > 2 * asked,
-        "%" PRIu64 " at once, twice on their way: %" PRIu64 " delivered, %" PRIu64
+        "%" PRIu64 " at once, each twice on its way: %" PRIu64 " delivered, %" PRIu64
         " drains waited for room",
         asked, so_far.delivered, so_far.parks);
 }
@@ -150,6 +151,24 @@ static void step_bus(struct script *script)
         copies > 0 && news->delivered > 0.8 * copies && news->delivered < 1.2 * copies,
         "news: %.0f messages/s published, %.0f delivered to %" PRIu64 " subscribers",
         news->published, news->delivered, news->subscribers);
+}
+
+/* Each member is given each message, and its own deadline once a second. */
+static void step_group(struct script *script)
+{
+    const struct scene *scene = &script->demo->scene;
+    const double news = channel(script, "news")->published;
+    double inputs = 0;
+    uint64_t members = 0;
+    for (size_t i = 0; i < script->demo->figures.behaviors_len; i++) {
+        const struct behavior_row *row = &script->demo->figures.behaviors[i];
+        if (strcmp(row->name, member_behavior.name) == 0) {
+            members = row->actors;
+            inputs = row->inputs;
+        }
+    }
+    say(script, "group", members == scene->config.members && inputs > 0.8 * news * (double)members,
+        "%" PRIu64 " members were given %.0f inputs/s", members, inputs);
 }
 
 static void step_full(struct script *script)
@@ -258,6 +277,7 @@ bool script_run(struct demo *demo)
     step_actors(&script);
     step_burst(&script);
     step_bus(&script);
+    step_group(&script);
     step_full(&script);
     step_stop(&script);
     step_slow(&script);

@@ -34,7 +34,16 @@ class Screen:
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def resize(self, columns, lines):
-        self.__init__(columns, lines)
+        def fitted(cells):
+            return [(line + [BLANK] * columns)[:columns]
+                    for line in (cells + [[BLANK]] * lines)[:lines]]
+
+        self.columns, self.lines = columns, lines
+        self.cells = fitted(self.cells)
+        if self.other:
+            self.other = fitted(self.other[0]), *self.other[1:]
+        self.x, self.y = min(self.x, columns), min(self.y, lines - 1)
+        self.top, self.bottom = 0, lines - 1
 
     def feed(self, data):
         text = self.rest + self.decoder.decode(data)
@@ -227,6 +236,14 @@ class Terminal:
                 break
             self.screen.feed(data)
         return False
+
+    def wait_for(self, pattern, seconds=10):
+        """Until the screen shows it; False: it never did."""
+        end = time.monotonic() + seconds
+        while re.search(pattern, self.text(), re.MULTILINE) is None:
+            if time.monotonic() > end or not self.wait(0.05):
+                return re.search(pattern, self.text(), re.MULTILINE) is not None
+        return True
 
     def is_restored(self):
         """Whether the modes are as they were, the cursor is seen and the other screen is left."""
