@@ -64,6 +64,7 @@ int demo_open(struct demo *demo)
 int demo_reopen(struct demo *demo)
 {
     const double age = figures_age(&demo->figures);
+    const uint64_t load = demo->scene.load;
     demo->flags->io = demo->next_io;
     demo->loss = demo->next_loss;
     demo->totals.may_lose = demo->totals.may_lose || demo->loss > 0;
@@ -76,6 +77,9 @@ int demo_reopen(struct demo *demo)
         return status;
     }
     const int filled = fill_and_start(demo, (int)config.workers);
+    if (filled == 0 && load != demo->scene.load) {
+        scene_set_load(&demo->scene, load);
+    }
     if (demo->app.end != LEAT_NEVER) { /* --seconds are those of all runtimes together */
         const leat_time before_ns = (leat_time)(age * 1e9);
         demo->app.end -= before_ns < demo->app.end ? before_ns : demo->app.end;

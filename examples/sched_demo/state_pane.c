@@ -224,8 +224,8 @@ void state_pane_draw(const struct demo *demo, int y, int x)
     const char *arrow = any ? arrow_of(diagram, trace) : "";
     const int title = (int)strlen(demo->scene.cast[demo->cast_at].name);
     paint(y, x, STATE_PANE_WIDTH, TITLE, demo->scene.cast[demo->cast_at].name);
-    paintf(y, x + title + 1, STATE_PANE_WIDTH - title - 1, FAINT,
-           "%" PRIx64 ", in slow motion; t: another", trace->actor.id);
+    paintf(y, x + title + 1, STATE_PANE_WIDTH - title - 1, FAINT, "%" PRIx64 " slow motion; t next",
+           trace->actor.id);
     for (size_t row = 0; row < ROWS; row++) {
         draw_row(diagram, row, box, arrow, y + 1 + (int)row, x);
     }
