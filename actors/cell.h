@@ -20,7 +20,7 @@ enum cell_flags {
     CELL_UNBORN = 1 << 9,    /* its INIT is in the box, or still behind the door */
     CELL_GROUP = 1 << 10,    /* for its whole life: a group, run by group.c */
     CELL_SYSTEM = 1 << 11,   /* for its whole life: a worker's own mailbox, run by bus.c */
-    CELL_WALK = 1 << 12,     /* a group: a walk over its members is not at its end */
+    CELL_WALK = 1 << 12,     /* a group, the bus: a walk is not at its end */
 };
 
 /* Units of cell->asked: each half counts who is asking, and is never 0 again once one has. */

@@ -345,7 +345,10 @@ void bus_turn(struct host *host, struct cell *cell)
             bus_walk_end(host);
         }
     }
-    cell->flags &= (uint16_t)~CELL_SCHEDULED;
+    cell->flags &= (uint16_t)~(CELL_SCHEDULED | CELL_WALK);
+    if (walk->node != NULL) {
+        cell->flags |= CELL_WALK;
+    }
     if (walk->node != NULL || cell->box.head != NULL) {
         host_schedule(host, cell);
     }

@@ -77,6 +77,8 @@ struct host {
     struct cell    **run_last; /* where the next one is linked */
     struct cell     *urgent_head; /* the same for those whose box has waiters */
     struct cell    **urgent_last;
+    struct cell     *walking_head; /* those whose walk gave way: ready again in the next round */
+    struct cell    **walking_last;
     uint32_t         work; /* inputs and outputs since the loop looked at clock and kernel */
     uint32_t         index; /* workers below LEAT_WORKERS_MAX, then controllers */
     const struct host_ops *ops;
@@ -473,21 +475,34 @@ static inline void host_schedule(struct host *host, struct cell *cell)
 {
     LEAT_ASSERT((cell->flags & CELL_SCHEDULED) == 0);
     cell->run_next = NULL;
-    if (LEAT_UNLIKELY((cell->flags & CELL_WAITERS) != 0)) {
-        cell->flags |= CELL_SCHEDULED;
-        *host->urgent_last = cell;
-        host->urgent_last = &cell->run_next;
-        return;
+    struct cell ***last = &host->run_last;
+    if (LEAT_UNLIKELY((cell->flags & (CELL_WAITERS | CELL_WALK)) != 0)) {
+        bool gave_way = (cell->flags & CELL_WALK) != 0 && host->work >= ROUND_WORK;
+        last = gave_way                              ? &host->walking_last
+               : (cell->flags & CELL_WAITERS) != 0 ? &host->urgent_last
+                                                   : &host->run_last;
     }
     cell->flags |= CELL_SCHEDULED;
-    *host->run_last = cell;
-    host->run_last = &cell->run_next;
+    **last = cell;
+    *last = &cell->run_next;
+}
+
+/* A round begins, and the bell has been answered: walks go on behind whoever has come meanwhile, so
+ * that nobody waits for two portions of one. */
+static inline void host_resume_walks(struct host *host)
+{
+    if (LEAT_UNLIKELY(host->walking_head != NULL)) {
+        *host->run_last = host->walking_head;
+        host->run_last = host->walking_last;
+        host->walking_head = NULL;
+        host->walking_last = &host->walking_head;
+    }
 }
 
 /* Whether an actor is ready. */
 static inline bool host_is_ready(const struct host *host)
 {
-    return host->run_head != NULL || host->urgent_head != NULL;
+    return host->run_head != NULL || host->urgent_head != NULL || host->walking_head != NULL;
 }
 
 /* The next actor to have its turn; NULL: none is ready. An actor that others wait for has every

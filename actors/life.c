@@ -77,6 +77,7 @@ struct host *host_open(struct registry *registry, uint32_t index, struct pool *p
     host->cells_max = registry->cells_max;
     host->run_last = &host->run_head;
     host->urgent_last = &host->urgent_head;
+    host->walking_last = &host->walking_head;
     host->index = index;
     host->pool = pool;
     registry->hosts[index] = host;
