@@ -273,6 +273,7 @@ union node *member_open(struct host *host, union node *item, leat_ref *ret_membe
  * needed, which is for MESSAGE, PUBLISHED and DATA alone: what has its place reserved arrives. */
 int host_post_member(struct host *host, leat_ref to, leat_ref from, union node *node, bool reserved);
 
+/* Through the door of `cell`; NULL: `to` has no cell of its own. */
 int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref from,
                      union node *node, bool reserved);
 
@@ -553,11 +554,11 @@ static inline void host_append(struct host *host, struct cell *cell, leat_ref fr
 }
 
 /* Puts a message into the data lane of `to`. 0, and the node is taken over; -EAGAIN full; -ESRCH
- * nobody there. */
-static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
+ * nobody there. Inlined whatever the compiler thinks: a call costs more than a message can spare. */
+__attribute__((always_inline)) static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
 {
     if (LEAT_UNLIKELY(ref_slot(to) >= host->cells_max)) {
-        return host_post_member(host, to, from, node, false);
+        return host_post_remote(host, NULL, to, from, node, false);
     }
     struct cell *cell = &host->cells[ref_slot(to)];
     __builtin_prefetch(&cell->door, 1); /* on its way while the cell is looked at */

@@ -59,15 +59,15 @@ static void probe_wait(struct host *host, leat_ref to, union node *node)
 
 /* A send, the common output. A node keeps its pool where an output has `full` and `flags`: they are
  * read before it goes back there, which is before the node goes anywhere. */
-ALWAYS_INLINE enum done output_send(struct host *host, struct cell *cell, leat_ref self,
-                                    union node *out)
+ALWAYS_INLINE enum done output_send(struct host *host, struct cell *cell, union node *out,
+                                    bool grouped)
 {
     uint8_t full = out->output.full;
     leat_ref to = out->output.to;
     LEAT_ASSERT(out->output.len <= LEAT_INLINE_MAX || out->output.len == LEAT_LEN_BODY);
     out->head.pool = (uint16_t)host->index; /* which is its pool's */
     host->count.sent++;
-    int status = host_post(host, to, self, out);
+    int status = host_post(host, to, grouped ? cell_self(cell) : cell_ref(cell), out);
     if (LEAT_UNLIKELY(status < 0)) {
         return output_send_failed(host, cell, out, full, status);
     }
@@ -125,8 +125,7 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
                 state = LEAT_STATE_POP_OUTPUT;
             }
             enum done done = LEAT_LIKELY(out->output.kind == LEAT_OUTPUT_SEND)
-                                 ? output_send(host, cell,
-                                               grouped ? cell_self(cell) : cell_ref(cell), out)
+                                 ? output_send(host, cell, out, grouped)
                                  : output_rare(host, cell, out);
             if (LEAT_LIKELY(done == DONE_TAKEN)) {
                 host->spare = out = pool_take(host->pool);
