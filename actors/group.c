@@ -27,7 +27,8 @@ int group_open(struct host *host, struct cell *cell, uint32_t members_max)
     size_t stride = round_up(sizeof(struct member) + cell->behavior->state_size, 16);
     size_t alive_at = round_up(sizeof(struct group), 64);
     size_t due_at = alive_at + round_up(members_max, 512) / 8;
-    size_t members_at = round_up(due_at + members_max * sizeof(struct due), 64);
+    size_t places_at = due_at + members_max * sizeof(struct due);
+    size_t members_at = round_up(places_at + members_max * sizeof(uint32_t), 64);
     size_t size = members_at + members_max * stride;
     uint8_t *range = mem_range_reserve(size);
     if (range == NULL) {
@@ -47,6 +48,7 @@ int group_open(struct host *host, struct cell *cell, uint32_t members_max)
         .generation = generation,
         .generation_next = generation,
         .due = (struct due *)(void *)(range + due_at),
+        .places = (uint32_t *)(void *)(range + places_at),
         .alive = (uint64_t *)(void *)(range + alive_at),
         .members = range + members_at,
         .stride = stride,

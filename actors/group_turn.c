@@ -102,9 +102,9 @@ void group_drained(struct host *host, struct cell *cell)
     struct member *member = member_at(group, group->current);
     if (cell->behavior->deadline != NULL) {
         leat_time deadline = cell->behavior->deadline(cell->state);
-        if (deadline != member->deadline) {
+        bool is_tick = (cell->flags & CELL_WALK) != 0 && group->walk.kind == VISIT_DUE;
+        if (is_tick || deadline != member->deadline) {
             member->deadline = deadline;
-            bool is_tick = (cell->flags & CELL_WALK) != 0 && group->walk.kind == VISIT_DUE;
             if (is_tick && deadline <= group->walk.until) {
                 deadline = group->walk.until + 1; /* past again: not in the same tick */
             }
@@ -271,7 +271,6 @@ static struct member *next_due(struct group *group)
         return NULL;
     }
     struct member *member = member_at(group, group->due[0].index);
-    due_set(group, member, LEAT_NEVER);
     member->deadline = LEAT_NEVER; /* whatever deadline() says next is news */
     return member;
 }
