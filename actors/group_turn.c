@@ -270,6 +270,9 @@ static struct member *next_due(struct group *group)
     if (due_first(group) > group->walk.until) {
         return NULL;
     }
+    for (uint32_t i = 1; i < 5 && i < group->due_len; i++) { /* one of them comes next, and is cold */
+        __builtin_prefetch(member_at(group, group->due[i].index), 1);
+    }
     struct member *member = member_at(group, group->due[0].index);
     member->deadline = LEAT_NEVER; /* whatever deadline() says next is news */
     return member;
