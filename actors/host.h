@@ -595,6 +595,10 @@ static inline int host_post_reserved(struct host *host, leat_ref to, leat_ref fr
 /* Reports a transition; the caller says what is particular about it. */
 void host_trace(struct host *host, struct cell *cell, struct leat_trace trace);
 
+/* The number of a message in traces: the node it lies in; of one that is published the same for all its
+ * copies, and so made of what they have in common. */
+uint64_t trace_number(const union node *node, bool is_published);
+
 /* What a transition out of a state with an output says of it. */
 static inline struct leat_trace trace_output(enum leat_actor_state from, enum leat_actor_state to,
                                              const union node *out)
@@ -603,19 +607,24 @@ static inline struct leat_trace trace_output(enum leat_actor_state from, enum le
         .from = (uint8_t)from, .to = (uint8_t)to, .kind = out->output.kind};
     if (out->output.kind == LEAT_OUTPUT_SEND) {
         trace.peer = out->output.to;
-        trace.message = (uint64_t)(uintptr_t)out;
+        trace.message = trace_number(out, false);
+    } else if (out->output.kind == LEAT_OUTPUT_PUBLISH) {
+        trace.message = trace_number(out, true);
     }
     return trace;
 }
 
-/* The same of one into a state with an input. A message is the node it lies in. */
+/* The same of one into a state with an input. */
 static inline struct leat_trace trace_input(enum leat_actor_state from, enum leat_actor_state to,
                                             const struct leat_event *event)
 {
     struct leat_trace trace = {.from = (uint8_t)from, .to = (uint8_t)to, .kind = event->kind};
+    const union node *node = (const union node *)(const void *)event;
     if (event->kind == LEAT_EVENT_MESSAGE) {
         trace.peer = event->from;
-        trace.message = (uint64_t)(uintptr_t)event;
+        trace.message = trace_number(node, false);
+    } else if (event->kind == LEAT_EVENT_PUBLISHED) {
+        trace.message = trace_number(node, true);
     }
     return trace;
 }

@@ -113,6 +113,22 @@ void host_trace(struct host *host, struct cell *cell, struct leat_trace trace)
     host->trace(host->trace_context, &trace);
 }
 
+uint64_t trace_number(const union node *node, bool is_published)
+{
+    if (!is_published) {
+        return (uint64_t)(uintptr_t)node;
+    }
+    const struct leat_event *event = &node->event;
+    uint64_t hash = (event->channel.id ^ event->type) * UINT64_C(0x100000001b3);
+    if (event->len == LEAT_LEN_BODY) {
+        return hash ^ (uint64_t)(uintptr_t)event->body.buf ^ event->body.offset;
+    }
+    for (uint32_t i = 0; i < event->len; i++) {
+        hash = (hash ^ event->payload[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash != 0 ? hash : 1;
+}
+
 void host_log(struct host *host, enum leat_log_level level, uint64_t times, const char *format, ...)
 {
     if (host->log == NULL || (times & (times - 1)) != 0) {

@@ -62,7 +62,7 @@ enum leat_actor_state {
 
 /* One transition of one actor, or of one group. A pause or a parked drain is no transition. Those into
  * ON_INPUT (of a group: ON_INPUT_MEMBER) and out of a state with an output tell what was given or
- * popped; a message keeps its number from the output to the input. */
+ * popped; a message keeps its number from the output to the input, one that is published in all its copies. */
 struct leat_trace {
     leat_time                   now;
     leat_ref                    actor;
