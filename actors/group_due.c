@@ -1,5 +1,6 @@
-/* The deadlines of a group's members: a heap in which each member knows its place, so that one can be
- * moved or taken out at once. Invariant: due[i].at <= at of its children; due[m->due_at - 1] is m's. */
+/* The deadlines of a group's members: a heap in which each member knows its place, so that one can
+ * be moved or taken out at once. Invariant: due[i].at <= at of its children; due[m->due_at - 1] is
+ * m's. */
 #include "group.h"
 
 static void place(struct group *group, uint32_t at, struct due due)

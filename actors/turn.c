@@ -97,9 +97,9 @@ OUT_OF_LINE void watch_output(struct host *host, struct cell *cell, enum leat_ac
     }
 }
 
-/* Pops outputs until there are none; then the next input may come. Otherwise the cell says why not:
- * CELL_OPEN it gave way, CELL_PARKED it waits, no flag at all: it has ended. `grouped`, a constant too:
- * it is a member's drain, whose state and end are group.c's. */
+/* Pops outputs until there are none; then the next input may come. Otherwise the cell says why
+ * not: CELL_OPEN it gave way, CELL_PARKED it waits, no flag at all: it has ended. `grouped`, a
+ * constant too: it is a member's drain, whose state and end are group.c's. */
 ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_state state,
                          bool watched, bool grouped)
 {

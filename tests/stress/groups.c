@@ -1,6 +1,6 @@
-/* Groups and members come and go all the time, on all workers; everybody keeps sending, waiting where it
- * is full, to members and groups of which many are gone. A message names the ref it is meant for: no
- * other may ever get it. And each monitor fires once. */
+/* Groups and members come and go all the time, on all workers; everybody keeps sending, waiting
+ * where it is full, to members and groups of which many are gone. A message names the ref it is
+ * meant for: no other may ever get it. And each monitor fires once. */
 #include "stress.h"
 
 #define SHELF 64u /* refs of members that everybody knows */
