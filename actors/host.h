@@ -211,7 +211,8 @@ enum done {
 /* Does an output of any other kind than SEND. */
 enum done output_other(struct host *host, struct cell *cell, union node *out);
 
-/* A SEND was not taken. `full` is what the output said: the node keeps its pool there. */
+/* A SEND was not taken, or is for a member (POST_MEMBER). `full` is what the output said: the node
+ * keeps its pool there. */
 enum done output_send_failed(struct host *host, struct cell *cell, union node *out, uint8_t full,
                              int status);
 
@@ -275,7 +276,8 @@ union node *member_open(struct host *host, union node *item, leat_ref *ret_membe
  * needed, which is for MESSAGE, PUBLISHED and DATA alone: what has its place reserved arrives. */
 int host_post_member(struct host *host, leat_ref to, leat_ref from, union node *node, bool reserved);
 
-/* Through the door of `cell`; NULL: `to` has no cell of its own. */
+#define POST_MEMBER (-ENXIO) /* such a ref has no cell: host_post_member knows more */
+
 int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref from,
                      union node *node, bool reserved);
 
@@ -480,13 +482,14 @@ static inline void host_append(struct host *host, struct cell *cell, leat_ref fr
     host_ready(host, cell);
 }
 
-/* Puts a message into the data lane of `to`. 0, and the node is taken over; -EAGAIN full; -ESRCH
- * nobody there. Inlined whatever the compiler thinks: a call costs more than a message can spare. */
-__attribute__((always_inline)) static inline int host_post(struct host *host, leat_ref to,
-                                                            leat_ref from, union node *node)
+/* Puts a message into the data lane of `to`, which has a cell of its own. 0, and the node is taken
+ * over; -EAGAIN full; -ESRCH nobody there; POST_MEMBER: it has none, see host_post_member. Inlined
+ * whatever the compiler thinks: a call costs more than a message can spare. */
+__attribute__((always_inline)) static inline int host_post_cell(struct host *host, leat_ref to,
+                                                                 leat_ref from, union node *node)
 {
     if (LEAT_UNLIKELY(ref_slot(to) >= host->cells_max)) {
-        return host_post_remote(host, NULL, to, from, node, false);
+        return POST_MEMBER;
     }
     struct cell *cell = &host->cells[ref_slot(to)];
     __builtin_prefetch(&cell->door, 1); /* on its way while the cell is looked at */
@@ -502,6 +505,16 @@ __attribute__((always_inline)) static inline int host_post(struct host *host, le
     }
     host_append(host, cell, from, node);
     return 0;
+}
+
+/* The same to anybody; -ENOMEM: a member, and no envelope. */
+static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
+{
+    int status = host_post_cell(host, to, from, node);
+    if (LEAT_UNLIKELY(status == POST_MEMBER)) {
+        return host_post_member(host, to, from, node, false);
+    }
+    return status;
 }
 
 /* The same for what has its place reserved: never full. */

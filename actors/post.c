@@ -89,9 +89,6 @@ int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref
                      union node *node, bool reserved)
 {
     uint32_t inside;
-    if (cell == NULL) { /* one call less for host_post, which is inlined where messages are sent */
-        return host_post_member(host, to, from, node, reserved);
-    }
     if (!enter(cell, to, &inside)) {
         return -ESRCH;
     }

@@ -66,7 +66,7 @@ ALWAYS_INLINE enum done output_send(struct host *host, struct cell *cell, union 
     LEAT_ASSERT(out->output.len <= LEAT_INLINE_MAX || out->output.len == LEAT_LEN_BODY);
     out->head.pool = (uint16_t)host->index; /* which is its pool's */
     host->count.sent++;
-    int status = host_post(host, to, grouped ? cell_self(cell) : cell_ref(cell), out);
+    int status = host_post_cell(host, to, grouped ? cell_self(cell) : cell_ref(cell), out);
     if (LEAT_UNLIKELY(status < 0)) {
         return output_send_failed(host, cell, out, full, status);
     }
