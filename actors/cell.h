@@ -113,9 +113,9 @@ static inline uint32_t ref_generation(leat_ref ref)
     return (uint32_t)(ref.id >> 32);
 }
 
-/* A member's ref is its group's slot among the groups, its index there and its generation. Bit 31 is
- * set, which no slot of a cell has: who looks a ref up as an actor's finds none, at no cost, and then
- * asks whether it is a member's. */
+/* A member's ref is its group's slot among the groups, its index there and its generation. Bit 31
+ * is set, which no slot of a cell has: who looks a ref up as an actor's finds none, at no cost,
+ * and then asks whether it is a member's. */
 #define MEMBER_BIT 0x80000000u
 #define MEMBER_INDEX_BITS 20u
 #define MEMBER_SLOT_BITS 18u

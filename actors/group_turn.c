@@ -1,9 +1,9 @@
-/* A group's turn: an input is for one member, or a walk gives it to all; each member is drained before
- * the next is given anything. While a member's drain is open the cell's state is that member's, so the
- * drain, refusals and parking work as for an actor.
+/* A group's turn: an input is for one member, or a walk gives it to all; each member is drained
+ * before the next is given anything. While a member's drain is open the cell's state is that
+ * member's, so the drain, refusals and parking work as for an actor.
  *
- * A walk gives way between two members, and goes on in a later turn: the next input is taken when it is
- * at its end. So no member is made in a walk, and one that ends is just not found any more. */
+ * A walk gives way between two members, and goes on in a later turn: the next input is taken when
+ * it is at its end. So no member is made in a walk, and one that ends is just not found any more. */
 #include "group.h"
 
 #include <errno.h>
@@ -32,7 +32,8 @@ static void move_to(struct host *host, struct cell *cell, enum leat_actor_state 
     }
 }
 
-/* A member is next: by itself, in a walk, or to be born. Only now is it known that the walk goes on. */
+/* A member is next: by itself, in a walk, or to be born. Only now is it known that the walk goes
+ * on. */
 static void watch_member(struct host *host, struct cell *cell, const struct leat_event *event)
 {
     bool is_tick = event != NULL && event->kind == LEAT_EVENT_DEADLINE;
@@ -443,8 +444,8 @@ void group_turn(struct host *host, struct cell *cell)
 
 int group_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event)
 {
-    bool is_idle = cell->flags == CELL_GROUP && cell->life == CELL_LIVE &&
-                   cell->box.head == NULL && load_relaxed_ptr(&cell->door.data) == NULL;
+    bool is_idle = cell->flags == CELL_GROUP && cell->life == CELL_LIVE && cell->box.head == NULL &&
+                   load_relaxed_ptr(&cell->door.data) == NULL;
     struct member *member = is_idle ? member_find(cell->group, to) : NULL;
     if (member == NULL) {
         return box_input(host, cell, to, event);

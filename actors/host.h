@@ -31,7 +31,8 @@
 #define NODE_UNPARK (NODE_KIND_INTERNAL + 6) /* a NODE_PARK coming back, its result in status */
 /* Those of a worker's own mailbox are in bus.c. */
 #define NODE_KIND_BUS (NODE_KIND_INTERNAL + 0x20)
-/* Added to the kind of what is for one member of a group: its ref lies in the last bytes of the payload. */
+/* Added to the kind of what is for one member of a group: its ref lies in the last bytes of the
+ * payload. */
 #define NODE_TO_MEMBER 0x80u
 
 /* A walk over many actors gives way between two of them, so that a frame for a thousand viewers does not
@@ -157,10 +158,12 @@ int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret);
  * more. 0; -EAGAIN: the group's box is full; -EINVAL: it is none; -ENOMEM. */
 int member_spawn(struct host *host, leat_ref group, const struct spawn *spawn);
 
-/* The answer to a NODE_SPAWN_MEMBER, the ref of the member or why there is none. Takes the node over. */
+/* The answer to a NODE_SPAWN_MEMBER, the ref of the member or why there is none. Takes the node
+ * over. */
 void member_answer(struct host *host, union node *node, leat_ref member, int status);
 
-/* What an INIT, or a NODE_SPAWN_MEMBER, brings for init; valid until it is answered. NULL: nothing. */
+/* What an INIT, or a NODE_SPAWN_MEMBER, brings for init; valid until it is answered. NULL:
+ * nothing. */
 const void *init_arg(const union node *node);
 
 /* Runs INIT; false if the actor has ended. */
@@ -170,7 +173,8 @@ bool actor_init(struct host *host, struct cell *cell, union node *node);
  * the one it leaves. */
 void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor_state state);
 
-/* A NODE_MONITOR has arrived for the actor or member whose watchers these are. Takes the node over. */
+/* A NODE_MONITOR has arrived for the actor or member whose watchers these are. Takes the node
+ * over. */
 void actor_watch(struct host *host, struct watchers *watchers, union node *node);
 
 /* `dead`, whose watchers they are, has ended. */
@@ -187,8 +191,8 @@ void         host_mailbox_close(struct host *host, struct cell *cell);
 /* This host's own actor at a slot, alive or about to be, its INIT then in the box; NULL: none. */
 struct cell *host_actor_at(struct host *host, uint32_t slot);
 
-/* What waits for an actor or member that has ended: its monitors are told, its spawner too, the rest is
- * dropped. `dead` is the ref it had. */
+/* What waits for an actor or member that has ended: its monitors are told, its spawner too, the
+ * rest is dropped. `dead` is the ref it had. */
 void bury(struct host *host, struct cell *cell, union node *node, leat_ref dead, int status);
 
 /* Frees what cannot be delivered any more, counted where it was a message. */
@@ -210,7 +214,8 @@ enum done {
 /* Does an output of any other kind than SEND. */
 enum done output_other(struct host *host, struct cell *cell, union node *out);
 
-/* A SEND was not taken. `full` is what the output said: the node keeps its pool there. */
+/* A SEND was not taken, or is for a member (POST_MEMBER). `full` is what the output said: the node
+ * keeps its pool there. */
 enum done output_send_failed(struct host *host, struct cell *cell, union node *out, uint8_t full,
                              int status);
 
@@ -262,8 +267,9 @@ void host_answer(struct host *host);
 
 /* ---- posting: post.c ---- */
 
-/* Makes `node` an item of the box of the group of `member`, for that member alone: the node itself, or
- * an envelope around it where its payload leaves no room for the ref. NULL: no memory for that one. */
+/* Makes `node` an item of the box of the group of `member`, for that member alone: the node
+ * itself, or an envelope around it where its payload leaves no room for the ref. NULL: no memory
+ * for that one. */
 union node *member_item(struct host *host, union node *node, leat_ref member);
 
 /* The way back: what is for *ret_member. Takes an envelope over. */
@@ -273,7 +279,8 @@ union node *member_open(struct host *host, union node *item, leat_ref *ret_membe
  * needed, which is for MESSAGE, PUBLISHED and DATA alone: what has its place reserved arrives. */
 int host_post_member(struct host *host, leat_ref to, leat_ref from, union node *node, bool reserved);
 
-/* Through the door of `cell`; NULL: `to` has no cell of its own. */
+#define POST_MEMBER (-ENXIO) /* such a ref has no cell: host_post_member knows more */
+
 int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref from,
                      union node *node, bool reserved);
 
@@ -281,9 +288,9 @@ int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref
  * to an actor: -EALREADY, -ESRCH: not needed; the node stays the caller's. */
 int host_post_stop(struct host *host, leat_ref to, leat_ref from, union node *node);
 
-/* To the control lane: never full, as an actor has at most one KILL and one UNPARK on their way; a group
- * may have a KILL for each member, which `from` names. -ESRCH, -EALREADY (a KILL): the node stays the
- * caller's. */
+/* To the control lane: never full, as an actor has at most one KILL and one UNPARK on their way; a
+ * group may have a KILL for each member, which `from` names. -ESRCH, -EALREADY (a KILL): the node
+ * stays the caller's. */
 int host_post_control(struct host *host, leat_ref to, union node *node);
 
 /* ---- waiting for room: park.c ---- */
@@ -402,7 +409,8 @@ int group_input(struct host *host, struct cell *cell, leat_ref to, const struct 
 /* Whether a member, or else an actor, lives on this host. */
 bool host_lives(struct host *host, leat_ref ref);
 
-/* Where it has its sockets and its subscriptions, also a group as a whole; NULL: it does not live here. */
+/* Where it has its sockets and its subscriptions, also a group as a whole; NULL: it does not live
+ * here. */
 void                **host_sockets(struct host *host, leat_ref ref);
 struct subscription **host_subscriptions(struct host *host, leat_ref ref);
 
@@ -553,12 +561,14 @@ static inline void host_append(struct host *host, struct cell *cell, leat_ref fr
     host_ready(host, cell);
 }
 
-/* Puts a message into the data lane of `to`. 0, and the node is taken over; -EAGAIN full; -ESRCH
- * nobody there. Inlined whatever the compiler thinks: a call costs more than a message can spare. */
-__attribute__((always_inline)) static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
+/* Puts a message into the data lane of `to`, which has a cell of its own. 0, and the node is taken
+ * over; -EAGAIN full; -ESRCH nobody there; POST_MEMBER: it has none, see host_post_member. Inlined
+ * whatever the compiler thinks: a call costs more than a message can spare. */
+__attribute__((always_inline)) static inline int host_post_cell(struct host *host, leat_ref to,
+                                                                 leat_ref from, union node *node)
 {
     if (LEAT_UNLIKELY(ref_slot(to) >= host->cells_max)) {
-        return host_post_remote(host, NULL, to, from, node, false);
+        return POST_MEMBER;
     }
     struct cell *cell = &host->cells[ref_slot(to)];
     __builtin_prefetch(&cell->door, 1); /* on its way while the cell is looked at */
@@ -574,6 +584,16 @@ __attribute__((always_inline)) static inline int host_post(struct host *host, le
     }
     host_append(host, cell, from, node);
     return 0;
+}
+
+/* The same to anybody; -ENOMEM: a member, and no envelope. */
+static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
+{
+    int status = host_post_cell(host, to, from, node);
+    if (LEAT_UNLIKELY(status == POST_MEMBER)) {
+        return host_post_member(host, to, from, node, false);
+    }
+    return status;
 }
 
 /* The same for what has its place reserved: never full. */

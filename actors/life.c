@@ -423,8 +423,8 @@ void send_down(struct host *host, union node *node, leat_ref watcher, leat_ref d
     }
 }
 
-/* Members of another host's groups cannot be looked at from here: they count as alive for as long as
- * their group is. */
+/* Members of another host's groups cannot be looked at from here: they count as alive for as long
+ * as their group is. */
 static bool is_alive(struct host *host, leat_ref ref)
 {
     leat_ref home = registry_home(host->registry, ref);

@@ -67,7 +67,7 @@ ALWAYS_INLINE enum done output_send(struct host *host, struct cell *cell, union 
     LEAT_ASSERT(out->output.len <= LEAT_INLINE_MAX || out->output.len == LEAT_LEN_BODY);
     out->head.pool = (uint16_t)host->index; /* which is its pool's */
     host->count.sent++;
-    int status = host_post(host, to, grouped ? cell_self(cell) : cell_ref(cell), out);
+    int status = host_post_cell(host, to, grouped ? cell_self(cell) : cell_ref(cell), out);
     if (LEAT_UNLIKELY(status < 0)) {
         return output_send_failed(host, cell, out, full, status);
     }
@@ -98,9 +98,9 @@ OUT_OF_LINE void watch_output(struct host *host, struct cell *cell, enum leat_ac
     }
 }
 
-/* Pops outputs until there are none; then the next input may come. Otherwise the cell says why not:
- * CELL_OPEN it gave way, CELL_PARKED it waits, no flag at all: it has ended. `grouped`, a constant too:
- * it is a member's drain, whose state and end are group.c's. */
+/* Pops outputs until there are none; then the next input may come. Otherwise the cell says why
+ * not: CELL_OPEN it gave way, CELL_PARKED it waits, no flag at all: it has ended. `grouped`, a
+ * constant too: it is a member's drain, whose state and end are group.c's. */
 ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_state state,
                          bool watched, bool grouped)
 {

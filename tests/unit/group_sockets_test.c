@@ -1,5 +1,5 @@
-/* Members that own sockets, and are named by routes. On every backend, one worker, which the test drives
- * itself. */
+/* Members that own sockets, and are named by routes. On every backend, one worker, which the test
+ * drives itself. */
 #include "helpers.h"
 #include "sched.h"
 
@@ -178,7 +178,8 @@ TEST(group_sockets, a_route_names_a_member)
         struct end *owner = &net.members[0], *target = &net.members[2];
         client_sends(&net, 1);
         net_await(&net, owner, LEAT_EVENT_DATA, 1);
-        leat_output_route(puppet_put(&owner->puppet), owner->sock, &owner->peer, target->puppet.ref);
+        leat_output_route(puppet_put(&owner->puppet), owner->sock, &owner->peer,
+                          target->puppet.ref);
         leat_output_route(puppet_put(&owner->puppet), owner->sock, &owner->peer, net.group);
         net_poke(&net, owner);
         CHECK_EQ(owner->puppet.refusals_len, 1); /* to a group as a whole there is none */
@@ -194,7 +195,8 @@ TEST(group_sockets, a_route_names_a_member)
         net_turn(&net);
         client_sends(&net, 1); /* the route has gone with its target */
         net_await(&net, owner, LEAT_EVENT_DATA, 2);
-        leat_output_route(puppet_put(&owner->puppet), owner->sock, &owner->peer, target->puppet.ref);
+        leat_output_route(puppet_put(&owner->puppet), owner->sock, &owner->peer,
+                          target->puppet.ref);
         net_poke(&net, owner);
         CHECK_EQ(owner->puppet.refusals_len, 2);
         net_close(&net);

@@ -1,6 +1,6 @@
-/* The transitions of groups, held against their table, while members do anything by chance: each one is
- * in it, and they are those that the calls of the members' functions imply. Also what the trace says of
- * messages, from the output to the input. Two workers in simulation. */
+/* The transitions of groups, held against their table, while members do anything by chance: each
+ * one is in it, and they are those that the calls of the members' functions imply. Also what the
+ * trace says of messages, from the output to the input. Two workers in simulation. */
 #include "helpers.h"
 #include "sched.h"
 
@@ -474,7 +474,8 @@ static void kill_next(struct puppet *self, const struct leat_event *event)
     self->on_event = NULL;
 }
 
-/* The last member that was left is killed while the walk pauses: then it was the last one all the time. */
+/* The last member that was left is killed while the walk pauses: then it was the last one all the
+ * time. */
 TEST(group_trace, who_is_killed_in_a_pause_is_in_no_transition)
 {
     struct expected expected[12 + 64 + 1 + 6 + 2] = {
