@@ -22,7 +22,8 @@ void actor_refuse(struct host *host, struct cell *cell, union node *out, uint8_t
     }
     if (cell->behavior->on_refused != NULL) {
         output->full = full;
-        if (output->kind != LEAT_OUTPUT_ROUTE) { /* whose flags no pool has overwritten */
+        if (output->kind != LEAT_OUTPUT_ROUTE &&
+            output->kind != LEAT_OUTPUT_PUBLISH) { /* whose flags no pool has overwritten */
             output->flags = 0;
         }
         cell->behavior->on_refused(cell->state, output, status);

@@ -186,6 +186,25 @@ void member_drain(struct host *host, struct cell *cell)
 
 /* ---- inputs ---- */
 
+static uint64_t hash_bytes(uint64_t hash, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+/* A batch's own bytes are addresses, which are others in each run. */
+static uint64_t hash_body(uint64_t hash, leat_slice body)
+{
+    uint32_t len = leat_batch_len(body);
+    for (uint32_t i = 0; i < len; i++) {
+        leat_slice slice = leat_batch_at(body, i);
+        hash = hash_bytes(hash, leat_slice_data(slice), slice.len);
+    }
+    return len > 0 ? hash : hash_bytes(hash, leat_slice_data(body), body.len);
+}
+
 /* FNV-1a over what was given to whom and when: a run in simulation in one number. */
 void hash_input(struct host *host, leat_ref to, const struct leat_event *event)
 {
@@ -196,16 +215,10 @@ void hash_input(struct host *host, leat_ref to, const struct leat_event *event)
     for (size_t i = 0; i < 5; i++) {
         hash = (hash ^ words[i]) * UINT64_C(0x100000001b3);
     }
-    const uint8_t *bytes = NULL;
-    size_t len = 0;
-    if (is_message(event->kind)) {
-        bytes = leat_event_payload(event, &len);
-    } else if (event->kind == LEAT_EVENT_DATA) {
-        bytes = leat_slice_data(event->body);
-        len = event->body.len;
-    }
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    if (has_body(event)) {
+        hash = event->body.buf != NULL ? hash_body(hash, event->body) : hash;
+    } else if (is_message(event->kind)) {
+        hash = hash_bytes(hash, event->payload, event->len);
     }
     host->hash = hash != 0 ? hash : 1;
 }
