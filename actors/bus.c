@@ -167,8 +167,8 @@ static void pending_cancel(struct bus *bus, struct channel *channel, leat_ref su
     }
 }
 
-/* The slot has a new channel: the old one has been closed, so its subscriptions end. */
-static void channel_reset(struct bus *bus, struct channel *channel, leat_channel id)
+/* It has been closed: its subscriptions end. */
+static void channel_end(struct bus *bus, struct channel *channel)
 {
     for (uint32_t i = channel->len; i-- > 0;) {
         if (i < channel->len && channel->subscribers[i].subscription != NULL) {
@@ -176,6 +176,27 @@ static void channel_reset(struct bus *bus, struct channel *channel, leat_channel
         }
     }
     LEAT_ASSERT(channel->pending == NULL);
+    store_release_u64(&channel->id.id, 0);
+}
+
+bool bus_is_open(struct bus *bus, struct channel *channel)
+{
+    uint64_t closings = channel_closings();
+    if (LEAT_LIKELY(channel->closings == closings)) {
+        return true;
+    }
+    channel->closings = closings;
+    if (channel_is_open(channel->id)) {
+        return true;
+    }
+    channel_end(bus, channel);
+    return false;
+}
+
+/* The slot has a new channel: the old one has been closed. */
+static void channel_reset(struct bus *bus, struct channel *channel, leat_channel id)
+{
+    channel_end(bus, channel);
     channel->workers = 0;
     channel->is_announced = false;
     channel->acks_left = 0;
@@ -188,11 +209,17 @@ static void channel_reset(struct bus *bus, struct channel *channel, leat_channel
 /* The entry of an open channel; NULL: it is closed. */
 static struct channel *channel_make(struct bus *bus, leat_channel id)
 {
+    uint64_t closings = channel_closings();
     struct channel *channel = bus_channel(bus, id);
-    if (channel == NULL && channel_is_open(id)) {
-        channel = &bus->channels[channel_slot(id)];
-        channel_reset(bus, channel, id);
+    if (channel != NULL) {
+        return bus_is_open(bus, channel) ? channel : NULL;
     }
+    if (!channel_is_open(id)) {
+        return NULL;
+    }
+    channel = &bus->channels[channel_slot(id)];
+    channel_reset(bus, channel, id);
+    channel->closings = closings;
     return channel;
 }
 
@@ -480,7 +507,12 @@ static int home_of(const struct host *host, leat_ref subscriber)
     if (cell == NULL || load_acquire_u64(&cell->identity) != ref.id) {
         return -ESRCH;
     }
-    return (int)bus_home(host, cell_owner(cell));
+    uint32_t owner = cell_owner(cell);
+    if (owner < host->registry->workers &&
+        leat_ref_equal(host->registry->hosts[owner]->system, subscriber)) {
+        return -ESRCH; /* a worker's own mailbox: nobody has this ref, it was made up */
+    }
+    return (int)bus_home(host, owner);
 }
 
 int bus_request(struct host *host, const struct bus_request *request, union node *node)

@@ -88,6 +88,7 @@ struct channel {
     uint32_t           acks_left; /* of the last announcement */
     uint32_t           epoch;     /* counts them */
     bool               is_announced; /* the others believe that there are subscribers here */
+    uint64_t           closings;     /* channel_closings when it was found open */
     union node        *pending;   /* notes to be answered when all have acknowledged, newest first */
     uint64_t           published, delivered, refused;
 };
@@ -128,6 +129,9 @@ static inline struct channel *bus_channel(const struct bus *bus, leat_channel id
     struct channel *channel = &bus->channels[channel_slot(id)];
     return channel->id.id == id.id && id.id != 0 ? channel : NULL;
 }
+
+/* Whether a channel that is known here is still open. If not, its subscriptions have ended. */
+bool bus_is_open(struct bus *bus, struct channel *channel);
 
 /* A note that is not about a message has come. Takes it over. */
 void bus_note(struct bus *bus, struct note *note);

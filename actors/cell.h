@@ -20,7 +20,7 @@ enum cell_flags {
     CELL_UNBORN = 1 << 9,    /* its INIT is in the box, or still behind the door */
     CELL_GROUP = 1 << 10,    /* for its whole life: a group, run by group.c */
     CELL_SYSTEM = 1 << 11,   /* for its whole life: a worker's own mailbox, run by bus.c */
-    CELL_WALK = 1 << 12,     /* a group: a walk over its members is not at its end */
+    CELL_WALK = 1 << 12,     /* a group, the bus: a walk is not at its end */
 };
 
 /* Units of cell->asked: each half counts who is asking, and is never 0 again once one has. */
@@ -113,9 +113,9 @@ static inline uint32_t ref_generation(leat_ref ref)
     return (uint32_t)(ref.id >> 32);
 }
 
-/* A member's ref is its group's slot among the groups, its index there and its generation. Bit 31 is
- * set, which no slot of a cell has: who looks a ref up as an actor's finds none, at no cost, and then
- * asks whether it is a member's. */
+/* A member's ref is its group's slot among the groups, its index there and its generation. Bit 31
+ * is set, which no slot of a cell has: who looks a ref up as an actor's finds none, at no cost,
+ * and then asks whether it is a member's. */
 #define MEMBER_BIT 0x80000000u
 #define MEMBER_INDEX_BITS 20u
 #define MEMBER_SLOT_BITS 18u

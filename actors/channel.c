@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "assert.h"
+#include "atomic.h"
 #include "mem.h"
 
 #define BUCKETS 16384u
@@ -28,6 +29,7 @@ static struct name    *names; /* a range: its pages come as slots are used */
 static uint32_t        names_len;
 static uint32_t        names_free; /* slot + 1; 0: none */
 static uint32_t        buckets[BUCKETS]; /* slot + 1; 0: none */
+static uint64_t        closings;         /* read by any thread, without the lock */
 
 /* FNV-1a. */
 static uint32_t hash_of(const char *text)
@@ -127,6 +129,7 @@ void leat_channel_close(leat_channel channel)
         name->id = 0;
         name->next = names_free;
         names_free = at;
+        store_release_u64(&closings, closings + 1);
     }
     pthread_mutex_unlock(&names_lock);
 }
@@ -148,6 +151,11 @@ bool channel_is_open(leat_channel channel)
     bool is_open = find_open(channel) != NULL;
     pthread_mutex_unlock(&names_lock);
     return is_open;
+}
+
+uint64_t channel_closings(void)
+{
+    return load_acquire_u64(&closings); /* pairs with the release above: the name is gone by then */
 }
 
 uint32_t channel_slots_len(void)

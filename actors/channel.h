@@ -18,6 +18,10 @@ static inline uint32_t channel_name_hash(leat_channel channel)
 
 bool channel_is_open(leat_channel channel);
 
+/* How often a channel has been closed for good. Takes no lock: while it stays the same, what was open
+ * still is. */
+uint64_t channel_closings(void);
+
 /* Slots used so far, now or before. */
 uint32_t channel_slots_len(void);
 

@@ -61,6 +61,15 @@ static void tell_refused(struct host *host, const struct parcel *parcel, leat_ch
     }
 }
 
+/* A copy that finds no way to its worker is counted like any other. */
+static void count_lost(struct host *host, int status)
+{
+    host->count.sent++;
+    host->copies++;
+    host->count.refused += status != -ESRCH; /* else the worker has ended */
+    host->count.dead_letters += status == -ESRCH;
+}
+
 /* One hop. Takes the message over, whatever becomes of it. */
 static int hop(struct host *host, uint32_t worker, const struct bus_publish *publish,
                union node *message)
@@ -87,10 +96,7 @@ static int hop(struct host *host, uint32_t worker, const struct bus_publish *pub
     if (status == 0) {
         return 0;
     }
-    host->count.sent++;
-    host->copies++;
-    host->count.refused += status != -ESRCH; /* else the worker has ended */
-    host->count.dead_letters += status == -ESRCH;
+    count_lost(host, status);
     if (publish->is_safe && status != -ESRCH) {
         struct parcel told = {.publisher = publish->publisher, .cookie = publish->cookie};
         tell_refused(host, &told, publish->channel, LEAT_REF_NONE, status);
@@ -130,7 +136,12 @@ int bus_publish(struct host *host, const struct bus_publish *publish, union node
         uint32_t worker = (uint32_t)__builtin_ctzll(hops);
         hops &= hops - 1;
         union node *message = hops != 0 ? message_copy(host, node) : node;
-        int hopped = message != NULL ? hop(host, worker, publish, message) : -ENOMEM;
+        int hopped = -ENOMEM;
+        if (message != NULL) {
+            hopped = hop(host, worker, publish, message);
+        } else {
+            count_lost(host, -ENOMEM);
+        }
         if (hopped < 0) {
             status = hopped;
             if (channel != NULL) {
@@ -158,6 +169,7 @@ int bus_broadcast(struct host *host, const struct bus_broadcast *broadcast, unio
         }
         if (sent < 0) {
             status = sent != -ESRCH ? sent : status;
+            count_lost(host, sent);
             if (parcel != NULL) {
                 pool_give(host->pool, (union node *)(void *)parcel);
             }
@@ -228,7 +240,9 @@ static void give_subscriber(struct host *host, const struct walk *walk,
     struct channel *channel = walk->channel;
     int status = give_copy(host, subscriber.ref, &walk->message->event);
     if (LEAT_LIKELY(status == 0)) {
-        count_add(&channel->delivered, 1);
+        if (LEAT_LIKELY(channel->id.id == walk->message->event.channel.id)) {
+            count_add(&channel->delivered, 1); /* else it was closed meanwhile */
+        }
         return;
     }
     if (status == -ESRCH) { /* a controller that has been closed */
@@ -246,6 +260,9 @@ static void give_subscriber(struct host *host, const struct walk *walk,
 static bool publish_on(struct host *host, struct walk *walk, uint32_t *visited)
 {
     struct channel *channel = walk->channel;
+    if (channel->id.id == walk->message->event.channel.id && !bus_is_open(host->bus, channel)) {
+        return true;
+    }
     while (walk->at < walk->end) {
         prefetch_ahead(host, channel, walk->at, walk->end);
         struct subscriber subscriber = channel->subscribers[walk->at++];
@@ -280,6 +297,10 @@ static bool broadcast_on(struct host *host, struct walk *walk, uint32_t *visited
 /* The next item of the mailbox: a walk begins, unless it is a note or nobody is meant. */
 static void begin(struct host *host, struct walk *walk, union node *node)
 {
+    if (LEAT_UNLIKELY(node->head.kind < NODE_KIND_BUS)) {
+        drop_node(host, node); /* for a ref that nobody was given */
+        return;
+    }
     if (node->head.kind > NODE_BROADCAST) {
         bus_note(host->bus, note_of(node));
         return;
@@ -345,7 +366,10 @@ void bus_turn(struct host *host, struct cell *cell)
             bus_walk_end(host);
         }
     }
-    cell->flags &= (uint16_t)~CELL_SCHEDULED;
+    cell->flags &= (uint16_t)~(CELL_SCHEDULED | CELL_WALK);
+    if (walk->node != NULL) {
+        cell->flags |= CELL_WALK;
+    }
     if (walk->node != NULL || cell->box.head != NULL) {
         host_schedule(host, cell);
     }

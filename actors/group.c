@@ -1,6 +1,6 @@
 /* Groups: how they and their members come and go. A member has what an actor has (a life, a ref,
- * watchers, sockets, a deadline) but for a mailbox, a place in the run queue and a timer: those are its
- * group's. Invariant: the bit of an index in `alive` says whether its member lives. */
+ * watchers, sockets, a deadline) but for a mailbox, a place in the run queue and a timer: those
+ * are its group's. Invariant: the bit of an index in `alive` says whether its member lives. */
 #include "group.h"
 
 #include <errno.h>
@@ -27,7 +27,8 @@ int group_open(struct host *host, struct cell *cell, uint32_t members_max)
     size_t stride = round_up(sizeof(struct member) + cell->behavior->state_size, 16);
     size_t alive_at = round_up(sizeof(struct group), 64);
     size_t due_at = alive_at + round_up(members_max, 512) / 8;
-    size_t members_at = round_up(due_at + members_max * sizeof(struct due), 64);
+    size_t places_at = due_at + members_max * sizeof(struct due);
+    size_t members_at = round_up(places_at + members_max * sizeof(uint32_t), 64);
     size_t size = members_at + members_max * stride;
     uint8_t *range = mem_range_reserve(size);
     if (range == NULL) {
@@ -47,6 +48,7 @@ int group_open(struct host *host, struct cell *cell, uint32_t members_max)
         .generation = generation,
         .generation_next = generation,
         .due = (struct due *)(void *)(range + due_at),
+        .places = (uint32_t *)(void *)(range + places_at),
         .alive = (uint64_t *)(void *)(range + alive_at),
         .members = range + members_at,
         .stride = stride,
@@ -82,8 +84,8 @@ void group_close(struct host *host, struct cell *cell, int status)
 
 /* ---- members ---- */
 
-/* Whether one more actor may live. Looked at for ROOM_LOOK members at once, as it is a look at every
- * host, so actors_max may be exceeded by what groups have left of that. */
+/* Whether one more actor may live. Looked at for ROOM_LOOK members at once, as it is a look at
+ * every host, so actors_max may be exceeded by what groups have left of that. */
 static bool has_room(struct host *host, struct group *group)
 {
     if (group->room == 0) {
@@ -148,8 +150,8 @@ void member_end(struct host *host, struct cell *cell, struct member *member, int
         bool cancelled = park_cancel(host, cell);
         LEAT_ASSERT(cancelled);
     }
-    host_trace(host, cell, (struct leat_trace){
-        .from = group->state, .to = LEAT_STATE_STOPPED, .member = dead});
+    host_trace(host, cell,
+               (struct leat_trace){.from = group->state, .to = LEAT_STATE_STOPPED, .member = dead});
     LEAT_ASSERT((group->alive[index / 64] >> index % 64 & 1) != 0);
     group->alive[index / 64] &= ~(UINT64_C(1) << index % 64); /* what is sent to it is dropped */
     group->live--;
@@ -169,7 +171,7 @@ void member_end(struct host *host, struct cell *cell, struct member *member, int
     host->count.stopped++;
     count_add(&host->behaviors[cell->behavior_index].stopped, 1);
     tell_watchers(host, &member->watchers, dead, status);
-    if (member_generation(dead) < MEMBER_GENERATION_MAX) { /* else used up: retired, as a cell's slot is */
+    if (member_generation(dead) < MEMBER_GENERATION_MAX) { /* else retired, as a cell's slot is */
         member->free_next = group->free;
         group->free = index + 1;
     }

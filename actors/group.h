@@ -13,10 +13,7 @@ struct member {
     struct watchers      watchers;
     struct subscription *subscriptions; /* the bus's */
     void                *sockets;       /* the scheduler's */
-    union {
-        uint32_t due_at;    /* its place in `due`, and one more; 0: it has none */
-        uint32_t free_next; /* ended: the next free index, and one more; 0: the last */
-    };
+    uint32_t free_next; /* ended: the next free index, and one more; 0: the last */
     bool                is_ending; /* killed, but another host has what its drain waits with */
     bool                is_told;   /* it has been given SHUTDOWN */
     struct state_header header;    /* stays until the next life, whose generation is higher */
@@ -62,6 +59,7 @@ struct group {
     } walk;
     uint32_t    due_len;
     struct due *due;
+    uint32_t   *places; /* where each index is in `due`, and one more; 0: nowhere */
     uint64_t   *alive; /* a bit an index */
     uint8_t    *members;
     size_t      stride;

@@ -1,11 +1,12 @@
 /* The deadlines of a group's members: a heap in which each member knows its place, so that one can be
- * moved or taken out at once. Invariant: due[i].at <= at of its children; due[m->due_at - 1] is m's. */
+ * moved or taken out at once: kept beside the heap, not with the members, which are far apart. Invariant:
+ * due[i].at <= at of its children; due[places[n] - 1] is that of index n. */
 #include "group.h"
 
 static void place(struct group *group, uint32_t at, struct due due)
 {
     group->due[at] = due;
-    member_at(group, due.index)->due_at = at + 1;
+    group->places[due.index] = at + 1;
 }
 
 static void sift_up(struct group *group, uint32_t at, struct due due)
@@ -54,20 +55,21 @@ void due_set(struct group *group, struct member *member, leat_time at)
 {
     uint32_t index = member_index(member->header.self);
     struct due due = {.at = at, .index = index};
-    if (member->due_at == 0) {
+    uint32_t place_now = group->places[index];
+    if (place_now == 0) {
         if (at != LEAT_NEVER) {
             LEAT_ASSERT(group->due_len < group->members_max);
             sift_up(group, group->due_len++, due);
         }
         return;
     }
-    uint32_t place_now = member->due_at - 1;
+    place_now--;
     LEAT_ASSERT(group->due[place_now].index == index);
     if (at != LEAT_NEVER) {
         settle(group, place_now, due);
         return;
     }
-    member->due_at = 0;
+    group->places[index] = 0;
     struct due last = group->due[--group->due_len];
     if (place_now < group->due_len) {
         settle(group, place_now, last);

@@ -1,9 +1,9 @@
-/* A group's turn: an input is for one member, or a walk gives it to all; each member is drained before
- * the next is given anything. While a member's drain is open the cell's state is that member's, so the
- * drain, refusals and parking work as for an actor.
+/* A group's turn: an input is for one member, or a walk gives it to all; each member is drained
+ * before the next is given anything. While a member's drain is open the cell's state is that
+ * member's, so the drain, refusals and parking work as for an actor.
  *
- * A walk gives way between two members, and goes on in a later turn: the next input is taken when it is
- * at its end. So no member is made in a walk, and one that ends is just not found any more. */
+ * A walk gives way between two members, and goes on in a later turn: the next input is taken when
+ * it is at its end. So no member is made in a walk, and one that ends is just not found any more. */
 #include "group.h"
 
 #include <errno.h>
@@ -32,7 +32,8 @@ static void move_to(struct host *host, struct cell *cell, enum leat_actor_state 
     }
 }
 
-/* A member is next: by itself, in a walk, or to be born. Only now is it known that the walk goes on. */
+/* A member is next: by itself, in a walk, or to be born. Only now is it known that the walk goes
+ * on. */
 static void watch_member(struct host *host, struct cell *cell, const struct leat_event *event)
 {
     bool is_tick = event != NULL && event->kind == LEAT_EVENT_DEADLINE;
@@ -102,9 +103,9 @@ void group_drained(struct host *host, struct cell *cell)
     struct member *member = member_at(group, group->current);
     if (cell->behavior->deadline != NULL) {
         leat_time deadline = cell->behavior->deadline(cell->state);
-        if (deadline != member->deadline) {
+        bool is_tick = (cell->flags & CELL_WALK) != 0 && group->walk.kind == VISIT_DUE;
+        if (is_tick || deadline != member->deadline) {
             member->deadline = deadline;
-            bool is_tick = (cell->flags & CELL_WALK) != 0 && group->walk.kind == VISIT_DUE;
             if (is_tick && deadline <= group->walk.until) {
                 deadline = group->walk.until + 1; /* past again: not in the same tick */
             }
@@ -270,8 +271,10 @@ static struct member *next_due(struct group *group)
     if (due_first(group) > group->walk.until) {
         return NULL;
     }
+    for (uint32_t i = 1; i < 5 && i < group->due_len; i++) { /* one of them comes next, and is cold */
+        __builtin_prefetch(member_at(group, group->due[i].index), 1);
+    }
     struct member *member = member_at(group, group->due[0].index);
-    due_set(group, member, LEAT_NEVER);
     member->deadline = LEAT_NEVER; /* whatever deadline() says next is news */
     return member;
 }
@@ -441,8 +444,8 @@ void group_turn(struct host *host, struct cell *cell)
 
 int group_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event)
 {
-    bool is_idle = cell->flags == CELL_GROUP && cell->life == CELL_LIVE &&
-                   cell->box.head == NULL && load_relaxed_ptr(&cell->door.data) == NULL;
+    bool is_idle = cell->flags == CELL_GROUP && cell->life == CELL_LIVE && cell->box.head == NULL &&
+                   load_relaxed_ptr(&cell->door.data) == NULL;
     struct member *member = is_idle ? member_find(cell->group, to) : NULL;
     if (member == NULL) {
         return box_input(host, cell, to, event);

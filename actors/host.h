@@ -31,7 +31,8 @@
 #define NODE_UNPARK (NODE_KIND_INTERNAL + 6) /* a NODE_PARK coming back, its result in status */
 /* Those of a worker's own mailbox are in bus.c. */
 #define NODE_KIND_BUS (NODE_KIND_INTERNAL + 0x20)
-/* Added to the kind of what is for one member of a group: its ref lies in the last bytes of the payload. */
+/* Added to the kind of what is for one member of a group: its ref lies in the last bytes of the
+ * payload. */
 #define NODE_TO_MEMBER 0x80u
 
 /* A walk over many actors gives way between two of them, so that a frame for a thousand viewers does not
@@ -77,6 +78,8 @@ struct host {
     struct cell    **run_last; /* where the next one is linked */
     struct cell     *urgent_head; /* the same for those whose box has waiters */
     struct cell    **urgent_last;
+    struct cell     *walking_head; /* those whose walk gave way: ready again in the next round */
+    struct cell    **walking_last;
     uint32_t         work; /* inputs and outputs since the loop looked at clock and kernel */
     uint32_t         index; /* workers below LEAT_WORKERS_MAX, then controllers */
     const struct host_ops *ops;
@@ -155,10 +158,12 @@ int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret);
  * more. 0; -EAGAIN: the group's box is full; -EINVAL: it is none; -ENOMEM. */
 int member_spawn(struct host *host, leat_ref group, const struct spawn *spawn);
 
-/* The answer to a NODE_SPAWN_MEMBER, the ref of the member or why there is none. Takes the node over. */
+/* The answer to a NODE_SPAWN_MEMBER, the ref of the member or why there is none. Takes the node
+ * over. */
 void member_answer(struct host *host, union node *node, leat_ref member, int status);
 
-/* What an INIT, or a NODE_SPAWN_MEMBER, brings for init; valid until it is answered. NULL: nothing. */
+/* What an INIT, or a NODE_SPAWN_MEMBER, brings for init; valid until it is answered. NULL:
+ * nothing. */
 const void *init_arg(const union node *node);
 
 /* Runs INIT; false if the actor has ended. */
@@ -168,7 +173,8 @@ bool actor_init(struct host *host, struct cell *cell, union node *node);
  * the one it leaves. */
 void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor_state state);
 
-/* A NODE_MONITOR has arrived for the actor or member whose watchers these are. Takes the node over. */
+/* A NODE_MONITOR has arrived for the actor or member whose watchers these are. Takes the node
+ * over. */
 void actor_watch(struct host *host, struct watchers *watchers, union node *node);
 
 /* `dead`, whose watchers they are, has ended. */
@@ -185,8 +191,8 @@ void         host_mailbox_close(struct host *host, struct cell *cell);
 /* This host's own actor at a slot, alive or about to be, its INIT then in the box; NULL: none. */
 struct cell *host_actor_at(struct host *host, uint32_t slot);
 
-/* What waits for an actor or member that has ended: its monitors are told, its spawner too, the rest is
- * dropped. `dead` is the ref it had. */
+/* What waits for an actor or member that has ended: its monitors are told, its spawner too, the
+ * rest is dropped. `dead` is the ref it had. */
 void bury(struct host *host, struct cell *cell, union node *node, leat_ref dead, int status);
 
 /* Frees what cannot be delivered any more, counted where it was a message. */
@@ -208,7 +214,8 @@ enum done {
 /* Does an output of any other kind than SEND. */
 enum done output_other(struct host *host, struct cell *cell, union node *out);
 
-/* A SEND was not taken. `full` is what the output said: the node keeps its pool there. */
+/* A SEND was not taken, or is for a member (POST_MEMBER). `full` is what the output said: the node
+ * keeps its pool there. */
 enum done output_send_failed(struct host *host, struct cell *cell, union node *out, uint8_t full,
                              int status);
 
@@ -260,8 +267,9 @@ void host_answer(struct host *host);
 
 /* ---- posting: post.c ---- */
 
-/* Makes `node` an item of the box of the group of `member`, for that member alone: the node itself, or
- * an envelope around it where its payload leaves no room for the ref. NULL: no memory for that one. */
+/* Makes `node` an item of the box of the group of `member`, for that member alone: the node
+ * itself, or an envelope around it where its payload leaves no room for the ref. NULL: no memory
+ * for that one. */
 union node *member_item(struct host *host, union node *node, leat_ref member);
 
 /* The way back: what is for *ret_member. Takes an envelope over. */
@@ -271,6 +279,8 @@ union node *member_open(struct host *host, union node *item, leat_ref *ret_membe
  * needed, which is for MESSAGE, PUBLISHED and DATA alone: what has its place reserved arrives. */
 int host_post_member(struct host *host, leat_ref to, leat_ref from, union node *node, bool reserved);
 
+#define POST_MEMBER (-ENXIO) /* such a ref has no cell: host_post_member knows more */
+
 int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref from,
                      union node *node, bool reserved);
 
@@ -278,9 +288,9 @@ int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref
  * to an actor: -EALREADY, -ESRCH: not needed; the node stays the caller's. */
 int host_post_stop(struct host *host, leat_ref to, leat_ref from, union node *node);
 
-/* To the control lane: never full, as an actor has at most one KILL and one UNPARK on their way; a group
- * may have a KILL for each member, which `from` names. -ESRCH, -EALREADY (a KILL): the node stays the
- * caller's. */
+/* To the control lane: never full, as an actor has at most one KILL and one UNPARK on their way; a
+ * group may have a KILL for each member, which `from` names. -ESRCH, -EALREADY (a KILL): the node
+ * stays the caller's. */
 int host_post_control(struct host *host, leat_ref to, union node *node);
 
 /* ---- waiting for room: park.c ---- */
@@ -399,7 +409,8 @@ int group_input(struct host *host, struct cell *cell, leat_ref to, const struct 
 /* Whether a member, or else an actor, lives on this host. */
 bool host_lives(struct host *host, leat_ref ref);
 
-/* Where it has its sockets and its subscriptions, also a group as a whole; NULL: it does not live here. */
+/* Where it has its sockets and its subscriptions, also a group as a whole; NULL: it does not live
+ * here. */
 void                **host_sockets(struct host *host, leat_ref ref);
 struct subscription **host_subscriptions(struct host *host, leat_ref ref);
 
@@ -473,21 +484,34 @@ static inline void host_schedule(struct host *host, struct cell *cell)
 {
     LEAT_ASSERT((cell->flags & CELL_SCHEDULED) == 0);
     cell->run_next = NULL;
-    if (LEAT_UNLIKELY((cell->flags & CELL_WAITERS) != 0)) {
-        cell->flags |= CELL_SCHEDULED;
-        *host->urgent_last = cell;
-        host->urgent_last = &cell->run_next;
-        return;
+    struct cell ***last = &host->run_last;
+    if (LEAT_UNLIKELY((cell->flags & (CELL_WAITERS | CELL_WALK)) != 0)) {
+        bool gave_way = (cell->flags & CELL_WALK) != 0 && host->work >= ROUND_WORK;
+        last = gave_way                              ? &host->walking_last
+               : (cell->flags & CELL_WAITERS) != 0 ? &host->urgent_last
+                                                   : &host->run_last;
     }
     cell->flags |= CELL_SCHEDULED;
-    *host->run_last = cell;
-    host->run_last = &cell->run_next;
+    **last = cell;
+    *last = &cell->run_next;
+}
+
+/* A round begins, and the bell has been answered: walks go on behind whoever has come meanwhile, so
+ * that nobody waits for two portions of one. */
+static inline void host_resume_walks(struct host *host)
+{
+    if (LEAT_UNLIKELY(host->walking_head != NULL)) {
+        *host->run_last = host->walking_head;
+        host->run_last = host->walking_last;
+        host->walking_head = NULL;
+        host->walking_last = &host->walking_head;
+    }
 }
 
 /* Whether an actor is ready. */
 static inline bool host_is_ready(const struct host *host)
 {
-    return host->run_head != NULL || host->urgent_head != NULL;
+    return host->run_head != NULL || host->urgent_head != NULL || host->walking_head != NULL;
 }
 
 /* The next actor to have its turn; NULL: none is ready. An actor that others wait for has every
@@ -537,12 +561,14 @@ static inline void host_append(struct host *host, struct cell *cell, leat_ref fr
     host_ready(host, cell);
 }
 
-/* Puts a message into the data lane of `to`. 0, and the node is taken over; -EAGAIN full; -ESRCH
- * nobody there. */
-static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
+/* Puts a message into the data lane of `to`, which has a cell of its own. 0, and the node is taken
+ * over; -EAGAIN full; -ESRCH nobody there; POST_MEMBER: it has none, see host_post_member. Inlined
+ * whatever the compiler thinks: a call costs more than a message can spare. */
+__attribute__((always_inline)) static inline int host_post_cell(struct host *host, leat_ref to,
+                                                                 leat_ref from, union node *node)
 {
     if (LEAT_UNLIKELY(ref_slot(to) >= host->cells_max)) {
-        return host_post_member(host, to, from, node, false);
+        return POST_MEMBER;
     }
     struct cell *cell = &host->cells[ref_slot(to)];
     __builtin_prefetch(&cell->door, 1); /* on its way while the cell is looked at */
@@ -558,6 +584,16 @@ static inline int host_post(struct host *host, leat_ref to, leat_ref from, union
     }
     host_append(host, cell, from, node);
     return 0;
+}
+
+/* The same to anybody; -ENOMEM: a member, and no envelope. */
+static inline int host_post(struct host *host, leat_ref to, leat_ref from, union node *node)
+{
+    int status = host_post_cell(host, to, from, node);
+    if (LEAT_UNLIKELY(status == POST_MEMBER)) {
+        return host_post_member(host, to, from, node, false);
+    }
+    return status;
 }
 
 /* The same for what has its place reserved: never full. */
@@ -579,6 +615,10 @@ static inline int host_post_reserved(struct host *host, leat_ref to, leat_ref fr
 /* Reports a transition; the caller says what is particular about it. */
 void host_trace(struct host *host, struct cell *cell, struct leat_trace trace);
 
+/* The number of a message in traces: the node it lies in; of one that is published the same for all its
+ * copies, and so made of what they have in common. */
+uint64_t trace_number(const union node *node, bool is_published);
+
 /* What a transition out of a state with an output says of it. */
 static inline struct leat_trace trace_output(enum leat_actor_state from, enum leat_actor_state to,
                                              const union node *out)
@@ -587,19 +627,24 @@ static inline struct leat_trace trace_output(enum leat_actor_state from, enum le
         .from = (uint8_t)from, .to = (uint8_t)to, .kind = out->output.kind};
     if (out->output.kind == LEAT_OUTPUT_SEND) {
         trace.peer = out->output.to;
-        trace.message = (uint64_t)(uintptr_t)out;
+        trace.message = trace_number(out, false);
+    } else if (out->output.kind == LEAT_OUTPUT_PUBLISH) {
+        trace.message = trace_number(out, true);
     }
     return trace;
 }
 
-/* The same of one into a state with an input. A message is the node it lies in. */
+/* The same of one into a state with an input. */
 static inline struct leat_trace trace_input(enum leat_actor_state from, enum leat_actor_state to,
                                             const struct leat_event *event)
 {
     struct leat_trace trace = {.from = (uint8_t)from, .to = (uint8_t)to, .kind = event->kind};
+    const union node *node = (const union node *)(const void *)event;
     if (event->kind == LEAT_EVENT_MESSAGE) {
         trace.peer = event->from;
-        trace.message = (uint64_t)(uintptr_t)event;
+        trace.message = trace_number(node, false);
+    } else if (event->kind == LEAT_EVENT_PUBLISHED) {
+        trace.message = trace_number(node, true);
     }
     return trace;
 }

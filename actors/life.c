@@ -77,6 +77,7 @@ struct host *host_open(struct registry *registry, uint32_t index, struct pool *p
     host->cells_max = registry->cells_max;
     host->run_last = &host->run_head;
     host->urgent_last = &host->urgent_head;
+    host->walking_last = &host->walking_head;
     host->index = index;
     host->pool = pool;
     registry->hosts[index] = host;
@@ -110,6 +111,22 @@ void host_trace(struct host *host, struct cell *cell, struct leat_trace trace)
     trace.behavior = cell->behavior;
     trace.worker = (uint16_t)host->index;
     host->trace(host->trace_context, &trace);
+}
+
+uint64_t trace_number(const union node *node, bool is_published)
+{
+    if (!is_published) {
+        return (uint64_t)(uintptr_t)node;
+    }
+    const struct leat_event *event = &node->event;
+    uint64_t hash = (event->channel.id ^ event->type) * UINT64_C(0x100000001b3);
+    if (event->len == LEAT_LEN_BODY) {
+        return hash ^ (uint64_t)(uintptr_t)event->body.buf ^ event->body.offset;
+    }
+    for (uint32_t i = 0; i < event->len; i++) {
+        hash = (hash ^ event->payload[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash != 0 ? hash : 1;
 }
 
 void host_log(struct host *host, enum leat_log_level level, uint64_t times, const char *format, ...)
@@ -406,8 +423,8 @@ void send_down(struct host *host, union node *node, leat_ref watcher, leat_ref d
     }
 }
 
-/* Members of another host's groups cannot be looked at from here: they count as alive for as long as
- * their group is. */
+/* Members of another host's groups cannot be looked at from here: they count as alive for as long
+ * as their group is. */
 static bool is_alive(struct host *host, leat_ref ref)
 {
     leat_ref home = registry_home(host->registry, ref);

@@ -22,7 +22,8 @@ void actor_refuse(struct host *host, struct cell *cell, union node *out, uint8_t
     }
     if (cell->behavior->on_refused != NULL) {
         output->full = full;
-        if (output->kind != LEAT_OUTPUT_ROUTE) { /* whose flags no pool has overwritten */
+        if (output->kind != LEAT_OUTPUT_ROUTE &&
+            output->kind != LEAT_OUTPUT_PUBLISH) { /* whose flags no pool has overwritten */
             output->flags = 0;
         }
         cell->behavior->on_refused(cell->state, output, status);
@@ -35,6 +36,12 @@ void actor_refuse(struct host *host, struct cell *cell, union node *out, uint8_t
 enum done output_send_failed(struct host *host, struct cell *cell, union node *out,
                                     uint8_t full, int status)
 {
+    if (status == POST_MEMBER) { /* looked at here, so that it costs no other message anything */
+        status = host_post_member(host, out->output.to, cell_self(cell), out, false);
+        if (status == 0) {
+            return DONE_TAKEN;
+        }
+    }
     if (status == -EAGAIN && full == LEAT_FULL_WAIT) {
         status = park(host, cell, out);
         if (status >= 0) {

@@ -153,8 +153,8 @@ int park(struct host *host, struct cell *cell, union node *out)
         host_collect(host, receiver); /* what is behind the door counts, and comes first */
     }
     if (is_here && receiver->waiters == NULL && receiver->box.len < box_limit(&receiver->box)) {
-        int status = append(host, receiver, cell_self(cell), out); /* senders who only looked filled it */
-        return status < 0 ? status : PARK_SENT;
+        int status = append(host, receiver, cell_self(cell), out);
+        return status < 0 ? status : PARK_SENT; /* senders who only looked had filled it */
     }
     union node *node = pool_take(host->pool);
     if (node == NULL) {

@@ -16,9 +16,9 @@ union node *member_item(struct host *host, union node *node, leat_ref member)
 {
     uint8_t kind = node->head.kind;
     LEAT_ASSERT((kind & NODE_TO_MEMBER) == 0);
-    bool has_room = kind != LEAT_EVENT_DATA &&
-                    (!is_message(kind) || node->head.len <= MEMBER_AT ||
-                     node->head.len == LEAT_LEN_BODY);
+    bool has_room =
+        kind != LEAT_EVENT_DATA &&
+        (!is_message(kind) || node->head.len <= MEMBER_AT || node->head.len == LEAT_LEN_BODY);
     if (LEAT_LIKELY(has_room)) {
         node->head.kind = (uint8_t)(kind | NODE_TO_MEMBER);
         memcpy(node->event.payload + MEMBER_AT, &member, sizeof(member));
@@ -62,8 +62,8 @@ int host_post_member(struct host *host, leat_ref to, leat_ref from, union node *
     if (item == NULL) {
         return -ENOMEM;
     }
-    int status = reserved ? host_post_reserved(host, group, from, item)
-                          : host_post(host, group, from, item);
+    int status =
+        reserved ? host_post_reserved(host, group, from, item) : host_post(host, group, from, item);
     if (LEAT_UNLIKELY(status < 0)) { /* the node stays the caller's, as it was */
         if (item == node) {
             node->head.kind &= (uint8_t)~NODE_TO_MEMBER;

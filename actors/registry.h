@@ -91,8 +91,8 @@ void registry_group_set(struct registry *registry, uint32_t slot, leat_ref group
 /* The group has ended; no member of it had a generation of `generation` or above. */
 void registry_group_give(struct registry *registry, uint32_t slot, uint32_t generation);
 
-/* The ref in whose mailbox lies what is sent to `ref`: a member's group, else itself. NONE: the group
- * has ended. Any thread. */
+/* The ref in whose mailbox lies what is sent to `ref`: a member's group, else itself. NONE: the
+ * group has ended. Any thread. */
 static inline leat_ref registry_home(const struct registry *registry, leat_ref ref)
 {
     if (LEAT_LIKELY(!ref_is_member(ref))) {
@@ -101,7 +101,8 @@ static inline leat_ref registry_home(const struct registry *registry, leat_ref r
     return (leat_ref){.id = load_acquire_u64(&registry->groups[member_slot(ref)].group)};
 }
 
-/* The cell of a ref, alive or not; NULL: there never was such a slot, or it is a member's. Any thread. */
+/* The cell of a ref, alive or not; NULL: there never was such a slot, or it is a member's. Any
+ * thread. */
 static inline struct cell *registry_cell(const struct registry *registry, leat_ref ref)
 {
     uint32_t slot = ref_slot(ref);

@@ -59,15 +59,15 @@ static void probe_wait(struct host *host, leat_ref to, union node *node)
 
 /* A send, the common output. A node keeps its pool where an output has `full` and `flags`: they are
  * read before it goes back there, which is before the node goes anywhere. */
-ALWAYS_INLINE enum done output_send(struct host *host, struct cell *cell, leat_ref self,
-                                    union node *out)
+ALWAYS_INLINE enum done output_send(struct host *host, struct cell *cell, union node *out,
+                                    bool grouped)
 {
     uint8_t full = out->output.full;
     leat_ref to = out->output.to;
     LEAT_ASSERT(out->output.len <= LEAT_INLINE_MAX || out->output.len == LEAT_LEN_BODY);
     out->head.pool = (uint16_t)host->index; /* which is its pool's */
     host->count.sent++;
-    int status = host_post(host, to, self, out);
+    int status = host_post_cell(host, to, grouped ? cell_self(cell) : cell_ref(cell), out);
     if (LEAT_UNLIKELY(status < 0)) {
         return output_send_failed(host, cell, out, full, status);
     }
@@ -98,9 +98,9 @@ OUT_OF_LINE void watch_output(struct host *host, struct cell *cell, enum leat_ac
     }
 }
 
-/* Pops outputs until there are none; then the next input may come. Otherwise the cell says why not:
- * CELL_OPEN it gave way, CELL_PARKED it waits, no flag at all: it has ended. `grouped`, a constant too:
- * it is a member's drain, whose state and end are group.c's. */
+/* Pops outputs until there are none; then the next input may come. Otherwise the cell says why
+ * not: CELL_OPEN it gave way, CELL_PARKED it waits, no flag at all: it has ended. `grouped`, a
+ * constant too: it is a member's drain, whose state and end are group.c's. */
 ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_state state,
                          bool watched, bool grouped)
 {
@@ -125,8 +125,7 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
                 state = LEAT_STATE_POP_OUTPUT;
             }
             enum done done = LEAT_LIKELY(out->output.kind == LEAT_OUTPUT_SEND)
-                                 ? output_send(host, cell,
-                                               grouped ? cell_self(cell) : cell_ref(cell), out)
+                                 ? output_send(host, cell, out, grouped)
                                  : output_rare(host, cell, out);
             if (LEAT_LIKELY(done == DONE_TAKEN)) {
                 host->spare = out = pool_take(host->pool);
@@ -187,6 +186,25 @@ void member_drain(struct host *host, struct cell *cell)
 
 /* ---- inputs ---- */
 
+static uint64_t hash_bytes(uint64_t hash, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+/* A batch's own bytes are addresses, which are others in each run. */
+static uint64_t hash_body(uint64_t hash, leat_slice body)
+{
+    uint32_t len = leat_batch_len(body);
+    for (uint32_t i = 0; i < len; i++) {
+        leat_slice slice = leat_batch_at(body, i);
+        hash = hash_bytes(hash, leat_slice_data(slice), slice.len);
+    }
+    return len > 0 ? hash : hash_bytes(hash, leat_slice_data(body), body.len);
+}
+
 /* FNV-1a over what was given to whom and when: a run in simulation in one number. */
 void hash_input(struct host *host, leat_ref to, const struct leat_event *event)
 {
@@ -197,16 +215,10 @@ void hash_input(struct host *host, leat_ref to, const struct leat_event *event)
     for (size_t i = 0; i < 5; i++) {
         hash = (hash ^ words[i]) * UINT64_C(0x100000001b3);
     }
-    const uint8_t *bytes = NULL;
-    size_t len = 0;
-    if (is_message(event->kind)) {
-        bytes = leat_event_payload(event, &len);
-    } else if (event->kind == LEAT_EVENT_DATA) {
-        bytes = leat_slice_data(event->body);
-        len = event->body.len;
-    }
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    if (has_body(event)) {
+        hash = event->body.buf != NULL ? hash_body(hash, event->body) : hash;
+    } else if (is_message(event->kind)) {
+        hash = hash_bytes(hash, event->payload, event->len);
     }
     host->hash = hash != 0 ? hash : 1;
 }

@@ -29,6 +29,8 @@ _Static_assert(offsetof(struct leat_event, kind) == offsetof(struct leat_output,
 _Static_assert(offsetof(struct leat_event, len) == offsetof(struct leat_output, len), "len");
 _Static_assert(offsetof(struct leat_event, type) == offsetof(struct leat_output, type), "type");
 _Static_assert(offsetof(struct leat_event, from) == offsetof(struct leat_output, to), "from, to");
+_Static_assert(offsetof(struct leat_event, channel) == offsetof(struct leat_output, channel),
+               "channel");
 _Static_assert(offsetof(struct leat_event, payload) == offsetof(struct leat_output, payload),
                "payload");
 _Static_assert(offsetof(struct leat_event, body) == offsetof(struct leat_output, body), "body");

@@ -333,6 +333,7 @@ int leat_broadcast(leat_controller *controller, int worker, const struct leat_be
     if (status < 0) {
         pool_give(controller->host->pool, node);
     }
+    host_publish_conserved(controller->host);
     return status;
 }
 

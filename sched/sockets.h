@@ -60,8 +60,8 @@ void sockets_fini(struct sockets *sockets);
 /* host_ops.socket_output. */
 int sockets_output(struct sockets *sockets, struct cell *cell, union node *out);
 
-/* The actor or member that owns this list of sockets has ended: they are closed and the routes' targets
- * told. */
+/* The actor or member that owns this list of sockets has ended: they are closed and the routes'
+ * targets told. */
 void sockets_forget(struct sockets *sockets, void **list);
 
 /* What the backend has completed becomes inputs. */

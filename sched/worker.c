@@ -162,6 +162,7 @@ no_memory:
 void worker_close(struct worker *worker)
 {
     pool_set_current(worker->host->pool);
+    host_resume_walks(worker->host);
     for (struct cell *cell; (cell = host_next(worker->host)) != NULL;) {
         LEAT_ASSERT(cell == worker->system); /* a publish that came too late */
         cell->flags &= (uint16_t)~CELL_SCHEDULED;
@@ -305,7 +306,11 @@ static void run_ready(struct worker *worker)
     if (LEAT_UNLIKELY(host->spare == NULL)) {
         host->spare = pool_take(host->pool); /* NULL: no memory; drains give way until there is */
     }
-    bool was_rung = false;
+    bool was_rung = !bell_is_silent(&host->bell);
+    if (was_rung) {
+        host_answer(host);
+    }
+    host_resume_walks(host);
     while (host->work < ROUND_WORK) {
         if (LEAT_UNLIKELY(!bell_is_silent(&host->bell))) {
             host_answer(host);

@@ -384,8 +384,8 @@ static inline void leat_output_spawn_group(struct leat_output *out,
     out->group.worker = LEAT_WORKER_SAME;
 }
 
-/* A member of a group. SPAWNED says -ENOSPC: the group is full; -ESRCH: it has ended. `arg` must last
- * until the next pop. */
+/* A member of a group. SPAWNED says -ENOSPC: the group is full, or the runtime; -ESRCH: it has ended;
+ * -EINVAL: it is none; or what init returned. `arg` must last until the next pop. */
 static inline void leat_output_spawn_member(struct leat_output *out, leat_ref group, const void *arg,
                                             uint32_t arg_size, uint64_t cookie)
 {
@@ -403,8 +403,8 @@ static inline void leat_output_monitor(struct leat_output *out, leat_ref to, uin
     out->to = to;
 }
 
-/* Later datagrams from `peer` reach `target` directly, which may also send on the socket. Both must
- * live on this worker; LEAT_REF_NONE ends the route. */
+/* Later datagrams from `peer` reach `target`, an actor or a member, directly, which may also send on
+ * the socket. Both must live on this worker; LEAT_REF_NONE ends the route. */
 static inline void leat_output_route(struct leat_output *out, leat_sock sock,
                                      const struct leat_addr *peer, leat_ref target)
 {

@@ -89,8 +89,8 @@ static inline leat_slice leat_slice_ref(leat_slice slice)
 LEAT_API int leat_batch_alloc(uint32_t cap, leat_slice *ret);
 
 /* Puts one more slice at the end; its reference is given away. Only while the caller's reference to the
- * batch is the only one. -ENOSPC: it is full; -EINVAL: `batch` is none, or the slice is one or empty; the
- * slice stays the caller's then. */
+ * batch is the only one. -ENOSPC: it is full; -EINVAL: `batch` is none, or the slice is one or has no
+ * buffer; the slice stays the caller's then. */
 LEAT_API int leat_batch_add(leat_slice *batch, leat_slice slice);
 
 /* How many it holds; 0 for a body that is no batch. */

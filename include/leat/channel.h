@@ -18,8 +18,8 @@ extern "C" {
  * -ENOSPC: LEAT_CHANNELS_MAX are open; -ENOMEM. */
 LEAT_API int leat_channel_open(const char *name, leat_channel *ret);
 
-/* With the last one the id is void: nobody new can subscribe, and who is subscribed still hears nothing
- * any more, without a word, once another name has taken its place. Any thread; takes the same lock. */
+/* With the last one nothing published on it arrives any more, but for what is being handed out already;
+ * its subscriptions end without a word. Any thread; takes the same lock. */
 LEAT_API void leat_channel_close(leat_channel channel);
 
 /* Copies the name into `ret`, with its NUL. -EBADF: not open. Any thread; takes the same lock. */

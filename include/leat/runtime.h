@@ -62,7 +62,7 @@ enum leat_actor_state {
 
 /* One transition of one actor, or of one group. A pause or a parked drain is no transition. Those into
  * ON_INPUT (of a group: ON_INPUT_MEMBER) and out of a state with an output tell what was given or
- * popped; a message keeps its number from the output to the input. */
+ * popped; a message keeps its number from the output to the input, one that is published in all its copies. */
 struct leat_trace {
     leat_time                   now;
     leat_ref                    actor;
@@ -201,8 +201,9 @@ LEAT_API int leat_unsubscribe(leat_controller *controller, leat_channel channel,
 LEAT_API int leat_spawn_group(leat_controller *controller, const struct leat_behavior *behavior,
                               uint32_t members_max, int worker, leat_ref *ret);
 
-/* A new member; SPAWNED is received with `cookie` and its ref, or why there is none. -ESRCH, -ENOMEM,
- * -ESHUTDOWN; -EAGAIN: the group's mailbox is full. */
+/* A new member; SPAWNED is received with `cookie` and its ref, or why there is none, as for
+ * leat_output_spawn_member. -ESRCH, -ENOMEM, -ESHUTDOWN; -EAGAIN: the group's mailbox is full; -EINVAL:
+ * that is a member. */
 LEAT_API int leat_spawn_member(leat_controller *controller, leat_ref group, const void *arg,
                                uint32_t arg_size, uint64_t cookie);
 
@@ -255,7 +256,7 @@ struct leat_worker_stats {
     uint64_t wait_ns;       /* time in the mailbox, sum over a sample of 1 in 64 messages */
     uint64_t wait_samples;
     uint64_t mailbox_depth_max; /* the deepest seen, in a sample of 1 in 64 messages */
-    uint64_t actors;        /* now */
+    uint64_t actors;        /* now; a group is one, and each of its members one more */
     uint64_t run_queue;     /* actors ready, now; 256: as many or more */
     uint64_t timers;        /* deadlines pending, now */
     uint64_t pool_nodes;    /* message nodes made so far, in use or free */

@@ -2,12 +2,14 @@
  *
  *   simulate --seed N        one run; prints its hash
  *   simulate --seeds A..B    all of them; ends at the first that fails
+ *   --bus                    the workload of the bus
  *   -v                       what each run has exercised */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "workload.h"
+#include "bus_ledger.h"
+#include "bus_workload.h"
 
 static void describe(void)
 {
@@ -25,28 +27,42 @@ static void describe(void)
         (unsigned long long)ledger.errors, (unsigned long long)ledger.starved, ledger.closings_len);
 }
 
+static void describe_bus(void)
+{
+    printf("  people %u rooms %u published %llu given %llu told %llu handed back %llu answers %llu"
+           " in %llu out %llu cancelled %llu walk pauses %llu\n",
+           bus_ledger.people_len - 1, bus_ledger.rooms_len - 1,
+           (unsigned long long)bus_ledger.published, (unsigned long long)bus_ledger.given,
+           (unsigned long long)bus_ledger.told, (unsigned long long)bus_ledger.handed_back,
+           (unsigned long long)bus_ledger.answers, (unsigned long long)bus_ledger.subscribed,
+           (unsigned long long)bus_ledger.unsubscribed, (unsigned long long)bus_ledger.cancelled,
+           (unsigned long long)bus_ledger.walk_pauses);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t seeds[2];
-    bool verbose = false;
+    bool verbose = false, bus = false;
     workload_seeds((const uint64_t[]){1, 200}, seeds);
     for (int i = 1; i < argc; i++) {
         char *rest = NULL;
         if (strcmp(argv[i], "-v") == 0) {
             verbose = true;
+        } else if (strcmp(argv[i], "--bus") == 0) {
+            bus = true;
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             seeds[0] = seeds[1] = strtoull(argv[++i], &rest, 10);
         } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
             seeds[0] = strtoull(argv[++i], &rest, 10);
             seeds[1] = strncmp(rest, "..", 2) == 0 ? strtoull(rest + 2, &rest, 10) : seeds[0];
         } else {
-            fprintf(stderr, "usage: %s [-v] [--seed N | --seeds A..B]\n", argv[0]);
+            fprintf(stderr, "usage: %s [-v] [--bus] [--seed N | --seeds A..B]\n", argv[0]);
             return 2;
         }
     }
     for (uint64_t seed = seeds[0]; seed <= seeds[1]; seed++) {
         struct workload_result result;
-        bool passed = workload_run(seed, &result);
+        bool passed = bus ? bus_workload_run(seed, &result) : workload_run(seed, &result);
         if (!passed || verbose || seeds[0] == seeds[1]) {
             printf("seed %llu %s: hash %016llx, %llu inputs, %llu steps, %llu us\n",
                    (unsigned long long)seed, passed ? "passed" : "FAILED",
@@ -54,7 +70,7 @@ int main(int argc, char **argv)
                    (unsigned long long)result.steps, (unsigned long long)(result.time / LEAT_US));
         }
         if (verbose) {
-            describe();
+            bus ? describe_bus() : describe();
         }
         if (!passed) {
             return 1;

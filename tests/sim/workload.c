@@ -44,17 +44,26 @@ static void on_signal(int sig)
     raise(sig == SIGALRM ? SIGABRT : sig);
 }
 
-static void watch_over(uint64_t seed)
+void workload_watch(uint64_t seed, const char *options)
 {
     snprintf(
         replay, sizeof(replay),
-        "seed %llu failed; to see it again: ${BUILD:-build/dev}/tests/sim/simulate --seed %llu\n",
-        (unsigned long long)seed, (unsigned long long)seed);
+        "seed %llu failed; to see it again: ${BUILD:-build/dev}/tests/sim/simulate %s--seed %llu\n",
+        (unsigned long long)seed, options, (unsigned long long)seed);
     static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGALRM};
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         signal(signals[i], on_signal);
     }
     alarm(HANG_S);
+}
+
+bool workload_passed(void)
+{
+    alarm(0);
+    if (ledger.failures > 0) {
+        say_replay();
+    }
+    return ledger.failures == 0;
 }
 
 /* ---- configuration ---- */
@@ -352,7 +361,7 @@ bool workload_run(uint64_t seed, struct workload_result *ret)
     static struct workload run;
     *ret = (struct workload_result){0};
     run = (struct workload){.draw = {.state = seed * UINT64_C(0xd1342543de82ef95) + 1}};
-    watch_over(seed);
+    workload_watch(seed, "");
     ledger_open(seed);
     struct leat_config config = configure(&run.draw, seed);
     run.workers = config.workers;
@@ -364,11 +373,7 @@ bool workload_run(uint64_t seed, struct workload_result *ret)
         status = leat_runtime_close(run.runtime);
         EXPECT(status == 0, "close: %d", status);
     }
-    alarm(0);
-    if (ledger.failures > 0) {
-        say_replay();
-    }
-    return ledger.failures == 0;
+    return workload_passed();
 }
 
 void workload_seeds(const uint64_t fallback[2], uint64_t ret[2])

@@ -15,6 +15,11 @@ struct workload_result {
  * crash and a hang say the same. False: something was found. */
 bool workload_run(uint64_t seed, struct workload_result *ret);
 
+/* From here on a crash or a hang says which seed it was, and that `options` replay it; and the end of
+ * that: whether the ledger has found nothing. */
+void workload_watch(uint64_t seed, const char *options);
+bool workload_passed(void);
+
 /* The seeds a test is to run, ret[0] to ret[1]: `fallback`, many more with LEAT_TEST_LONG=1, or the
  * one in LEAT_SEED. */
 void workload_seeds(const uint64_t fallback[2], uint64_t ret[2]);

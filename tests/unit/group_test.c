@@ -1,6 +1,8 @@
-/* Groups: who is given what and in which order, walks and what may happen in one, how groups and their
- * members come and go. In simulation, on one or two workers. */
+/* Groups: who is given what and in which order, walks and what may happen in one, how groups and
+ * their members come and go. In simulation, on one or two workers. */
+#include "group.h"
 #include "helpers.h"
+#include "mem.h"
 #include "sched.h"
 
 /* ---- a group of puppets, and a journal of who was given what ---- */
@@ -28,7 +30,8 @@ static struct crew *crew_of(const struct puppet *puppet)
     return puppet->context;
 }
 
-/* Also holds the drain rule against all members: nobody's drain is open when one is given an input. */
+/* Also holds the drain rule against all members: nobody's drain is open when one is given an
+ * input. */
 static void note(struct puppet *self, const struct leat_event *event)
 {
     struct crew *crew = crew_of(self);
@@ -207,7 +210,8 @@ TEST(group, without_members_a_message_is_a_dead_letter)
     crew_close(&crew);
 }
 
-/* Every length of payload, from another worker too, and bodies: in the item itself, or in an envelope. */
+/* Every length of payload, from another worker too, and bodies: in the item itself, or in an
+ * envelope. */
 TEST(group, any_payload_reaches_a_member)
 {
     struct crew crew;
@@ -862,6 +866,52 @@ TEST(group, a_full_group_and_a_failing_init)
     crew_close(&crew);
     puppet_free(&failing);
     puppet_free(&extra);
+}
+
+TEST(group, no_memory_for_a_group)
+{
+    struct crew crew;
+    leat_ref group;
+    crew_open(&crew, 1);
+    CHECK_EQ(leat_spawn_group(crew.rig.controller, &puppet_behavior, 4, 0, &group), 0);
+    CHECK_EQ(leat_spawn_member(crew.rig.controller, group, NULL, 0, 1), 0);
+    mem_fail_after(1);
+    rig_run(&crew.rig, 0);
+    mem_fail_after(0);
+    size_t len = crew.rig.got_len;
+    CHECK_EQ(crew.rig.got[len - 2].kind, LEAT_EVENT_DOWN);
+    CHECK_EQ(crew.rig.got[len - 2].status, -ENOMEM);
+    CHECK_EQ(crew.rig.got[len - 1].kind, LEAT_EVENT_SPAWNED);
+    CHECK_EQ(crew.rig.got[len - 1].status, -ESRCH);
+    crew_close(&crew);
+}
+
+/* What is used up is retired: an index within its group, the slot with its last index. */
+TEST(group, generations_are_used_up)
+{
+    struct crew crew;
+    struct puppet later[3] = {{0}};
+    crew_open(&crew, 1);
+    struct cell *cell = registry_cell(&crew.rig.runtime->registry, crew.group);
+    leat_stop(crew.rig.controller, crew.members[0].ref);
+    rig_run(&crew.rig, 0);
+    uint32_t slot = cell->group->slot;
+    member_at(cell->group, 0)->header.self = member_ref(slot, 0, MEMBER_GENERATION_MAX - 1);
+    leat_ref last = crew_spawn(&crew, &later[0]);
+    CHECK_EQ(member_generation(last), MEMBER_GENERATION_MAX);
+    tell(&crew, last, 1);
+    leat_stop(crew.rig.controller, last);
+    rig_run(&crew.rig, 0);
+    CHECK_EQ(later[0].seen_len, 1);
+    CHECK_EQ(member_index(crew_spawn(&crew, &later[1])), 1);
+    leat_stop(crew.rig.controller, crew.group);
+    rig_run(&crew.rig, 0);
+    CHECK_EQ(leat_spawn_group(crew.rig.controller, &puppet_behavior, 4, 0, &crew.group), 0);
+    CHECK(member_slot(crew_spawn(&crew, &later[2])) != slot);
+    crew_close(&crew);
+    for (int i = 0; i < 3; i++) {
+        puppet_free(&later[i]);
+    }
 }
 
 TEST(group, members_count_against_actors_max)

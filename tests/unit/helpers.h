@@ -158,9 +158,8 @@ static inline void puppet_on_refused(void *state, struct leat_output *output, in
     puppet->refusals[puppet->refusals_len++] = refusal;
     if (puppet->on_refused != NULL) {
         puppet->on_refused(puppet, output, status);
-    } else if ((output->kind == LEAT_OUTPUT_SEND && output->len == LEAT_LEN_BODY) ||
-               output->kind == LEAT_OUTPUT_DATA || output->kind == LEAT_OUTPUT_DATA_MANY) {
-        leat_buf_unref(output->body.buf);
+    } else {
+        leat_output_release(output);
     }
 }
 
