@@ -2,6 +2,7 @@
  * added to those before. */
 #include "demo.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -99,7 +100,8 @@ bool demo_event(struct demo *demo, const struct leat_event *event)
         demo->udp.received += one.received;
         demo->udp.lost += one.lost;
         demo->udp.wrong += one.wrong;
-    } else if (event->kind == LEAT_EVENT_DOWN && event->status != 0) {
+    } else if (event->kind == LEAT_EVENT_DOWN && event->status != 0 &&
+               event->status != -ECANCELED) { /* which it is when shutdown took too long */
         app_complain(&demo->app, "open the echo's socket", event->status);
         demo->status = event->status;
         leat_runtime_stop(demo->app.runtime);

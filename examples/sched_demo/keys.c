@@ -42,6 +42,10 @@ static void key_backend(struct demo *demo)
 
 static void key_slow(struct demo *demo)
 {
+    if (demo_is_sim(demo)) {
+        messages_say("virtual time waits for every actor, so none is slow: b until it is not sim");
+        return;
+    }
     scene_set_slow(&demo->scene, !demo->scene.slow);
     messages_say(demo->scene.slow
                      ? "one consumer holds its worker for 20 ms per message"

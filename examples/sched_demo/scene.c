@@ -88,9 +88,8 @@ static uint64_t rate_of(const struct scene *scene, uint64_t rate)
 
 void scene_set_load(struct scene *scene, uint64_t percent)
 {
-    scene->load = percent < SCENE_LOAD_MIN   ? SCENE_LOAD_MIN
-                  : percent > SCENE_LOAD_MAX ? SCENE_LOAD_MAX
-                                             : percent;
+    const uint64_t most = flags_sim(scene->app->flags) ? SCENE_LOAD_SIM_MAX : SCENE_LOAD_MAX;
+    scene->load = percent < SCENE_LOAD_MIN ? SCENE_LOAD_MIN : percent > most ? most : percent;
     scene->strained = scene->strained || scene->load > 100;
     const uint64_t messages = rate_of(scene, scene->config.messages);
     const uint64_t datagrams = rate_of(scene, scene->config.datagrams);

@@ -54,6 +54,7 @@ struct scene {
 
 #define SCENE_LOAD_MIN 12u /* percent */
 #define SCENE_LOAD_MAX 12800u
+#define SCENE_LOAD_SIM_MAX 800u /* all of it in one thread, which the view waits for */
 
 /* Spawns all of it. 0, or the first error. */
 int scene_open(struct scene *scene, struct app *app, const struct scene_config *config,
