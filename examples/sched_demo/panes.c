@@ -9,7 +9,8 @@
 #define WIDTH_MIN 80
 #define HEIGHT_MIN 24
 #define MESSAGES_MIN 2
-#define CHART_HEIGHT 7
+#define CHART_HEIGHT_MIN 7
+#define CHART_HEIGHT_MAX 16
 
 const char *short_number(double number, char text[16])
 {
@@ -405,9 +406,12 @@ void panes_draw(const struct demo *demo)
         state_pane_draw(demo, y, 0);
         draw_lists(figures, y);
         y += STATE_PANE_HEIGHT;
-        if (height - 1 - y >= CHART_HEIGHT + 2 + MESSAGES_MIN) {
-            draw_chart(figures, y + 1, CHART_HEIGHT);
-            y += CHART_HEIGHT + 3;
+        const int below = height - 1 - y;
+        if (below >= CHART_HEIGHT_MIN + 2 + MESSAGES_MIN) {
+            const int half = below / 2 < CHART_HEIGHT_MAX ? below / 2 : CHART_HEIGHT_MAX;
+            const int chart = half > CHART_HEIGHT_MIN ? half : CHART_HEIGHT_MIN;
+            draw_chart(figures, y + 1, chart);
+            y += chart + 2;
         }
         draw_messages(y, height - 1 - y);
         draw_keys(height - 1);

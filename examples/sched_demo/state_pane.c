@@ -173,11 +173,24 @@ static void draw_row(const struct diagram *diagram, size_t row, char box, const 
     }
 }
 
+/* Those of the scene by name, others by number. */
 static const char *name_of(const struct demo *demo, leat_ref actor, char text[40])
 {
     for (uint32_t i = 0; i < demo->scene.cast_len; i++) {
         if (leat_ref_equal(*demo->scene.cast[i].actor, actor)) {
             return demo->scene.cast[i].name;
+        }
+    }
+    for (uint32_t i = 0; i < demo->scene.consumers_len; i++) {
+        if (leat_ref_equal(demo->scene.consumers[i], actor)) {
+            snprintf(text, 40, "consumer %" PRIu32, i);
+            return text;
+        }
+    }
+    for (int i = 0; i < demo->scene.workers; i++) {
+        if (leat_ref_equal(demo->scene.producers[i], actor)) {
+            snprintf(text, 40, "producer %d", i);
+            return text;
         }
     }
     snprintf(text, 40, "%" PRIx64, actor.id);

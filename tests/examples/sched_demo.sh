@@ -40,18 +40,6 @@ for io in epoll poll sim; do
     json $io-json 'objects[-1]["udp_sent"] == objects[-1]["udp_echoed"] > 1000'
 done
 
-hash_of() {
-    run sim 0 "$demo" --io sim --seconds 1 --workers 3 "$@"
-    sed -nE 's/^sim hash +([0-9a-f]{16})$/\1/p' "$temporary/sim.out"
-}
-one=$(hash_of --seed 7) again=$(hash_of --seed 7) other=$(hash_of --seed 8)
-[[ -n $one && $one == "$again" ]] || fail "seed 7 gave $one, then $again"
-[[ $one != "$other" ]] || fail "seeds 7 and 8 both gave $one"
-
-one=$(hash_of --seed 7 --loss 10)
-says sim 'datagrams were lost, as was asked for'
-[[ $one == "$(hash_of --seed 7 --loss 10)" ]] || fail "with loss, seed 7 does not replay"
-
 # One worker, and more than there are CPUs.
 for workers in 1 5; do
     start workers-$workers "$demo" --workers $workers --seconds 1
@@ -67,6 +55,20 @@ start tour-epoll "$demo" --script --io epoll
 epoll=$pid
 start tour-poll "$demo" --script --io poll --json
 poll=$pid
+
+# Meanwhile the simulation, which needs no time of its own.
+hash_of() {
+    run sim 0 "$demo" --io sim --seconds 1 --workers 3 "$@"
+    sed -nE 's/^sim hash +([0-9a-f]{16})$/\1/p' "$temporary/sim.out"
+}
+one=$(hash_of --seed 7) again=$(hash_of --seed 7) other=$(hash_of --seed 8)
+[[ -n $one && $one == "$again" ]] || fail "seed 7 gave $one, then $again"
+[[ $one != "$other" ]] || fail "seeds 7 and 8 both gave $one"
+
+one=$(hash_of --seed 7 --loss 10)
+says sim 'datagrams were lost, as was asked for'
+[[ $one == "$(hash_of --seed 7 --loss 10)" ]] || fail "with loss, seed 7 does not replay"
+
 for take in 1 2; do
     run tour-sim 0 "$demo" --script --io sim --seed 7
     mv "$temporary/tour-sim.out" "$temporary/tour-sim-$take.out"
