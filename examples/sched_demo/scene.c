@@ -274,7 +274,7 @@ static void spawn_bus(struct scene *scene)
     scene->camera = spawn_publisher(scene, scene->video, 2 * scene->config.publish, PICTURE_MS, 0);
 }
 
-/* Many more who hear the news; the bus sees one subscriber. */
+/* Many more who see the video; the bus sees one subscriber. */
 static void spawn_group(struct scene *scene)
 {
     const int worker = scene->workers - 1;
@@ -286,7 +286,7 @@ static void spawn_group(struct scene *scene)
         leat_spawn_group(scene->app->controller, &member_behavior, members, worker, &scene->group);
     scene->status = scene->status != 0 ? scene->status : status;
     const struct usher_config usher = {
-        .group = scene->group, .channel = scene->news, .members = members};
+        .group = scene->group, .channel = scene->video, .members = members};
     (void)spawn(scene, &usher_behavior, &usher, sizeof(usher), worker);
 }
 

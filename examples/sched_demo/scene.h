@@ -11,7 +11,7 @@ struct scene_config {
     uint64_t messages;  /* a second, each producer, at a load of 100 % */
     uint64_t datagrams; /* a second, each client, the same */
     uint64_t publish;   /* a second, each publisher of news, the same; twice as many on video */
-    uint64_t members;   /* of the group that hears the news; 0: no group */
+    uint64_t members;   /* of the group that sees the video; 0: no group */
 };
 
 #define SCENE_CAST_MAX 12u

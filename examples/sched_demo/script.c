@@ -164,7 +164,7 @@ static void step_bus(struct script *script)
 static void step_group(struct script *script)
 {
     const struct scene *scene = &script->demo->scene;
-    const double news = channel(script, "news")->published;
+    const double video = channel(script, "video")->published;
     double inputs = 0;
     uint64_t members = 0;
     for (size_t i = 0; i < script->demo->figures.behaviors_len; i++) {
@@ -174,7 +174,7 @@ static void step_group(struct script *script)
             inputs = row->inputs;
         }
     }
-    say(script, "group", members == scene->config.members && inputs > 0.8 * news * (double)members,
+    say(script, "group", members == scene->config.members && inputs > 0.8 * video * (double)members,
         "%" PRIu64 " members were given %.0f inputs/s", members, inputs);
 }
 
