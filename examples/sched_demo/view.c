@@ -82,16 +82,11 @@ bool view_open(void)
         tcgetattr(STDIN_FILENO, &terminal_before) != 0) {
         return false;
     }
-    struct sigaction interrupt, terminate; /* which newterm would take */
-    sigaction(SIGINT, NULL, &interrupt);
-    sigaction(SIGTERM, NULL, &terminate);
     choose_locale();
-    screen = newterm(NULL, stdout, stdin);
+    screen = newterm(NULL, stdout, stdin); /* takes SIGINT and SIGTERM, until app_open does */
     if (screen == NULL) {
         return false;
     }
-    sigaction(SIGINT, &interrupt, NULL);
-    sigaction(SIGTERM, &terminate, NULL);
     restore_at_death();
     is_up = true;
     cbreak();

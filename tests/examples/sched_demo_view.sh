@@ -74,6 +74,11 @@ end(terminal)
 see(terminal, "^messages +sent")
 
 terminal = view("--seconds", "1")
+end(terminal)
+see(terminal, "^messages +sent")
+
+terminal = view()
+see(terminal, "^leat")
 os.kill(terminal.pid, signal.SIGINT)
 end(terminal)
 
