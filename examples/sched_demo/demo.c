@@ -23,6 +23,14 @@ static struct leat_config config_of(struct demo *demo)
     return config;
 }
 
+void demo_watch(struct demo *demo)
+{
+    const leat_ref actor = *demo->scene.cast[demo->cast_at].actor;
+    if (demo->display == DISPLAY_VIEW && !leat_ref_equal(actor, watch_actor(&demo->watch))) {
+        (void)watch_choose(&demo->watch, actor);
+    }
+}
+
 static int fill_and_start(struct demo *demo, int workers)
 {
     static const leat_time periods[] = {[DISPLAY_VIEW] = PERIOD_VIEW,
@@ -35,6 +43,7 @@ static int fill_and_start(struct demo *demo, int workers)
     demo->udp = (struct udp_totals){0};
     demo->app.endless = frames;
     int status = scene_open(&demo->scene, &demo->app, &demo->scene_config, workers);
+    demo_watch(demo); /* from its first transition on */
     if (status != 0) {
         app_complain(&demo->app, "spawn the actors", status);
     } else {
@@ -42,9 +51,6 @@ static int fill_and_start(struct demo *demo, int workers)
     }
     leat_stats_every(demo->app.controller, periods[demo->display]);
     figures_open(&demo->figures, demo->app.runtime, demo->app.started, frames ? 5 : 1);
-    if (demo->display == DISPLAY_VIEW) {
-        (void)watch_choose(&demo->watch, *demo->scene.cast[demo->cast_at].actor);
-    }
     demo->frames = 0;
     if (app_signalled()) {
         leat_runtime_stop(demo->app.runtime); /* it came between two runtimes */

@@ -63,6 +63,9 @@ int demo_reopen(struct demo *demo);
 /* What the controller was given; false: it was a period of statistics, which is the caller's. */
 bool demo_event(struct demo *demo, const struct leat_event *event);
 
+/* The actor at `cast_at` is the one that is watched, also when another has taken its place. */
+void demo_watch(struct demo *demo);
+
 /* The runtime is to end, and another one with this backend to follow. */
 void demo_again(struct demo *demo, const char *io, uint64_t loss);
 

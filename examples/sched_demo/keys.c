@@ -88,7 +88,7 @@ static void key_loss(struct demo *demo)
 static void key_actor(struct demo *demo)
 {
     demo->cast_at = (demo->cast_at + 1) % demo->scene.cast_len;
-    (void)watch_choose(&demo->watch, *demo->scene.cast[demo->cast_at].actor);
+    demo_watch(demo);
 }
 
 static void key_pause(struct demo *demo)

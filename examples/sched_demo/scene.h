@@ -75,7 +75,8 @@ bool scene_fewer(struct scene *scene);
 void scene_burst(struct scene *scene, uint64_t len);
 
 /* Breaks something, or puts it right: a consumer holds its worker for 20 ms per message; a small
- * mailbox is flooded, by a subscriber who misses half of what it hears; a consumer is stopped, and the router not told. */
+ * mailbox is flooded, by a subscriber who misses half of what it hears; a consumer is stopped, and the
+ * router not told. */
 void scene_set_slow(struct scene *scene, bool slow);
 void scene_set_full(struct scene *scene, bool full);
 void scene_set_stopped(struct scene *scene, bool stopped);

@@ -68,6 +68,7 @@ static void wait_for_real_time(const struct app *app)
 static void show_view(struct demo *demo)
 {
     keys_take(demo);
+    demo_watch(demo);
     if (demo->frames++ % PLAY_FRAMES == 0 && !demo->paused) {
         (void)watch_play(&demo->watch);
     }

@@ -219,7 +219,7 @@ static void draw_words(const struct demo *demo, int y, int x)
                         name_of(demo, trace->peer, peer));
     }
     paint(y, x, STATE_PANE_WIDTH - 12, BRIGHT, words);
-    if (watch->played > 1) {
+    if (watch->since > 0) {
         const double us = (double)watch->since / 1e3;
         paintf(y, x + STATE_PANE_WIDTH - 11, 11, FAINT, us < 9999.5 ? "%8.1f us" : "%8.0f ms",
                us < 9999.5 ? us : us / 1e3);

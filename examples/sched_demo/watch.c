@@ -14,7 +14,21 @@ struct watch_take {
     struct watch_take *old;
     _Atomic uint32_t len;
     struct watch_step steps[WATCH_STEPS];
+    struct watch_step end; /* to Stopped, which comes however full it is */
+    atomic_bool ended;
 };
+
+static void step_fill(const struct watch *watch, struct watch_step *step,
+                      const struct leat_trace *trace)
+{
+    step->trace = *trace;
+    step->at = trace->now;
+    if (!watch->virtual_time) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        step->at = (leat_time)now.tv_sec * LEAT_SEC + (leat_time)now.tv_nsec;
+    }
+}
 
 static void on_transition(void *context, const struct leat_trace *trace)
 {
@@ -23,6 +37,11 @@ static void on_transition(void *context, const struct leat_trace *trace)
     if (take == NULL || !leat_ref_equal(take->actor, trace->actor)) {
         return; /* all but one of millions */
     }
+    if (trace->to == LEAT_STATE_STOPPED && trace->member.id == 0) {
+        step_fill(watch, &take->end, trace);
+        atomic_store_explicit(&take->ended, true, memory_order_release);
+        return;
+    }
     /* Pairs with the release of watch_play: the steps have been read. */
     const uint32_t len = atomic_load_explicit(&take->len, memory_order_acquire);
     const bool in_the_middle =
@@ -30,14 +49,7 @@ static void on_transition(void *context, const struct leat_trace *trace)
     if (len == WATCH_STEPS || (len == 0 && in_the_middle)) {
         return;
     }
-    struct watch_step *step = &take->steps[len];
-    step->trace = *trace;
-    step->at = trace->now;
-    if (!watch->virtual_time) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        step->at = (leat_time)now.tv_sec * LEAT_SEC + (leat_time)now.tv_nsec;
-    }
+    step_fill(watch, &take->steps[len], trace);
     atomic_store_explicit(&take->len, len + 1, memory_order_release);
 }
 
@@ -63,11 +75,24 @@ int watch_choose(struct watch *watch, leat_ref actor)
     return 0;
 }
 
+leat_ref watch_actor(const struct watch *watch)
+{
+    const struct watch_take *take = atomic_load_explicit(&watch->take, memory_order_relaxed);
+    return take != NULL ? take->actor : LEAT_REF_NONE;
+}
+
 bool watch_play(struct watch *watch)
 {
     struct watch_take *take = atomic_load_explicit(&watch->take, memory_order_relaxed);
-    if (take == NULL) {
+    if (take == NULL || watch->step.trace.to == LEAT_STATE_STOPPED) {
         return false;
+    }
+    /* Pairs with the hook's release: it is written. What came before has no one's interest any more. */
+    if (atomic_load_explicit(&take->ended, memory_order_acquire)) {
+        watch->step = take->end;
+        watch->since = 0;
+        watch->played++;
+        return true;
     }
     if (watch->played == WATCH_STEPS) {
         watch->played = 0;

@@ -23,7 +23,7 @@ struct watch {
     /* The view's side. */
     uint32_t played;
     struct watch_step step; /* shown now */
-    leat_time since;        /* how long after the one before it, really */
+    leat_time since;        /* how long after the one before it, really; 0: not known */
 };
 
 /* Into the configuration of a runtime that is to be opened. */
@@ -31,6 +31,9 @@ void watch_attach(struct watch *watch, struct leat_config *config);
 
 /* From now on this actor. -ENOMEM: nobody. */
 int watch_choose(struct watch *watch, leat_ref actor);
+
+/* Who that is, or LEAT_REF_NONE. */
+leat_ref watch_actor(const struct watch *watch);
 
 /* One step further, if it has happened: `step` and `since` are the next. */
 bool watch_play(struct watch *watch);

@@ -49,7 +49,8 @@ for keys, *patterns in (
         ("k", r"dead letters [1-9]", " stopped *$"), ("k", r"dead letters 0"),
         ("s", " slow *$", "actor slow consumer .* has held worker"), ("s", "is killed"),
         ("u", "at once"), ("l", "for the simulated network"), ("t", "^producer "),
-        ("tttt", "^consumer, slow"), ("tt", "^the group .*slow motion", "OnTickMember"),
+        ("tttt", "^consumer, slow"), ("t", "^consumer, stopped"), ("k", "(?s)→ Stopped"),
+        ("k", "→ (OnInput|Waiting)"), ("tttttttttt", "^consumer, slow"), ("tt", "^the group .*slow motion", "OnTickMember"),
         (" ", "paused"), (" ", "OnTick"), ("b", "^leat +io poll", "epoll has ended: sent [0-9]* ="),
         ("b", r"io sim \(virtual time\)"), ("l", "loss 10%")):
     terminal.type(keys)
