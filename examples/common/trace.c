@@ -361,7 +361,9 @@ static void on_transition(void *context, const struct leat_trace *trace)
         return; /* full: who is given a message sees at least what its sender saw: arrows have starts */
     }
     write_transition(track, trace, track_clock(file, track, trace));
-    file->sim_last = file->virtual_time ? track->last : 0;
+    if (file->virtual_time) {
+        file->sim_last = track->last; /* there is one thread, then */
+    }
 }
 
 /* Ends what is open on all tracks: the runtime that was attached has ended. */
