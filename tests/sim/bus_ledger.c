@@ -500,13 +500,19 @@ void bus_check_step(leat_runtime *runtime)
            (unsigned long long)sum.published, (unsigned long long)bus_ledger.published);
 }
 
+/* Has ended; or was before its init, which nobody may have been told. */
+static bool is_gone(const struct listener *person)
+{
+    return person->ended || (person->killed && !person->born);
+}
+
 /* What became of all copies in one room. */
 static void check_room(uint32_t at, const struct leat_channel_stats *stats)
 {
     const struct room *room = &bus_ledger.rooms[at];
     uint64_t in = 0, unsure = 0, lost = 0;
     for (uint32_t who = 1; who < bus_ledger.people_len; who++) {
-        if (!bus_ledger.people[who].ended) {
+        if (!is_gone(&bus_ledger.people[who])) {
             in += bus_ledger.pairs[at][who].state == PAIR_IN;
             unsure += bus_ledger.pairs[at][who].state == PAIR_UNSURE;
         }
@@ -516,7 +522,9 @@ static void check_room(uint32_t at, const struct leat_channel_stats *stats)
            (unsigned long long)in);
     for (uint32_t id = 1; id < bus_ledger.pubs_len; id++) {
         for (uint32_t who = 1; who < bus_ledger.people_len; who++) {
-            lost += bus_ledger.pubs[id].channel == at && bus_ledger.copies[id][who] == COPY_REQUIRED;
+            lost += bus_ledger.pubs[id].channel == at &&
+                    bus_ledger.copies[id][who] == COPY_REQUIRED &&
+                    !is_gone(&bus_ledger.people[who]);
         }
     }
     EXPECT(lost + room->told <= stats->refused,
@@ -567,7 +575,7 @@ void bus_check_quiet(leat_runtime *runtime)
         bool is_heard = pub->is_safe && !bus_ledger.people[pub->from].ended;
         for (uint32_t who = 1; who < bus_ledger.people_len; who++) {
             const struct listener *person = &bus_ledger.people[who];
-            EXPECT(bus_ledger.copies[id][who] != COPY_REQUIRED || person->ended ||
+            EXPECT(bus_ledger.copies[id][who] != COPY_REQUIRED || is_gone(person) ||
                        (!person->is_roomy && !is_heard),
                    "message %u of %u in room %u never reached %u%s", id, pub->from, pub->channel, who,
                    is_heard ? ", and its publisher was not told" : "");
