@@ -128,6 +128,8 @@ uint32_t bus_ask(uint32_t requester, uint32_t subscriber, uint32_t channel, bool
     uint32_t id = bus_ledger.requests_len++;
     struct pair *pair = &bus_ledger.pairs[channel][subscriber];
     pair->changes++;
+    pair->is_mixed = pair->subs + pair->unsubs > 0 && (pair->is_mixed || pair->asker != requester);
+    pair->asker = requester;
     bus_ledger.requests[id] = (struct request){.requester = requester,
                                                .subscriber = subscriber,
                                                .channel = channel,
@@ -232,7 +234,7 @@ void bus_answer(uint32_t me, const struct leat_event *event)
     if (event->kind == LEAT_EVENT_SUBSCRIBED) {
         check_subscribed((uint32_t)id, request, event->status);
         if (event->status == 0 && pair->unsubs == 0 && id > pair->last_unsub &&
-            pair->state != PAIR_IN && !room->is_closed && !person->ended) {
+            pair->state != PAIR_IN && !pair->is_mixed && !room->is_closed && !person->ended) {
             pair->state = PAIR_IN;
             pair->since = bus_ledger.pubs_len;
             room->was_confirmed = true;
@@ -241,7 +243,7 @@ void bus_answer(uint32_t me, const struct leat_event *event)
         return;
     }
     check_unsubscribed((uint32_t)id, request, event->status);
-    if (pair->subs == 0 && id > pair->last_sub && pair->state != PAIR_OUT) {
+    if (pair->subs == 0 && id > pair->last_sub && !pair->is_mixed && pair->state != PAIR_OUT) {
         pair->state = PAIR_OUT;
         pair->is_strict = me == request->subscriber;
         pair->since = bus_ledger.pubs_len;
