@@ -120,6 +120,24 @@ void bus_room_close(uint32_t at)
 
 /* ---- requests ---- */
 
+/* Whether somebody else has asked for the opposite and was not answered yet. */
+static bool crosses(uint32_t requester, uint32_t subscriber, uint32_t channel, bool is_subscribe)
+{
+    const struct pair *pair = &bus_ledger.pairs[channel][subscriber];
+    uint32_t left = is_subscribe ? pair->unsubs : pair->subs;
+    for (uint32_t id = bus_ledger.requests_len; left > 0 && id-- > 1;) {
+        const struct request *other = &bus_ledger.requests[id];
+        if (other->subscriber == subscriber && other->channel == channel && !other->is_answered &&
+            other->is_subscribe != is_subscribe) {
+            if (other->requester != requester) {
+                return true;
+            }
+            left--;
+        }
+    }
+    return false;
+}
+
 uint32_t bus_ask(uint32_t requester, uint32_t subscriber, uint32_t channel, bool is_subscribe)
 {
     if (bus_ledger.requests_len == BUS_REQUESTS_MAX) {
@@ -128,8 +146,6 @@ uint32_t bus_ask(uint32_t requester, uint32_t subscriber, uint32_t channel, bool
     uint32_t id = bus_ledger.requests_len++;
     struct pair *pair = &bus_ledger.pairs[channel][subscriber];
     pair->changes++;
-    pair->is_mixed = pair->subs + pair->unsubs > 0 && (pair->is_mixed || pair->asker != requester);
-    pair->asker = requester;
     bus_ledger.requests[id] = (struct request){.requester = requester,
                                                .subscriber = subscriber,
                                                .channel = channel,
@@ -137,7 +153,9 @@ uint32_t bus_ask(uint32_t requester, uint32_t subscriber, uint32_t channel, bool
                                                .was_closed = bus_ledger.rooms[channel].is_closed,
                                                .changes = pair->changes,
                                                .before = (uint8_t)pair->state,
-                                               .was_alone = pair->subs + pair->unsubs == 0};
+                                               .was_alone = pair->subs + pair->unsubs == 0,
+                                               .crosses = crosses(requester, subscriber, channel,
+                                                                  is_subscribe)};
     if (is_subscribe) {
         pair->subs++;
         pair->last_sub = id;
@@ -233,8 +251,8 @@ void bus_answer(uint32_t me, const struct leat_event *event)
            "the answer to request %u is about another", (uint32_t)id);
     if (event->kind == LEAT_EVENT_SUBSCRIBED) {
         check_subscribed((uint32_t)id, request, event->status);
-        if (event->status == 0 && pair->unsubs == 0 && id > pair->last_unsub &&
-            pair->state != PAIR_IN && !pair->is_mixed && !room->is_closed && !person->ended) {
+        if (event->status == 0 && pair->unsubs == 0 && id > pair->last_unsub && !request->crosses &&
+            pair->state != PAIR_IN && !room->is_closed && !person->ended) {
             pair->state = PAIR_IN;
             pair->since = bus_ledger.pubs_len;
             room->was_confirmed = true;
@@ -243,7 +261,7 @@ void bus_answer(uint32_t me, const struct leat_event *event)
         return;
     }
     check_unsubscribed((uint32_t)id, request, event->status);
-    if (pair->subs == 0 && id > pair->last_sub && !pair->is_mixed && pair->state != PAIR_OUT) {
+    if (pair->subs == 0 && id > pair->last_sub && !request->crosses && pair->state != PAIR_OUT) {
         pair->state = PAIR_OUT;
         pair->is_strict = me == request->subscriber;
         pair->since = bus_ledger.pubs_len;

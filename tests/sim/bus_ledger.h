@@ -37,8 +37,6 @@ struct pair {
     enum { PAIR_OUT, PAIR_UNSURE, PAIR_IN } state;
     bool is_strict;                /* OUT: it said so itself, so nothing is left in its mailbox */
     uint16_t subs, unsubs;         /* requests that are not answered */
-    bool is_mixed;                 /* several asked, so their requests were done in any order */
-    uint32_t asker;                /* who asked last */
     uint32_t changes;              /* requests so far */
     uint32_t last_sub, last_unsub; /* the last asked for */
     uint32_t since;                /* IN: the first message required; OUT: the first forbidden */
@@ -51,6 +49,7 @@ struct request {
     uint32_t changes;
     uint8_t before; /* pair's state when it was asked */
     bool was_alone; /* no other request was on its way then */
+    bool crosses;   /* one of the other kind was, of somebody else: either may have come first */
 };
 
 enum copy { COPY_NONE, COPY_REQUIRED, COPY_GIVEN, COPY_TOLD };
