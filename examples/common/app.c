@@ -1,4 +1,5 @@
-/* The frame of an example's main. The one global is what a signal handler needs. */
+/* The frame of an example's main. Its globals are what a signal handler needs, and where complaints
+ * go. */
 #include "app.h"
 
 #include <errno.h>
@@ -6,11 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SIM_SECONDS 10 /* virtual */
+
 static leat_runtime *volatile signal_runtime;
+static volatile sig_atomic_t signalled;
+
+static void (*complain_say)(void *context, const char *line);
+static void *complain_context;
 
 static void on_signal(int number)
 {
     (void)number;
+    signalled = 1;
     if (signal_runtime != NULL) {
         leat_runtime_stop(signal_runtime);
     }
@@ -36,10 +44,12 @@ struct leat_config app_config(const struct flags *flags)
     return config;
 }
 
-int app_open(struct app *app, const struct flags *flags, const struct leat_config *config)
+static int open_runtime(struct app *app, const struct leat_config *config)
 {
-    *app = (struct app){.flags = flags, .end = LEAT_NEVER};
-    int status = leat_runtime_open(config, &app->runtime);
+    struct leat_config traced = *config;
+    app->end = LEAT_NEVER;
+    trace_attach(&traced, app->trace);
+    int status = leat_runtime_open(&traced, &app->runtime);
     if (status != 0) {
         app_complain(app, "open the runtime", status);
         return status;
@@ -54,8 +64,65 @@ int app_open(struct app *app, const struct flags *flags, const struct leat_confi
     return 0;
 }
 
+static int close_runtime(struct app *app)
+{
+    signal_runtime = NULL;
+    leat_controller_close(app->controller);
+    int status = leat_runtime_close(app->runtime);
+    if (status != 0) {
+        app_complain(app, "end cleanly", status);
+    }
+    return status;
+}
+
+static int close_trace(struct app *app)
+{
+    int status = trace_close(app->trace);
+    app->trace = NULL;
+    if (status != 0) {
+        app_complain(app, "write the trace", status);
+    }
+    return status;
+}
+
+int app_open(struct app *app, const struct flags *flags, const struct leat_config *config)
+{
+    *app = (struct app){.flags = flags};
+    if (flags->trace != NULL) {
+        app->trace = trace_open(flags->trace);
+        if (app->trace == NULL) {
+            int error = errno;
+            app_complain(app, "create the trace", -error);
+            return -error;
+        }
+    }
+    int status = open_runtime(app, config);
+    if (status != 0) {
+        close_trace(app);
+    }
+    return status;
+}
+
+int app_reopen(struct app *app, const struct leat_config *config)
+{
+    int status = close_runtime(app);
+    if (status == 0) {
+        status = open_runtime(app, config);
+    }
+    if (status != 0) {
+        close_trace(app);
+    }
+    return status;
+}
+
+bool app_signalled(void)
+{
+    return signalled != 0;
+}
+
 int app_start(struct app *app)
 {
+    uint64_t seconds = app->flags->seconds;
     int status = 0;
     if (!flags_sim(app->flags)) {
         status = leat_runtime_start(app->runtime);
@@ -65,8 +132,11 @@ int app_start(struct app *app)
         return status;
     }
     app->started = leat_controller_now(app->controller);
-    if (app->flags->seconds > 0) {
-        app->end = app->started + app->flags->seconds * LEAT_SEC;
+    if (seconds == 0 && flags_sim(app->flags) && !app->endless) {
+        seconds = SIM_SECONDS;
+    }
+    if (seconds > 0) {
+        app->end = app->started + seconds * LEAT_SEC;
     }
     return 0;
 }
@@ -93,13 +163,15 @@ int app_receive(struct app *app, struct leat_event *ret)
 
 int app_close(struct app *app)
 {
-    signal_runtime = NULL;
-    leat_controller_close(app->controller);
-    int status = leat_runtime_close(app->runtime);
-    if (status != 0) {
-        app_complain(app, "end cleanly", status);
-    }
-    return status;
+    int status = close_runtime(app);
+    int written = close_trace(app);
+    return status != 0 ? status : written;
+}
+
+void app_complain_to(void (*say)(void *context, const char *line), void *context)
+{
+    complain_say = say;
+    complain_context = context;
 }
 
 void app_complain(const struct app *app, const char *what, int status)
@@ -122,5 +194,12 @@ void app_complain(const struct app *app, const char *what, int status)
     default:
         break;
     }
-    fprintf(stderr, "%s: cannot %s: %s%s\n", app->flags->program, what, strerror(-status), hint);
+    char line[256];
+    snprintf(line, sizeof(line), "%s: cannot %s: %s%s", app->flags->program, what,
+             strerror(-status), hint);
+    if (complain_say != NULL) {
+        complain_say(complain_context, line);
+    } else {
+        fprintf(stderr, "%s\n", line);
+    }
 }

@@ -35,6 +35,8 @@ static size_t flags_all(struct flags *flags, struct flag ret[FLAGS_MAX])
          &flags->seconds, 0, 1000000},
         {"seed", "N", "sim: the same seed replays the same run", FLAG_NUMBER, &flags->seed, 0,
          UINT64_MAX},
+        {"trace", "FILE", "write every transition of every actor, for ui.perfetto.dev", FLAG_FILE,
+         &flags->trace, 0, 0},
         {"json", NULL, "output for machines", FLAG_SWITCH, &flags->json, 0, 0},
     };
     size_t n = 0;
@@ -64,6 +66,7 @@ static void flags_help(const struct flags *flags, const struct flag *all, size_t
         case FLAG_ADDR:
             printf(" [%s]", leat_addr_format(all[i].target, addr));
             break;
+        case FLAG_FILE:
         case FLAG_SWITCH:
             break;
         }
@@ -130,6 +133,12 @@ static void flags_value(const struct flags *flags, const struct flag *flag, cons
                         flag->name, text);
         }
         break;
+    case FLAG_FILE:
+        if (text[0] == '\0') {
+            flags_wrong(flags, "--%s: the name of a file is empty", flag->name);
+        }
+        *(const char **)flag->target = text;
+        break;
     case FLAG_SWITCH:
         break;
     }
@@ -169,9 +178,6 @@ void flags_parse(struct flags *flags, int argc, char **argv)
             flags_wrong(flags, "--%s needs a value", flag->name);
         }
         flags_value(flags, flag, value != NULL ? value : argv[++i]);
-    }
-    if (flags_sim(flags) && flags->seconds == 0) {
-        flags->seconds = 10; /* virtual time passes as fast as it can; for ever would be for ever */
     }
 }
 

@@ -12,6 +12,7 @@ enum flag_kind {
     FLAG_IO,     /* const char *, a backend of this build */
     FLAG_HOST,   /* const char *, a numeric address without a port */
     FLAG_ADDR,   /* struct leat_addr, a numeric address with its port */
+    FLAG_FILE,   /* const char *, a path; NULL: none */
 };
 
 /* One flag: --name VALUE, or --name=VALUE. A table ends with a NULL name. */
@@ -34,8 +35,9 @@ struct flags {
     uint64_t workers; /* 0: one for each CPU */
     const char *bind;
     uint64_t port;
-    uint64_t seconds; /* 0: until a signal; in simulation 10 (virtual) */
+    uint64_t seconds; /* 0: until a signal; in simulation 10 (virtual), see app_start */
     uint64_t seed;
+    const char *trace; /* NULL: no trace is written */
     bool json;
 };
 

@@ -1,97 +1,105 @@
-/* The parts of the demo: actors.c, echo.c and load.c hold actors, display.c shows statistics. */
-#ifndef SCHED_DEMO_H
-#define SCHED_DEMO_H
+/* The demo as a whole: a runtime and what plays in it, what is known about it, and how it is shown.
+ * All of it is the controller's thread. */
+#ifndef SCHED_DEMO_DEMO_H
+#define SCHED_DEMO_DEMO_H
 
 #include "app.h"
+#include "figures.h"
+#include "messages.h"
+#include "scene.h"
+#include "watch.h"
 
-/* ---- actors.c: a source makes messages at a steady rate, a relay passes them on ---- */
-
-enum { WORK = 1, LINK, UDP_TOTALS }; /* a struct work, a leat_ref, a struct udp_totals */
-
-struct work {
-    uint64_t sequence;
-    uint32_t hops; /* relays it still passes */
-    uint32_t zero;
+enum display {
+    DISPLAY_VIEW,  /* the terminal, with keys */
+    DISPLAY_TABLE, /* the terminal, where there is no terminal library */
+    DISPLAY_LINES, /* a line a second */
+    DISPLAY_JSON,  /* an object a second */
+    DISPLAY_NONE,  /* the script has its own */
 };
 
-struct source_config {
-    leat_ref to;
-    uint64_t rate;   /* messages per second, at least 1 */
-    uint32_t period; /* ms between bursts, at least 1 */
-    uint32_t hops;   /* of each message */
+/* Sums over all runtimes that have ended. */
+struct totals {
+    unsigned runs;
+    char io[64]; /* their backends, in order */
+    struct leat_worker_stats messages;
+    struct udp_totals udp;
+    uint64_t sim_hash;
+    bool balanced; /* each of them */
+    bool may_lose; /* datagrams: the network was told to lose some, or the load was turned up */
 };
 
-#define RELAY_TO_MAX 256u
+struct demo {
+    struct flags *flags;
+    struct scene_config scene_config;
+    uint64_t loss; /* percent, of the simulated network */
+    enum display display;
 
-struct relay_config {
-    leat_time linger_ns; /* goes on so long after SHUTDOWN: what is on its way shall arrive */
-    uint32_t to_len;     /* takes turns; 0: nothing is passed on */
-    uint32_t zero;
-    leat_ref to[RELAY_TO_MAX];
+    struct app app;
+    struct scene scene;
+    struct figures figures;
+    struct watch watch;
+    struct udp_totals udp; /* of this runtime */
+    struct totals totals;
+    bool is_open; /* a runtime is */
+    int status;   /* the first error */
+
+    /* The runtime to come after this one, chosen by a key or the script. */
+    bool again;
+    const char *next_io;
+    uint64_t next_loss;
+
+    /* The view. */
+    bool paused, help;
+    uint32_t cast_at; /* who is watched */
+    uint64_t frames;
 };
 
-/* Sources. */
-extern const struct leat_behavior ticker_behavior, producer_behavior, starter_behavior;
-/* Relays. A LINK gives one its (only) target afterwards, which is how the ring is closed. */
-extern const struct leat_behavior router_behavior, consumer_behavior, ring_behavior;
+/* ---- demo.c: one runtime after the other ---- */
 
-/* ---- echo.c and load.c: an echo actor, and the clients it spawns, which load it ---- */
+/* Opens and fills the first runtime, or the next one, and starts it. */
+int demo_open(struct demo *demo);
+int demo_reopen(struct demo *demo);
 
-struct echo_config {
-    struct leat_addr local;
-    leat_ref report_to;
-    uint64_t rate; /* datagrams per second, each client */
-    uint32_t clients;
+/* What the controller was given; false: it was a period of statistics, which is the caller's. */
+bool demo_event(struct demo *demo, const struct leat_event *event);
+
+/* The runtime is to end, and another one with this backend to follow. */
+void demo_again(struct demo *demo, const char *io, uint64_t loss);
+
+/* The runtime has ended: its totals. */
+void demo_ended(struct demo *demo);
+
+/* The backend after this one, around in a circle. */
+const char *demo_next_io(const struct demo *demo);
+
+bool demo_is_sim(const struct demo *demo);
+
+/* ---- keys.c ---- */
+
+/* What has been typed since the last frame. */
+void keys_take(struct demo *demo);
+
+struct key_help {
+    const char *key, *label, *help;
 };
 
-struct udp_totals { /* each client sends one at its end */
-    uint64_t sent, received, lost, wrong;
-};
+/* For the view: all keys, the most important first, ends with a NULL key. */
+const struct key_help *keys_help(void);
 
-extern const struct leat_behavior echo_behavior, load_behavior;
+/* ---- lines.c, table.c ---- */
 
-/* ---- display.c ---- */
+void lines_show(const struct figures *figures);
+void lines_show_json(const struct figures *figures);
+void table_show(const struct figures *figures);
 
-/* What one worker did since the last snapshot. */
-enum { IO, ACTORS, TIMERS, IDLE, PHASES };
+/* ---- script.c ---- */
 
-struct row {
-    double part[PHASES];                   /* of the time, 0..1 */
-    double messages, datagrams, deadlines; /* a second */
-    uint64_t run_queue, depth, timers, actors;
-};
-
-struct display {
-    const struct app *app;
-    bool json, terminal;
-    leat_time period, shown_at;
-    size_t workers, behaviors;
-
-    struct leat_worker_stats now[LEAT_WORKERS_MAX], before[LEAT_WORKERS_MAX];
-    struct leat_behavior_stats behavior_now[257], behavior_before[257];
-};
-
-void display_open(struct display *display, const struct app *app);
-
-/* Seconds since the start; percent of the time. */
-double display_age(const struct display *display);
-double row_busy(const struct row *row);
-
-/* Takes a snapshot and shows what changed since the last one. */
-void display_update(struct display *display, leat_time now);
-
-/* Leaves a terminal as it was; what was drawn last stays. */
-void display_close(struct display *display);
-
-/* ---- table.c ---- */
-
-/* The whole screen; `rows` has one for each worker. */
-void table_draw(const struct display *display, const struct row *rows, double seconds);
+/* The tour, with the first runtime open and started. Whether all that it claims was so. */
+bool script_run(struct demo *demo);
 
 /* ---- summary.c ---- */
 
-/* After the runtime has ended: prints the totals. Whether nothing was lost; `lossy`: the simulated
- * network was told to lose datagrams, so those do not count. */
-bool summary(const struct app *app, const struct udp_totals *udp, bool lossy);
+/* Prints the totals; whether every message is accounted for, and every datagram that must be. */
+bool summary(const struct totals *totals, bool json);
 
 #endif

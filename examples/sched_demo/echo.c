@@ -1,13 +1,14 @@
 /* UDP over loopback with its load: the echo actor opens a socket, spawns the clients once it knows
  * its own address, and watches them. When told to shut down it goes on answering until they are
  * gone, and they stay until what they sent is back, or lost. */
-#include "demo.h"
+#include "actors.h"
 
 struct echo {
     struct echo_config config; /* what the clients are given: `local` is then the echo's address */
-    uint32_t to_spawn, alive;
+    leat_ref clients[ECHO_CLIENTS_MAX];
+    uint32_t clients_len, to_spawn, alive;
     bool ending;
-    leat_outbox(2) out;
+    leat_outbox(ECHO_CLIENTS_MAX + 1) out;
 };
 
 static int echo_init(void *state, const void *arg, leat_time now)
@@ -29,7 +30,14 @@ static void echo_on_event(void *state, const struct leat_event *event)
     } else if (event->kind == LEAT_EVENT_OPENED) {
         self->config.local = event->opened.local;
         self->to_spawn = self->config.clients;
+    } else if (event->kind == LEAT_EVENT_MESSAGE && event->type == RATE) {
+        memcpy(&self->config.rate, event->payload, sizeof(self->config.rate));
+        for (uint32_t i = 0; i < self->clients_len; i++) {
+            leat_output_send(leat_outbox_put(&self->out), self->clients[i], RATE, event->payload,
+                             event->len);
+        }
     } else if (event->kind == LEAT_EVENT_SPAWNED && event->status == 0) {
+        self->clients[self->clients_len++] = event->spawned.child;
         leat_output_monitor(leat_outbox_put(&self->out), event->spawned.child, 0);
     } else if (event->kind == LEAT_EVENT_SPAWNED || event->kind == LEAT_EVENT_DOWN) {
         self->alive--;

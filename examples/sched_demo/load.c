@@ -1,6 +1,6 @@
 /* A client of the echo actor: a burst every millisecond, as far as the window allows. Each datagram
  * is checked when it comes back. */
-#include "demo.h"
+#include "actors.h"
 #include "flight.h"
 #include "payload.h"
 
@@ -53,6 +53,8 @@ static void load_on_event(void *state, const struct leat_event *event)
         return;
     } else if (event->kind == LEAT_EVENT_OPENED) {
         self->sock = event->sock;
+    } else if (event->kind == LEAT_EVENT_MESSAGE && event->type == RATE) {
+        memcpy(&self->config.rate, event->payload, sizeof(self->config.rate));
     } else if (event->kind == LEAT_EVENT_SHUTDOWN) {
         self->ending = true;
     } else if (event->kind == LEAT_EVENT_DEADLINE && self->next <= event->now) {

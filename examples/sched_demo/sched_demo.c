@@ -1,84 +1,138 @@
 /* The scheduler, live: sources, a router, consumers, a ring and a UDP echo with its load, spread
  * over the workers. At the end every message must be accounted for. */
 #include "demo.h"
+#include "panes.h"
+#include "view.h"
 
-#define RING 100
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
-static uint64_t tickers = 200, message_rate = 50000, datagram_rate = 5000, loss;
+#define PLAY_FRAMES 3u /* from one transition that is played to the next: three a second */
+
+static struct demo the_demo = {
+    .scene_config =
+        {.tickers = 200, .messages = 50000, .datagrams = 5000, .publish = 500, .members = 1000},
+};
+static bool script;
 
 static const struct flag own_flags[] = {
-    {"tickers", "N", "actors that send by deadline", FLAG_NUMBER, &tickers, 0, 1000000},
-    {"messages", "N", "messages a second, each producer", FLAG_NUMBER, &message_rate, 1, 100000000},
-    {"datagrams", "N", "datagrams a second, each client", FLAG_NUMBER, &datagram_rate, 1, 1000000},
-    {"loss", "PERCENT", "sim: datagrams the network loses", FLAG_NUMBER, &loss, 0, 100},
+    {"script", NULL, "a fixed tour of what can be seen and broken, checked; needs no terminal",
+     FLAG_SWITCH, &script, 0, 0},
+    {"tickers", "N", "actors that send by deadline", FLAG_NUMBER, &the_demo.scene_config.tickers, 0,
+     1000000},
+    {"messages", "N", "messages a second, each producer", FLAG_NUMBER,
+     &the_demo.scene_config.messages, 1, 100000000},
+    {"datagrams", "N", "datagrams a second, each client", FLAG_NUMBER,
+     &the_demo.scene_config.datagrams, 1, 1000000},
+    {"publish", "N", "messages a second on the bus, each publisher", FLAG_NUMBER,
+     &the_demo.scene_config.publish, 1, 1000000},
+    {"members", "N", "actors of the group", FLAG_NUMBER, &the_demo.scene_config.members, 0, 100000},
+    {"loss", "PERCENT", "sim: datagrams the network loses", FLAG_NUMBER, &the_demo.loss, 0, 100},
     {0},
 };
 
-static int spawned; /* the first error of those below; none is expected */
-
-static leat_ref spawn(struct app *app, const struct leat_behavior *behavior, const void *arg,
-                      size_t arg_size, int worker)
+static enum display choose_display(const struct flags *flags)
 {
-    leat_ref ref = LEAT_REF_NONE;
-    int status = leat_spawn(app->controller, behavior, arg, (uint32_t)arg_size, worker, &ref);
-    spawned = spawned != 0 ? spawned : status;
-    return ref;
+    const char *term = getenv("TERM");
+    if (script) {
+        return DISPLAY_NONE;
+    }
+    if (flags->json) {
+        return DISPLAY_JSON;
+    }
+    if (!isatty(STDOUT_FILENO) || term == NULL || strcmp(term, "dumb") == 0) {
+        return DISPLAY_LINES;
+    }
+    return view_is_there() ? DISPLAY_VIEW : DISPLAY_TABLE;
 }
 
-static void spawn_source(struct app *app, const struct leat_behavior *behavior, leat_ref to,
-                         uint64_t rate, uint32_t period, uint32_t hops, int worker)
+/* Virtual time waits for the real one, or for a key. */
+static void wait_for_real_time(const struct app *app)
 {
-    const struct source_config config = {to, rate, period, hops};
-    (void)spawn(app, behavior, &config, sizeof(config), worker);
+    static leat_time last;
+    static double due;
+    struct timespec clock;
+    clock_gettime(CLOCK_MONOTONIC, &clock);
+    const double now = (double)clock.tv_sec + (double)clock.tv_nsec / 1e9;
+    const leat_time virtual_now = leat_controller_now(app->controller);
+    due += virtual_now > last ? (double)(virtual_now - last) / 1e9 : 0;
+    due = due < now ? now : due; /* what took too long is not made good */
+    last = virtual_now;
+    struct pollfd typed = {.fd = STDIN_FILENO, .events = POLLIN};
+    (void)poll(&typed, 1, (int)((due - now) * 1000));
 }
 
-/* Producers feed a router, which feeds the consumers in turn; so do the tickers, without it. */
-static void spawn_messages(struct app *app, int workers)
+static void show_view(struct demo *demo)
 {
-    struct relay_config consumer = {.linger_ns = 100 * LEAT_MS};
-    struct relay_config router = {.linger_ns = 50 * LEAT_MS};
-    for (int i = 0; i < 4 * workers; i++) {
-        router.to[router.to_len++] =
-            spawn(app, &consumer_behavior, &consumer, sizeof(consumer), i % workers);
+    keys_take(demo);
+    if (demo->frames++ % PLAY_FRAMES == 0 && !demo->paused) {
+        (void)watch_play(&demo->watch);
     }
-    const leat_ref to = spawn(app, &router_behavior, &router, sizeof(router), LEAT_WORKER_BEST);
-    for (int i = 0; i < workers; i++) {
-        spawn_source(app, &producer_behavior, to, message_rate, 1, 1, i);
-    }
-    for (uint32_t i = 0; i < tickers; i++) {
-        spawn_source(app, &ticker_behavior, router.to[i % router.to_len], 1, 10 + i % 190, 0,
-                     LEAT_WORKER_BEST);
+    panes_draw(demo);
+    if (demo_is_sim(demo)) {
+        wait_for_real_time(&demo->app);
     }
 }
 
-/* Messages run a lap, from node to node and through all workers. */
-static void spawn_ring(struct app *app, int workers)
+static void show(struct demo *demo)
 {
-    struct relay_config config = {.linger_ns = 50 * LEAT_MS, .to_len = 0};
-    const leat_ref last = spawn(app, &ring_behavior, &config, sizeof(config), 0);
-    leat_ref next = last;
-    for (int i = 1; i < RING; i++) {
-        config.to[0] = next;
-        config.to_len = 1;
-        next = spawn(app, &ring_behavior, &config, sizeof(config), i * workers / RING);
+    switch (demo->display) {
+    case DISPLAY_VIEW:
+        show_view(demo);
+        break;
+    case DISPLAY_TABLE:
+        table_show(&demo->figures);
+        break;
+    case DISPLAY_LINES:
+        lines_show(&demo->figures);
+        break;
+    case DISPLAY_JSON:
+        lines_show_json(&demo->figures);
+        break;
+    case DISPLAY_NONE:
+        break;
     }
-    if (spawned == 0) {
-        spawned = leat_send(app->controller, last, LINK, &next, sizeof(next));
-    }
-    spawn_source(app, &starter_behavior, next, 400, 10, RING, LEAT_WORKER_BEST);
+    fflush(stdout);
 }
 
-static void spawn_udp(struct app *app)
+/* Until the runtime has ended. */
+static void play(struct demo *demo)
 {
-    const struct echo_config config = {
-        .local = flags_local(app->flags),
-        .report_to = leat_controller_ref(app->controller),
-        .rate = datagram_rate,
-        .clients = 2,
-    };
-    const leat_ref echo = spawn(app, &echo_behavior, &config, sizeof(config), LEAT_WORKER_BEST);
-    if (spawned == 0) {
-        spawned = leat_monitor(app->controller, echo, 0);
+    struct leat_event event;
+    while (app_receive(&demo->app, &event) == 0) {
+        if (!demo_event(demo, &event)) {
+            if (!demo->paused) {
+                figures_take(&demo->figures, event.now);
+            }
+            scene_turn(&demo->scene);
+            show(demo);
+        }
+    }
+    demo_ended(demo);
+}
+
+static void play_all(struct demo *demo)
+{
+    while (demo->status == 0) {
+        play(demo);
+        if (!demo->again || demo->status != 0 || app_signalled()) {
+            return;
+        }
+        demo->status = demo_reopen(demo);
+    }
+}
+
+static void print_errors(void)
+{
+    static struct message_line lines[MESSAGES_LINES];
+    const size_t n = messages_last(lines, MESSAGES_LINES);
+    for (size_t i = 0; i < n; i++) {
+        if (lines[i].level == LEAT_LOG_ERROR) {
+            fprintf(stderr, "%s\n", lines[i].text);
+        }
     }
 }
 
@@ -86,50 +140,46 @@ int main(int argc, char **argv)
 {
     struct flags flags = {
         .program = "sched_demo",
-        .about = "Shows workers, actors and their messages, live.",
+        .about = view_is_there()
+                     ? "Shows workers, actors and their messages, live; ? tells the keys."
+                     : "Shows workers, actors and their messages. Built without ncursesw: there is "
+                       "a plain table instead of the live view, and there are no keys.",
         .own = own_flags,
         .io = "auto",
         .bind = "127.0.0.1",
     };
     flags_parse(&flags, argc, argv);
-    if (loss > 0 && !flags_sim(&flags)) {
+    if (the_demo.loss > 0 && !flags_sim(&flags)) {
         flags_wrong(&flags, "--loss is for --io sim: the kernel's loopback loses what it likes");
     }
-    struct leat_config config = app_config(&flags);
-    config.sim.loss = (double)loss / 100;
-    struct app app;
-    if (app_open(&app, &flags, &config) != 0) {
-        return 1;
+    the_demo.flags = &flags;
+    the_demo.display = choose_display(&flags);
+    setvbuf(stdout, NULL, _IOFBF, 1 << 16); /* a frame is one write */
+    messages_start();
+    if (the_demo.display == DISPLAY_VIEW && !view_open()) {
+        the_demo.display = DISPLAY_LINES;
     }
-    spawn_messages(&app, (int)config.workers);
-    spawn_ring(&app, (int)config.workers);
-    spawn_udp(&app);
-    if (spawned != 0) {
-        app_complain(&app, "spawn the actors", spawned);
+    if (the_demo.display == DISPLAY_VIEW) {
+        app_complain_to(messages_complain, NULL);
     }
-    static struct display display;
-    struct udp_totals udp = {0}, one;
-    struct leat_event event;
-    int status = spawned != 0 ? spawned : app_start(&app);
-    const bool started = status == 0;
-    display_open(&display, &app);
-    leat_stats_every(app.controller, display.period);
-    while (started && app_receive(&app, &event) == 0) {
-        if (event.kind == LEAT_EVENT_STATS) {
-            display_update(&display, event.now);
-        } else if (event.kind == LEAT_EVENT_MESSAGE && event.type == UDP_TOTALS) {
-            memcpy(&one, event.payload, sizeof(one));
-            udp.sent += one.sent;
-            udp.received += one.received;
-            udp.lost += one.lost;
-            udp.wrong += one.wrong;
-        } else if (event.kind == LEAT_EVENT_DOWN && event.status != 0) {
-            app_complain(&app, "open the echo's socket", event.status);
-            status = event.status;
-            leat_runtime_stop(app.runtime);
-        }
+    bool good = true;
+    the_demo.status = demo_open(&the_demo);
+    if (the_demo.status == 0 && script) {
+        good = script_run(&the_demo);
+    } else if (the_demo.status == 0) {
+        play_all(&the_demo);
     }
-    display_close(&display);
-    const bool good = summary(&app, &udp, loss > 0);
-    return app_close(&app) == 0 && status == 0 && good ? 0 : 1;
+    view_close();
+    if (the_demo.display == DISPLAY_VIEW) {
+        app_complain_to(NULL, NULL);
+        print_errors();
+    }
+    if (the_demo.totals.runs > 0) {
+        good = summary(&the_demo.totals, flags.json) && good;
+    }
+    if (the_demo.is_open && app_close(&the_demo.app) != 0) {
+        good = false;
+    }
+    watch_close(&the_demo.watch);
+    return the_demo.status == 0 && good ? 0 : 1;
 }

@@ -1,5 +1,5 @@
-/* The table on a terminal: a bar for what each worker does with its time, and what each behaviour
- * was given. Plain escape sequences. */
+/* The table on a terminal where there is no terminal library: a bar for what each worker does with its
+ * time, and what each behaviour was given. Plain escape sequences. */
 #include "demo.h"
 
 #include <inttypes.h>
@@ -24,24 +24,24 @@ static void show_bar(const struct row *row)
     }
 }
 
-void table_draw(const struct display *display, const struct row *rows, double seconds)
+void table_show(const struct figures *figures)
 {
-    printf("\033[?25l\033[H\033[Jleat  %s, %zu workers, %.0f s   \033[36m= io  \033[32m# actors  "
-           "\033[33m+ timers  \033[2m. idle\033[0m   Ctrl-C ends\n\nworker %*s busy  messages/s  "
-           "datagrams/s  run queue  deepest box  timers  actors\n",
-           leat_io_name(display->app->runtime), display->workers, display_age(display), BAR + 2,
-           "");
-    for (size_t i = 0; i < display->workers; i++) {
+    printf("\033[H\033[Jleat  %s, %zu workers, %.0f s   \033[36m= io  \033[32m# actors  "
+           "\033[33m+ timers  \033[2m. idle\033[0m   Ctrl-C ends\n"
+           "(built without ncursesw: with it there is more to see, and to do)\n\n"
+           "worker %*s busy  messages/s  datagrams/s  run queue  deepest box  timers  actors\n",
+           leat_io_name(figures->runtime), figures->workers_len, figures_age(figures), BAR + 2, "");
+    for (size_t i = 0; i < figures->workers_len; i++) {
+        const struct row *row = &figures->workers[i];
         printf("%6zu [", i);
-        show_bar(&rows[i]);
+        show_bar(row);
         printf("] %3.0f%% %11.0f %12.0f %10" PRIu64 " %12" PRIu64 " %7" PRIu64 " %7" PRIu64 "\n",
-               row_busy(&rows[i]), rows[i].messages, rows[i].datagrams, rows[i].run_queue,
-               rows[i].depth, rows[i].timers, rows[i].actors);
+               row_busy(row), row->messages, row->datagrams_in, row->run_queue, row->depth,
+               row->timers, row->actors);
     }
     printf("\nbehaviour      actors    inputs/s\n");
-    for (size_t i = 0; i < display->behaviors; i++) {
-        const struct leat_behavior_stats *now = &display->behavior_now[i];
-        const uint64_t inputs = now->inputs - display->behavior_before[i].inputs;
-        printf("%-12s %8" PRIu64 " %11.0f\n", now->name, now->actors, (double)inputs / seconds);
+    for (size_t i = 0; i < figures->behaviors_len; i++) {
+        const struct behavior_row *row = &figures->behaviors[i];
+        printf("%-12s %8" PRIu64 " %11.0f\n", row->name, row->actors, row->inputs);
     }
 }

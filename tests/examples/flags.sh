@@ -31,6 +31,7 @@ wrong '--seconds: "1.5"' --seconds 1.5
 wrong '--seed: "99999999999999999999"' --seed 99999999999999999999
 wrong '--bind: "localhost"' --bind localhost
 wrong '--bind: "1.2.3"' --bind 1.2.3
+wrong '--trace' --trace=
 wrong '--json' --json=yes
 
 own() {
@@ -48,7 +49,7 @@ own sched_demo '--loss.*sim' --loss 5
 
 for example in udp_echo udp_echo_client sched_demo; do
     run help 0 "$(program $example)" --help
-    for flag in io workers bind port seconds seed json help; do
+    for flag in io workers bind port seconds seed trace json help; do
         says help "^  --$flag "
     done
     [[ ! -s $temporary/help.err ]] || fail "$example --help writes to stderr"
