@@ -120,6 +120,24 @@ void bus_room_close(uint32_t at)
 
 /* ---- requests ---- */
 
+/* Whether somebody else has asked for the opposite and was not answered yet. */
+static bool crosses(uint32_t requester, uint32_t subscriber, uint32_t channel, bool is_subscribe)
+{
+    const struct pair *pair = &bus_ledger.pairs[channel][subscriber];
+    uint32_t left = is_subscribe ? pair->unsubs : pair->subs;
+    for (uint32_t id = bus_ledger.requests_len; left > 0 && id-- > 1;) {
+        const struct request *other = &bus_ledger.requests[id];
+        if (other->subscriber == subscriber && other->channel == channel && !other->is_answered &&
+            other->is_subscribe != is_subscribe) {
+            if (other->requester != requester) {
+                return true;
+            }
+            left--;
+        }
+    }
+    return false;
+}
+
 uint32_t bus_ask(uint32_t requester, uint32_t subscriber, uint32_t channel, bool is_subscribe)
 {
     if (bus_ledger.requests_len == BUS_REQUESTS_MAX) {
@@ -135,7 +153,9 @@ uint32_t bus_ask(uint32_t requester, uint32_t subscriber, uint32_t channel, bool
                                                .was_closed = bus_ledger.rooms[channel].is_closed,
                                                .changes = pair->changes,
                                                .before = (uint8_t)pair->state,
-                                               .was_alone = pair->subs + pair->unsubs == 0};
+                                               .was_alone = pair->subs + pair->unsubs == 0,
+                                               .crosses = crosses(requester, subscriber, channel,
+                                                                  is_subscribe)};
     if (is_subscribe) {
         pair->subs++;
         pair->last_sub = id;
@@ -231,7 +251,7 @@ void bus_answer(uint32_t me, const struct leat_event *event)
            "the answer to request %u is about another", (uint32_t)id);
     if (event->kind == LEAT_EVENT_SUBSCRIBED) {
         check_subscribed((uint32_t)id, request, event->status);
-        if (event->status == 0 && pair->unsubs == 0 && id > pair->last_unsub &&
+        if (event->status == 0 && pair->unsubs == 0 && id > pair->last_unsub && !request->crosses &&
             pair->state != PAIR_IN && !room->is_closed && !person->ended) {
             pair->state = PAIR_IN;
             pair->since = bus_ledger.pubs_len;
@@ -241,7 +261,7 @@ void bus_answer(uint32_t me, const struct leat_event *event)
         return;
     }
     check_unsubscribed((uint32_t)id, request, event->status);
-    if (pair->subs == 0 && id > pair->last_sub && pair->state != PAIR_OUT) {
+    if (pair->subs == 0 && id > pair->last_sub && !request->crosses && pair->state != PAIR_OUT) {
         pair->state = PAIR_OUT;
         pair->is_strict = me == request->subscriber;
         pair->since = bus_ledger.pubs_len;
@@ -500,13 +520,19 @@ void bus_check_step(leat_runtime *runtime)
            (unsigned long long)sum.published, (unsigned long long)bus_ledger.published);
 }
 
+/* Has ended; or was before its init, which nobody may have been told. */
+static bool is_gone(const struct listener *person)
+{
+    return person->ended || (person->killed && !person->born);
+}
+
 /* What became of all copies in one room. */
 static void check_room(uint32_t at, const struct leat_channel_stats *stats)
 {
     const struct room *room = &bus_ledger.rooms[at];
     uint64_t in = 0, unsure = 0, lost = 0;
     for (uint32_t who = 1; who < bus_ledger.people_len; who++) {
-        if (!bus_ledger.people[who].ended) {
+        if (!is_gone(&bus_ledger.people[who])) {
             in += bus_ledger.pairs[at][who].state == PAIR_IN;
             unsure += bus_ledger.pairs[at][who].state == PAIR_UNSURE;
         }
@@ -516,7 +542,9 @@ static void check_room(uint32_t at, const struct leat_channel_stats *stats)
            (unsigned long long)in);
     for (uint32_t id = 1; id < bus_ledger.pubs_len; id++) {
         for (uint32_t who = 1; who < bus_ledger.people_len; who++) {
-            lost += bus_ledger.pubs[id].channel == at && bus_ledger.copies[id][who] == COPY_REQUIRED;
+            lost += bus_ledger.pubs[id].channel == at &&
+                    bus_ledger.copies[id][who] == COPY_REQUIRED &&
+                    !is_gone(&bus_ledger.people[who]);
         }
     }
     EXPECT(lost + room->told <= stats->refused,
@@ -567,7 +595,7 @@ void bus_check_quiet(leat_runtime *runtime)
         bool is_heard = pub->is_safe && !bus_ledger.people[pub->from].ended;
         for (uint32_t who = 1; who < bus_ledger.people_len; who++) {
             const struct listener *person = &bus_ledger.people[who];
-            EXPECT(bus_ledger.copies[id][who] != COPY_REQUIRED || person->ended ||
+            EXPECT(bus_ledger.copies[id][who] != COPY_REQUIRED || is_gone(person) ||
                        (!person->is_roomy && !is_heard),
                    "message %u of %u in room %u never reached %u%s", id, pub->from, pub->channel, who,
                    is_heard ? ", and its publisher was not told" : "");

@@ -49,6 +49,7 @@ struct request {
     uint32_t changes;
     uint8_t before; /* pair's state when it was asked */
     bool was_alone; /* no other request was on its way then */
+    bool crosses;   /* one of the other kind was, of somebody else: either may have come first */
 };
 
 enum copy { COPY_NONE, COPY_REQUIRED, COPY_GIVEN, COPY_TOLD };

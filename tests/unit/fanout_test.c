@@ -4,7 +4,7 @@
 #include "sched.h"
 
 static const struct leat_behavior box_of_2 = PUPPET_BEHAVIOR("box_of_2", 2);
-#define HOPS_MAX 4096u /* publishes and broadcasts that may wait at a worker */
+#define HOPS_MAX 65536u /* publishes and broadcasts that may wait at a worker */
 
 static const struct leat_behavior other_behavior = PUPPET_BEHAVIOR("other", 0);
 
