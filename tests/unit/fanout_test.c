@@ -4,8 +4,6 @@
 #include "sched.h"
 
 static const struct leat_behavior box_of_2 = PUPPET_BEHAVIOR("box_of_2", 2);
-#define HOPS_MAX 4096u /* publishes and broadcasts that may wait at a worker */
-
 static const struct leat_behavior other_behavior = PUPPET_BEHAVIOR("other", 0);
 
 /* Somebody who neither hears nor keeps anything, for a crowd. */
@@ -24,6 +22,7 @@ static int ear_init(void *state, const void *arg, leat_time now)
 
 static uint64_t ears_heard;
 static void (*ears_hear)(uint64_t heard); /* told of each copy */
+static bool ears_go;                      /* who hears something ends */
 
 static void ear_on_event(void *state, const struct leat_event *event)
 {
@@ -34,7 +33,8 @@ static void ear_on_event(void *state, const struct leat_event *event)
             ears_hear(ears_heard);
         }
     }
-    ear->goes = event->kind == LEAT_EVENT_SHUTDOWN;
+    ear->goes = event->kind == LEAT_EVENT_SHUTDOWN ||
+                (ears_go && event->kind == LEAT_EVENT_PUBLISHED);
 }
 
 static bool ear_pop_output(void *state, leat_time now, struct leat_output *ret)
@@ -62,6 +62,7 @@ static void spawn_ears(struct rig *rig, leat_channel channel, size_t n)
 {
     ears_heard = 0;
     ears_hear = NULL;
+    ears_go = false;
     for (size_t i = 0; i < n; i++) {
         CHECK_EQ(leat_spawn(rig->controller, &ear_behavior, &channel, sizeof(channel), 0, NULL), 0);
     }
@@ -311,28 +312,37 @@ TEST(fanout, the_next_message_waits_for_the_end_of_a_walk)
     leat_channel_close(channel);
 }
 
-/* The runtime ends in the middle of a walk. */
+/* The last actor ends while a walk gives way: those who have been visited have ended then, and so do the
+ * others before its next portion, as they are busy for a whole round of the loop. */
 TEST(fanout, a_walk_that_is_never_finished_frees_its_message)
 {
+    enum { EACH = 32, LAST = ROUND_WORK / EACH - 1 };
     leat_channel channel = channel_of("fanout/unfinished");
-    for (int rounds = 1; rounds < 6; rounds++) {
-        struct rig rig;
-        struct leat_config config = rig_config();
-        config.shutdown_ns = 1;
-        rig_open(&rig, &config);
-        spawn_ears(&rig, channel, 3000);
-        leat_slice body = body_of(1200);
-        for (int i = 0; i < 3; i++) {
-            CHECK_EQ(leat_publish_body(rig.controller, channel, 1, leat_slice_ref(body)), 0);
+    struct rig rig;
+    struct leat_config config = rig_config();
+    struct puppet last[LAST] = {{0}};
+    rig_open(&rig, &config);
+    spawn_ears(&rig, channel, ROUND_WORK);
+    ears_go = true;
+    rig_listeners(&rig, last, LAST, &puppet_behavior, 1, channel);
+    for (size_t i = 0; i < LAST; i++) {
+        last[i].stays = true; /* it is given SHUTDOWN, then these, then its end */
+        for (int k = 0; k < EACH; k++) {
+            CHECK_EQ(leat_send(rig.controller, last[i].ref, POKE, NULL, 0), 0);
         }
-        for (int i = 0; i < rounds; i++) {
-            simulation_step(rig.runtime, 0);
-        }
-        CHECK(!leat_buf_is_sole(body.buf)); /* a walk goes on */
-        rig_close(&rig);
-        CHECK(leat_buf_is_sole(body.buf));
-        leat_buf_unref(body.buf);
+        CHECK_EQ(leat_stop(rig.controller, last[i].ref), 0);
     }
+    leat_slice body = body_of(1200);
+    CHECK_EQ(leat_publish_body(rig.controller, channel, 1, leat_slice_ref(body)), 0);
+    simulation_step(rig.runtime, 0);
+    CHECK_EQ(ears_heard, ROUND_WORK);
+    leat_runtime_stop(rig.runtime);
+    CHECK_EQ(rig_receive(&rig, LEAT_SEC), -EPIPE);
+    CHECK(!leat_buf_is_sole(body.buf)); /* the walk is not over */
+    rig_close(&rig);
+    CHECK(leat_buf_is_sole(body.buf));
+    leat_buf_unref(body.buf);
+    puppets_free(last, LAST);
     leat_channel_close(channel);
 }
 
@@ -564,11 +574,11 @@ TEST(fanout, a_worker_with_too_much_waiting_refuses_for_all_its_subscribers)
 {
     leat_channel channel = channel_of("fanout/hops");
     bool was_told = false;
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= 40 && !was_told; seed++) {
         struct rig rig;
         struct leat_config config = workers_config(2, seed);
         struct puppet publisher = {0}, far[2] = {{0}};
-        config.mailbox_len_max = 10000;
+        config.mailbox_len_max = 1000000;
         rig_open(&rig, &config);
         for (size_t i = 0; i < 2; i++) {
             puppet_subscribe(&far[i], channel, i);
@@ -576,6 +586,7 @@ TEST(fanout, a_worker_with_too_much_waiting_refuses_for_all_its_subscribers)
         }
         rig_spawn(&rig, &publisher);
         rig_run(&rig, 0);
+        const uint32_t hops = box_limit(&rig.runtime->workers[1]->system->box);
         leat_slice body = body_of(100);
         for (uint64_t i = 0; i < 3; i++) {
             puppet_publish_safe(&publisher, channel, 50 + i);
@@ -584,14 +595,14 @@ TEST(fanout, a_worker_with_too_much_waiting_refuses_for_all_its_subscribers)
         leat_output_broadcast(puppet_put(&publisher), 1, NULL, 1, NULL, 0);
         leat_send(rig.controller, publisher.ref, POKE, NULL, 0);
         uint32_t full = 0, taken = 0;
-        for (uint64_t i = 0; i < HOPS_MAX + 5; i++) { /* nobody runs meanwhile */
+        for (uint64_t i = 0; i < hops + 5; i++) { /* nobody runs meanwhile */
             int status = leat_publish(rig.controller, channel, 1, &i, sizeof(i));
             CHECK(status == 0 || status == -EAGAIN);
             full += status == -EAGAIN;
             taken += status == 0;
         }
         CHECK(full >= 5); /* worker 1's; worker 0 has nobody, but a controller does not know */
-        CHECK_EQ(taken, HOPS_MAX);
+        CHECK_EQ(taken, hops);
         leat_slice lost = leat_slice_ref(body);
         CHECK_EQ(leat_publish_body(rig.controller, channel, 1, lost), -EAGAIN); /* given away */
         CHECK_EQ(leat_broadcast(rig.controller, LEAT_WORKER_ALL, NULL, 1, NULL, 0), -EAGAIN);
@@ -626,6 +637,44 @@ TEST(fanout, a_worker_with_too_much_waiting_refuses_for_all_its_subscribers)
     }
     CHECK(was_told);
     leat_channel_close(channel);
+}
+
+/* What it had published goes its way; there is nobody to be told of refusals. */
+TEST(fanout, a_publisher_may_end_at_once)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct rig rig;
+        struct leat_config config = workers_config(3, seed);
+        struct puppet actors[6] = {{0}}, slow = {0}, publisher = {0};
+        leat_channel channel = channel_of("fanout/ends");
+        rig_open(&rig, &config);
+        rig_listeners(&rig, actors, 6, &puppet_behavior, 3, channel);
+        rig_listeners(&rig, &slow, 1, &box_of_2, 1, channel);
+        rig_spawn(&rig, &publisher);
+        rig_run(&rig, 0);
+        leat_slice body = body_of(1200);
+        for (uint64_t i = 0; i < 10; i++) {
+            leat_output_publish_body(puppet_put(&publisher), channel, 1, leat_slice_ref(body));
+            puppet_publish_safe(&publisher, channel, i);
+            leat_output_send(puppet_put(&publisher), slow.ref, POKE, NULL, 0);
+        }
+        leat_output_stop(puppet_put(&publisher));
+        rig_poke(&rig, &publisher);
+        CHECK_EQ(publisher.finis, 1);
+        CHECK_EQ(publisher.seen_len, 1);
+        for (size_t i = 0; i < 6; i++) {
+            CHECK_EQ(puppet_count(&actors[i], LEAT_EVENT_PUBLISHED), 20);
+        }
+        CHECK(rig_channel(&rig, channel).refused > 0);
+        CHECK(leat_buf_is_sole(body.buf));
+        leat_buf_unref(body.buf);
+        rig_close(&rig);
+        puppets_free(actors, 6);
+        puppet_free(&slow);
+        publisher.violations = 0;
+        puppet_free(&publisher);
+        leat_channel_close(channel);
+    }
 }
 
 /* ---- broadcasts of actors ---- */
