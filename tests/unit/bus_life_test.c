@@ -444,7 +444,8 @@ static bool with_memory_for(uint32_t n)
         leat_send(rig.controller, actors[i].ref, POKE, NULL, 0);
     }
     for (uint64_t i = 0; i < 300; i++) { /* more than a slab of nodes, with the bodies */
-        leat_output_publish_body(puppet_put(&publisher), channel, 1, body_of(1 + 400 * (uint32_t)(i % 7)));
+        leat_output_publish_body(puppet_put(&publisher), channel, 1,
+                                 body_of(1 + 400 * (uint32_t)(i % 7)));
         puppet_publish_safe(&publisher, channel, i);
         leat_output_broadcast(puppet_put(&publisher), LEAT_WORKER_ALL, NULL, 1, &i, sizeof(i));
     }
