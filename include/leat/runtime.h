@@ -305,7 +305,7 @@ struct leat_channel_stats {
     uint64_t     published;   /* messages */
     uint64_t     delivered;   /* copies given, or put into a mailbox */
     uint64_t     refused;     /* copies for full mailboxes; 1 for a full worker, whatever it would have
-                                 been there */
+                                 been there (but of a controller, which is told: -EAGAIN) */
 };
 
 /* The same for channels, in no order. */

@@ -65,8 +65,8 @@ struct stage {
     leat_channel channel;
     leat_ref controller;
     leat_ref publisher;
-    uint32_t each;             /* messages of one publisher */
-    size_t expected;           /* copies, for one subscriber or in all */
+    uint32_t each;   /* messages of one publisher */
+    size_t expected; /* copies, for one subscriber or in all */
     atomic_size_t accounted;
 };
 
@@ -75,7 +75,8 @@ static void publish_some(struct puppet *self, const struct stage *stage, uint64_
                          uint32_t flags)
 {
     for (uint32_t i = 0; i < 16 && *next < stage->each; i++) {
-        struct leat_output *out = puppet_publish(self, stage->channel, (uint32_t)self->ref.id, *next);
+        struct leat_output *out =
+            puppet_publish(self, stage->channel, (uint32_t)self->ref.id, *next);
         if (*next % 5 == 0) {
             leat_slice body = body_of(600);
             memcpy(leat_slice_data(body), next, sizeof(*next));
@@ -299,7 +300,8 @@ BACKENDS(after_unsubscribed_nothing_comes)
     }
     CHECK_EQ(leat_send(rig.controller, source, MSG_START, NULL, 0), 0);
     size_t left = 0, after = 0;
-    while (left < LEAVERS || after < 10) { /* and goes on for a hundred messages after the last left */
+    while (left < LEAVERS ||
+           after < 10) { /* and goes on for a hundred messages after the last left */
         REQUIRE(rig_await(&rig, rig.got_len + 1));
         left += rig_last(&rig).type == MSG_DONE;
         after += left == LEAVERS && rig_last(&rig).type == MSG_HEARD;

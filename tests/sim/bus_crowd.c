@@ -141,7 +141,10 @@ static bool act_broadcast(struct actor *actor, struct leat_output *ret)
     if (id == 0) {
         return false;
     }
-    leat_output_broadcast(ret, worker > 0 ? LEAT_WORKER_ALL : worker == 0 ? 0 : LEAT_WORKER_SAME,
+    leat_output_broadcast(ret,
+                          worker > 0    ? LEAT_WORKER_ALL
+                          : worker == 0 ? 0
+                                        : LEAT_WORKER_SAME,
                           kind != ANY ? &bus_crowd[kind] : NULL, ~id, &body, sizeof(body));
     if (draw_percent(&actor->draw, 30)) {
         ret->len = LEAT_LEN_BODY;
@@ -288,8 +291,8 @@ static void actor_on_event(void *state, const struct leat_event *event)
     default:
         EXPECT(event->kind == LEAT_EVENT_SPAWNED, "%u was given event %u", actor->me, event->kind);
     }
-    bool has_body = event->len == LEAT_LEN_BODY && (event->kind == LEAT_EVENT_MESSAGE ||
-                                                    event->kind == LEAT_EVENT_PUBLISHED);
+    bool has_body = event->len == LEAT_LEN_BODY &&
+                    (event->kind == LEAT_EVENT_MESSAGE || event->kind == LEAT_EVENT_PUBLISHED);
     if (has_body && actor->kept.buf == NULL && draw_percent(&actor->draw, 20)) {
         actor->kept = leat_slice_ref(event->body);
     } else if (actor->kept.buf != NULL && draw_percent(&actor->draw, 50)) {

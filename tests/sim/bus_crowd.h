@@ -18,9 +18,9 @@ struct bus_taste {
     uint32_t publish;   /* of 100 outputs */
     uint32_t subscribe; /* and unsubscribe */
     uint32_t broadcast;
-    uint32_t ends;      /* of 1000 */
+    uint32_t ends; /* of 1000 */
     uint32_t children;
-    uint32_t safe; /* of 100 publishes */
+    uint32_t safe;    /* of 100 publishes */
     uint32_t meddles; /* of 100 requests: about others */
 };
 

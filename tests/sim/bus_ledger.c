@@ -62,8 +62,7 @@ static void falter(uint32_t channel, uint32_t who)
     }
     pair->state = PAIR_UNSURE;
     for (uint32_t id = pair->since; id < bus_ledger.pubs_len; id++) {
-        if (bus_ledger.pubs[id].channel == channel &&
-            bus_ledger.copies[id][who] == COPY_REQUIRED) {
+        if (bus_ledger.pubs[id].channel == channel && bus_ledger.copies[id][who] == COPY_REQUIRED) {
             bus_ledger.copies[id][who] = COPY_NONE;
         }
     }
@@ -146,16 +145,16 @@ uint32_t bus_ask(uint32_t requester, uint32_t subscriber, uint32_t channel, bool
     uint32_t id = bus_ledger.requests_len++;
     struct pair *pair = &bus_ledger.pairs[channel][subscriber];
     pair->changes++;
-    bus_ledger.requests[id] = (struct request){.requester = requester,
-                                               .subscriber = subscriber,
-                                               .channel = channel,
-                                               .is_subscribe = is_subscribe,
-                                               .was_closed = bus_ledger.rooms[channel].is_closed,
-                                               .changes = pair->changes,
-                                               .before = (uint8_t)pair->state,
-                                               .was_alone = pair->subs + pair->unsubs == 0,
-                                               .crosses = crosses(requester, subscriber, channel,
-                                                                  is_subscribe)};
+    bus_ledger.requests[id] =
+        (struct request){.requester = requester,
+                         .subscriber = subscriber,
+                         .channel = channel,
+                         .is_subscribe = is_subscribe,
+                         .was_closed = bus_ledger.rooms[channel].is_closed,
+                         .changes = pair->changes,
+                         .before = (uint8_t)pair->state,
+                         .was_alone = pair->subs + pair->unsubs == 0,
+                         .crosses = crosses(requester, subscriber, channel, is_subscribe)};
     if (is_subscribe) {
         pair->subs++;
         pair->last_sub = id;
@@ -568,7 +567,8 @@ static void check_rooms(leat_runtime *runtime)
         while (found < len && !leat_channel_equal(stats[found].channel, bus_ledger.rooms[at].id)) {
             found++;
         }
-        EXPECT(found == len || !bus_ledger.rooms[at].is_closed, "room %u is closed and counted", at);
+        EXPECT(found == len || !bus_ledger.rooms[at].is_closed, "room %u is closed and counted",
+               at);
         EXPECT(found < len || bus_ledger.rooms[at].is_closed || !bus_ledger.rooms[at].was_confirmed,
                "room %u is not counted", at);
         if (found < len && !bus_ledger.rooms[at].is_closed) {
@@ -597,8 +597,8 @@ void bus_check_quiet(leat_runtime *runtime)
             const struct listener *person = &bus_ledger.people[who];
             EXPECT(bus_ledger.copies[id][who] != COPY_REQUIRED || is_gone(person) ||
                        (!person->is_roomy && !is_heard),
-                   "message %u of %u in room %u never reached %u%s", id, pub->from, pub->channel, who,
-                   is_heard ? ", and its publisher was not told" : "");
+                   "message %u of %u in room %u never reached %u%s", id, pub->from, pub->channel,
+                   who, is_heard ? ", and its publisher was not told" : "");
         }
     }
     for (uint32_t who = 1; who < bus_ledger.people_len; who++) {

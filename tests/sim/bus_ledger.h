@@ -76,8 +76,8 @@ struct room {
     leat_channel id;
     uint32_t name, uses;
     bool is_closed;
-    uint32_t pubs;      /* messages published on it */
-    uint32_t known;     /* of them, since somebody was confirmed */
+    uint32_t pubs;  /* messages published on it */
+    uint32_t known; /* of them, since somebody was confirmed */
     bool was_confirmed;
     uint64_t given, told;
 };
@@ -93,14 +93,14 @@ struct bus_ledger {
     uint32_t requests_len;
     struct pub pubs[BUS_PUBS_MAX];
     uint32_t pubs_len;
-    uint8_t copies[BUS_PUBS_MAX][BUS_PEOPLE_MAX]; /* enum copy */
+    uint8_t copies[BUS_PUBS_MAX][BUS_PEOPLE_MAX];                    /* enum copy */
     uint16_t last[BUS_CHANNELS_MAX][BUS_PEOPLE_MAX][BUS_PEOPLE_MAX]; /* given: to whom, from whom */
     uint16_t newest[BUS_CHANNELS_MAX][BUS_PEOPLE_MAX];               /* published, by whom */
     uint16_t at_slot[BUS_SLOTS];
 
     uint64_t sends, letters; /* SEND outputs, and those given */
     uint64_t published, given, told, handed_back, answers;
-    uint64_t subscribed, unsubscribed, refusals_possible, cancelled, walk_pauses;
+    uint64_t subscribed, unsubscribed, cancelled, walk_pauses;
 };
 
 extern struct bus_ledger bus_ledger;
@@ -123,19 +123,19 @@ void bus_person_ended(uint32_t index);
 
 /* A room for a name: the one that is open, with one use more, or a new one; 0: there are enough. */
 uint32_t bus_room_open(uint32_t name);
-void     bus_room_close(uint32_t room);
+void bus_room_close(uint32_t room);
 
 /* A request about to be made; its cookie. 0: there are enough. */
 uint32_t bus_ask(uint32_t requester, uint32_t subscriber, uint32_t channel, bool is_subscribe);
-void     bus_ask_refused(uint32_t me, uint64_t cookie, int status);
-void     bus_answer(uint32_t me, const struct leat_event *event);
+void bus_ask_refused(uint32_t me, uint64_t cookie, int status);
+void bus_answer(uint32_t me, const struct leat_event *event);
 
 /* A message about to be published; 0: there are enough. */
 uint32_t bus_publish_new(uint32_t from, uint32_t channel, bool is_safe, struct pub_body *ret);
-void     bus_publish_back(uint32_t me, const struct leat_output *output, int status);
+void bus_publish_back(uint32_t me, const struct leat_output *output, int status);
 uint32_t bus_broadcast_new(uint32_t from, uint32_t worker, uint32_t kind, struct pub_body *ret);
-void     bus_given(uint32_t me, const struct leat_event *event);
-void     bus_told(uint32_t me, const struct leat_event *event);
+void bus_given(uint32_t me, const struct leat_event *event);
+void bus_told(uint32_t me, const struct leat_event *event);
 
 /* After each step of the simulation. */
 void bus_check_step(leat_runtime *runtime);

@@ -191,12 +191,15 @@ static void desk_publish(struct run *run, struct desk *desk)
 static void desk_broadcast(struct run *run, struct desk *desk)
 {
     struct pub_body body;
-    uint32_t worker = draw_percent(&run->draw, 50) ? (uint32_t)ANY : draw_below(&run->draw, run->workers);
-    uint32_t kind = draw_percent(&run->draw, 50) ? (uint32_t)ANY : draw_below(&run->draw, BUS_KINDS);
+    uint32_t worker =
+        draw_percent(&run->draw, 50) ? (uint32_t)ANY : draw_below(&run->draw, run->workers);
+    uint32_t kind =
+        draw_percent(&run->draw, 50) ? (uint32_t)ANY : draw_below(&run->draw, BUS_KINDS);
     uint32_t id = bus_broadcast_new(desk->me, worker, kind, &body);
     if (id != 0) {
-        int status = leat_broadcast(desk->controller, worker == ANY ? LEAT_WORKER_ALL : (int)worker,
-                                    kind == ANY ? NULL : &bus_crowd[kind], ~id, &body, sizeof(body));
+        int status =
+            leat_broadcast(desk->controller, worker == ANY ? LEAT_WORKER_ALL : (int)worker,
+                           kind == ANY ? NULL : &bus_crowd[kind], ~id, &body, sizeof(body));
         EXPECT(status == 0, "broadcast: %d", status);
     }
 }
@@ -284,9 +287,8 @@ static void gather(struct run *run)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t index = bus_ledger.people_len;
         desk_spawn(run, &run->desks[0]);
-        uint32_t id = n > 6 && index < BUS_PEOPLE_MAX
-                          ? bus_ask(run->desks[0].me, index, room, true)
-                          : 0;
+        uint32_t id =
+            n > 6 && index < BUS_PEOPLE_MAX ? bus_ask(run->desks[0].me, index, room, true) : 0;
         if (id != 0) {
             int status = leat_subscribe(run->desks[0].controller, bus_ledger.rooms[room].id,
                                         bus_ledger.people[index].ref, id);

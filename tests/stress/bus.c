@@ -281,9 +281,8 @@ static void *shout(void *context)
     while (clock_now() < until) {
         for (uint32_t i = atomic_load(&alive); i < HERD; i++) {
             uint32_t seed = random_below(&random, 1000000);
-            int status =
-                leat_spawn(controller, &listeners[random_below(&random, 2)], &seed, sizeof(seed),
-                           (int)random_below(&random, WORKERS), NULL);
+            int status = leat_spawn(controller, &listeners[random_below(&random, 2)], &seed,
+                                    sizeof(seed), (int)random_below(&random, WORKERS), NULL);
             EXPECT(status == 0, "spawn: %s", strerror(-status));
         }
         leat_slice body;
@@ -390,8 +389,7 @@ int main(void)
     }
     leat_controller *controller = stress_controller(runtime);
     for (uint32_t i = 0; i < PUBLISHERS; i++) {
-        int status =
-            leat_spawn(controller, &publisher, &i, sizeof(i), (int)(i % WORKERS), NULL);
+        int status = leat_spawn(controller, &publisher, &i, sizeof(i), (int)(i % WORKERS), NULL);
         EXPECT(status == 0, "spawn: %s", strerror(-status));
     }
     EXPECT(leat_runtime_start(runtime) == 0, "start");

@@ -215,9 +215,9 @@ TEST(bus, a_channel_that_is_not_open_has_no_subscribers)
     struct puppet actor = {0};
     leat_channel open = channel_of("bus/open"), closed = channel_of("bus/closed");
     leat_channel_close(closed);
-    leat_channel wrong[] = {LEAT_CHANNEL_NONE, closed, {.id = UINT64_MAX},
-                            {.id = open.id + 1}, {.id = open.id ^ 1u << 16},
-                            {.id = open.id ^ UINT64_C(1) << 40}};
+    leat_channel wrong[] = {LEAT_CHANNEL_NONE,          closed,
+                            {.id = UINT64_MAX},         {.id = open.id + 1},
+                            {.id = open.id ^ 1u << 16}, {.id = open.id ^ UINT64_C(1) << 40}};
     rig_open(&rig, &config);
     rig_spawn(&rig, &actor);
     rig_run(&rig, 0);
@@ -292,7 +292,10 @@ TEST(bus, a_subscriber_that_is_not_there_is_refused)
     CHECK_EQ(leat_controller_open(rig.runtime, &door), 0);
     leat_ref shut = leat_controller_ref(door);
     leat_controller_close(door);
-    leat_ref wrong[] = {gone, shut, {.id = UINT64_MAX}, {.id = actor.ref.id + (UINT64_C(1) << 32)},
+    leat_ref wrong[] = {gone,
+                        shut,
+                        {.id = UINT64_MAX},
+                        {.id = actor.ref.id + (UINT64_C(1) << 32)},
                         {.id = UINT32_MAX}};
     for (size_t i = 0; i < 5; i++) {
         puppet_subscribe(&actor, channel, i)->subscriber = wrong[i];

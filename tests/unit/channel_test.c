@@ -33,7 +33,7 @@ TEST(channel, a_name_is_one_channel_for_all_who_open_it)
     leat_channel_close(a);
     CHECK_EQ(leat_channel_name(a, name), -EBADF);
     CHECK_STR(name, "channel/a"); /* untouched */
-    leat_channel_close(a); /* it is closed: no effect, on whoever has its place neither */
+    leat_channel_close(a);        /* it is closed: no effect, on whoever has its place neither */
     leat_channel c = opened("channel/c");
     leat_channel_close(a);
     CHECK_EQ(leat_channel_name(c, name), 0);
@@ -80,8 +80,12 @@ TEST(channel, an_id_that_was_never_given_is_not_open)
 {
     char name[LEAT_CHANNEL_NAME_MAX + 1] = "kept";
     leat_channel open = opened("channel/forged");
-    leat_channel wrong[] = {LEAT_CHANNEL_NONE, {.id = UINT64_MAX}, {.id = open.id ^ 0xffff},
-                            {.id = open.id ^ 0x10000}, {.id = open.id ^ UINT64_C(1) << 32}, {.id = 1}};
+    leat_channel wrong[] = {LEAT_CHANNEL_NONE,
+                            {.id = UINT64_MAX},
+                            {.id = open.id ^ 0xffff},
+                            {.id = open.id ^ 0x10000},
+                            {.id = open.id ^ UINT64_C(1) << 32},
+                            {.id = 1}};
     for (size_t i = 0; i < 6; i++) {
         CHECK(!channel_is_open(wrong[i]));
         CHECK_EQ(leat_channel_name(wrong[i], name), -EBADF);
