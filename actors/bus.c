@@ -283,14 +283,40 @@ static struct subscription **list_of(struct bus *bus, leat_ref subscriber)
     return list;
 }
 
+/* Looked for in the subscriber's list and in the channel's array at once, as one of them may be long: an
+ * actor with many channels, a channel with many subscribers. */
 static struct subscription *find(struct subscription *list, const struct channel *channel,
                                  leat_ref subscriber)
 {
-    while (list != NULL &&
-           (list->channel != channel || !leat_ref_equal(list->subscriber, subscriber))) {
-        list = list->next;
+    for (uint32_t i = 0; list != NULL && i < channel->len; i++, list = list->next) {
+        if (list->channel == channel && leat_ref_equal(list->subscriber, subscriber)) {
+            return list;
+        }
+        const struct subscriber *at = &channel->subscribers[i];
+        if (at->subscription != NULL && leat_ref_equal(at->ref, subscriber)) {
+            return at->subscription;
+        }
     }
-    return list;
+    return NULL;
+}
+
+static void list_add(struct subscription **list, struct subscription *subscription)
+{
+    subscription->next = *list;
+    subscription->link = list;
+    if (*list != NULL) {
+        (*list)->link = &subscription->next;
+    }
+    *list = subscription;
+}
+
+static void list_remove(struct subscription *subscription)
+{
+    LEAT_ASSERT(*subscription->link == subscription);
+    *subscription->link = subscription->next;
+    if (subscription->next != NULL) {
+        subscription->next->link = subscription->link;
+    }
 }
 
 static int room_for_one(struct channel *channel)
@@ -338,8 +364,8 @@ static int add(struct bus *bus, struct subscription **list, struct channel *chan
         return -ENOMEM;
     }
     *subscription = (struct subscription){
-        .next = *list, .channel = channel, .subscriber = subscriber, .at = channel->len};
-    *list = subscription;
+        .channel = channel, .subscriber = subscriber, .at = channel->len};
+    list_add(list, subscription);
     channel->subscribers[channel->len++] =
         (struct subscriber){.ref = subscriber, .subscription = subscription};
     store_relaxed_u32(&channel->live, channel->live + 1);
@@ -362,15 +388,6 @@ static void subscribe(struct bus *bus, struct note *note)
     }
     note->next = channel->pending;
     channel->pending = (union node *)(void *)note;
-}
-
-static void list_remove(struct subscription **list, struct subscription *subscription)
-{
-    while (*list != subscription) {
-        LEAT_ASSERT(*list != NULL);
-        list = &(*list)->next;
-    }
-    *list = subscription->next;
 }
 
 /* Out of the channel's array, where a walk may be. */
@@ -404,8 +421,7 @@ static void leave(struct bus *bus, struct subscription *subscription, int status
 
 void bus_leave(struct bus *bus, struct subscription *subscription, int status)
 {
-    struct subscription **list = list_of(bus, subscription->subscriber);
-    list_remove(list != NULL ? list : &bus->outside, subscription); /* NULL: a controller, closed */
+    list_remove(subscription);
     leave(bus, subscription, status);
 }
 
@@ -425,7 +441,7 @@ void bus_forget(struct host *host, struct subscription **list)
 {
     while (*list != NULL) {
         struct subscription *subscription = *list;
-        *list = subscription->next;
+        list_remove(subscription);
         leave(host->bus, subscription, -ESRCH);
     }
 }
@@ -544,10 +560,9 @@ int bus_request(struct host *host, const struct bus_request *request, union node
 void bus_leave_outside(struct host *host, leat_ref subscriber)
 {
     struct note *note = note_new(host, NODE_LEAVE, LEAT_CHANNEL_NONE);
-    int home = home_of(host, subscriber);
-    if (note != NULL && home >= 0) { /* else it leaves when the next message finds it gone */
+    if (note != NULL) { /* else it leaves when the next message finds it gone */
         note->subscriber = subscriber;
-        tell(host, (uint32_t)home, note);
+        tell(host, bus_home(host, host->index), note);
     }
 }
 

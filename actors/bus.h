@@ -66,7 +66,8 @@ _Static_assert(offsetof(struct note, subscriber) == offsetof(struct leat_event, 
 
 /* One subscriber of one channel. */
 struct subscription {
-    struct subscription *next; /* of the same subscriber; of controllers in one list */
+    struct subscription  *next; /* of the same subscriber; of controllers in one list */
+    struct subscription **link; /* what points to this one */
     struct channel      *channel;
     leat_ref             subscriber;
     uint32_t             at; /* in channel->subscribers */
@@ -98,6 +99,7 @@ struct walk {
     union node     *message;
     struct channel *channel; /* NULL: a broadcast */
     uint32_t        at, end; /* subscribers, or slots */
+    int             untold;  /* negative: a safe publisher had no room to hear of some losses */
 };
 
 struct bus {

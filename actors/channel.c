@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "assert.h"
 #include "atomic.h"
@@ -29,9 +30,10 @@ static struct name    *names; /* a range: its pages come as slots are used */
 static uint32_t        names_len;
 static uint32_t        names_free; /* slot + 1; 0: none */
 static uint32_t        buckets[BUCKETS]; /* slot + 1; 0: none */
+static uint64_t        buckets_seed;     /* so that nobody outside can fill one of them */
 static uint64_t        closings;         /* read by any thread, without the lock */
 
-/* FNV-1a. */
+/* FNV-1a, the same in every run. */
 static uint32_t hash_of(const char *text)
 {
     uint32_t hash = 2166136261u;
@@ -41,9 +43,22 @@ static uint32_t hash_of(const char *text)
     return hash;
 }
 
-static struct name *find(const char *text, uint32_t hash)
+static uint32_t *bucket_of(const char *text)
 {
-    for (uint32_t at = buckets[hash % BUCKETS]; at != 0; at = names[at - 1].next) {
+    if (buckets_seed == 0 && getrandom(&buckets_seed, sizeof(buckets_seed), GRND_NONBLOCK) < 0) {
+        buckets_seed = (uint64_t)(uintptr_t)&buckets_seed; /* early at boot: what there is */
+    }
+    uint64_t hash = buckets_seed;
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+    }
+    return &buckets[hash % BUCKETS];
+}
+
+static struct name *find(const char *text)
+{
+    for (uint32_t at = *bucket_of(text); at != 0; at = names[at - 1].next) {
         if (strcmp(names[at - 1].text, text) == 0) {
             return &names[at - 1];
         }
@@ -88,8 +103,9 @@ static int add(const char *text, size_t len, uint32_t hash, leat_channel *ret)
     name->id = (uint64_t)hash << 32 | name->life << 16 | slot;
     name->uses = 1;
     memcpy(name->text, text, len + 1);
-    name->next = buckets[hash % BUCKETS];
-    buckets[hash % BUCKETS] = slot + 1;
+    uint32_t *bucket = bucket_of(text);
+    name->next = *bucket;
+    *bucket = slot + 1;
     *ret = (leat_channel){.id = name->id};
     return 0;
 }
@@ -103,7 +119,7 @@ int leat_channel_open(const char *name, leat_channel *ret)
     uint32_t hash = hash_of(name);
     int status = 0;
     pthread_mutex_lock(&names_lock);
-    struct name *found = find(name, hash);
+    struct name *found = find(name);
     if (found != NULL) {
         found->uses++;
         *ret = (leat_channel){.id = found->id};
@@ -120,7 +136,7 @@ void leat_channel_close(leat_channel channel)
     struct name *name = find_open(channel);
     if (name != NULL && --name->uses == 0) {
         uint32_t at = channel_slot(channel) + 1;
-        uint32_t *link = &buckets[channel_name_hash(channel) % BUCKETS];
+        uint32_t *link = bucket_of(name->text);
         while (*link != at) {
             LEAT_ASSERT(*link != 0);
             link = &names[*link - 1].next;

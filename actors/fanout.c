@@ -42,13 +42,15 @@ static struct parcel *parcel_new(struct host *host, uint8_t kind, union node *me
     return parcel;
 }
 
-/* Tells a publisher that somebody did not get its message. Without memory it is only counted. */
-static void tell_refused(struct host *host, const struct parcel *parcel, leat_channel channel,
+/* Tells a publisher that somebody did not get its message, if it has room for the news; with
+ * LEAT_REF_NONE, which is once for a hop, in any case. False: it has not been told. Without memory it is
+ * only counted. */
+static bool tell_refused(struct host *host, const struct parcel *parcel, leat_channel channel,
                          leat_ref subscriber, int status)
 {
     union node *node = pool_take(host->pool);
     if (node == NULL) {
-        return;
+        return false;
     }
     node->head.kind = LEAT_EVENT_REFUSED;
     node->head.len = 0;
@@ -56,9 +58,13 @@ static void tell_refused(struct host *host, const struct parcel *parcel, leat_ch
     node->event.bus.cookie = parcel->cookie;
     node->event.bus.subscriber = subscriber;
     leat_ref from = {.id = channel.id};
-    if (host_post_reserved(host, parcel->publisher, from, node) < 0) {
+    bool is_last = leat_ref_equal(subscriber, LEAT_REF_NONE);
+    int posted = is_last ? host_post_reserved(host, parcel->publisher, from, node)
+                         : host_post(host, parcel->publisher, from, node);
+    if (posted < 0) {
         pool_give(host->pool, node);
     }
+    return posted != -EAGAIN;
 }
 
 /* A copy that finds no way to its worker is counted like any other. */
@@ -234,8 +240,7 @@ static void prefetch_ahead(const struct host *host, const struct channel *channe
     }
 }
 
-static void give_subscriber(struct host *host, const struct walk *walk,
-                            struct subscriber subscriber)
+static void give_subscriber(struct host *host, struct walk *walk, struct subscriber subscriber)
 {
     struct channel *channel = walk->channel;
     int status = give_copy(host, subscriber.ref, &walk->message->event);
@@ -250,8 +255,9 @@ static void give_subscriber(struct host *host, const struct walk *walk,
         return;
     }
     count_add(&channel->refused, 1);
-    if (walk->node != walk->message) {
-        tell_refused(host, parcel_of(walk->node), channel->id, subscriber.ref, status);
+    if (walk->node != walk->message &&
+        !tell_refused(host, parcel_of(walk->node), channel->id, subscriber.ref, status)) {
+        walk->untold = status;
     }
 }
 
@@ -330,6 +336,10 @@ void bus_walk_end(struct host *host)
 {
     struct walk *walk = &host->bus->walk;
     union node *node = walk->node;
+    if (walk->untold < 0) { /* one word for all that there was no room for */
+        tell_refused(host, parcel_of(node), walk->message->event.channel, LEAT_REF_NONE,
+                     walk->untold);
+    }
     walk->node = NULL;
     if (walk->channel != NULL && walk->channel->len != walk->channel->live) {
         bus_compact(walk->channel);

@@ -47,6 +47,7 @@ struct group {
     uint32_t room;    /* members that may be spawned before actors_max is looked at again */
     uint32_t generation;      /* of the first life of an index here */
     uint32_t generation_next; /* no member has had this or a higher one */
+    bool     was_tick;        /* the last input: the next is another kind, if there is one */
     bool     is_closing;      /* SHUTDOWN has come: the end of the last member is the group's */
     uint8_t  state;           /* enum leat_actor_state; kept where it is watched */
     struct { /* CELL_WALK */

@@ -386,7 +386,9 @@ static bool between(struct host *host, struct cell *cell)
 static bool next_input(struct host *host, struct cell *cell)
 {
     bool is_live = cell->life == CELL_LIVE;
-    if (is_live && (cell->flags & CELL_TICK) != 0) {
+    bool is_due = is_live && (cell->flags & CELL_TICK) != 0;
+    if (is_due && !cell->group->was_tick) {
+        cell->group->was_tick = true;
         walk_due(host, cell);
         return true;
     }
@@ -396,18 +398,23 @@ static bool next_input(struct host *host, struct cell *cell)
         walk_all(cell, VISIT_SHUTDOWN, NULL);
         return true;
     }
+    if (is_live) {
+        cell->group->was_tick = false;
+    }
     union node *node = box_take(&cell->box);
     if (node == NULL) {
-        return false;
+        return is_due; /* nothing but that: at the next look */
     }
     take_item(host, cell, node);
     return true;
 }
 
-/* Inputs, until there are none, the turn has had its share, or a member's drain gives way. */
+/* Inputs, until there are none, the turn has had its share, or a member's drain gives way. One at least,
+ * so that ticks that are always due and take the whole turn leave every second one to the mailbox. */
 static void run(struct host *host, struct cell *cell)
 {
     uint32_t given = 0;
+    uint32_t inputs = 0;
     while ((cell->flags & (CELL_SCHEDULED | CELL_OPEN | CELL_PARKED)) == CELL_SCHEDULED) {
         if (!between(host, cell)) {
             return;
@@ -417,8 +424,11 @@ static void run(struct host *host, struct cell *cell)
                 return;
             }
             walk_on(host, cell);
-        } else if (given >= TURN_INPUTS || !next_input(host, cell)) {
+        } else if (inputs >= TURN_INPUTS || (inputs > 0 && host->work >= ROUND_WORK) ||
+                   !next_input(host, cell)) {
             return;
+        } else {
+            inputs++;
         }
         given++;
     }

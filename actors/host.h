@@ -288,8 +288,8 @@ int host_post_remote(struct host *host, struct cell *cell, leat_ref to, leat_ref
  * to an actor: -EALREADY, -ESRCH: not needed; the node stays the caller's. */
 int host_post_stop(struct host *host, leat_ref to, leat_ref from, union node *node);
 
-/* To the control lane: never full, as an actor has at most one KILL and one UNPARK on their way; a
- * group may have a KILL for each member, which `from` names. -ESRCH, -EALREADY (a KILL): the node
+/* To the control lane: never full, as an actor has at most one KILL and one UNPARK on their way. Those of
+ * members, which `from` names, are not counted: only controllers ask for them. -ESRCH, -EALREADY (a KILL): the node
  * stays the caller's. */
 int host_post_control(struct host *host, leat_ref to, union node *node);
 
@@ -335,7 +335,7 @@ void bus_close(struct host *host);
 /* Who had these subscriptions has ended. */
 void bus_forget(struct host *host, struct subscription **list);
 
-/* A controller with this mailbox is about to close. */
+/* A controller had this mailbox, which is closed now: so nobody subscribes it any more. */
 void bus_leave_outside(struct host *host, leat_ref subscriber);
 
 struct bus_request {

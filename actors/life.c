@@ -184,15 +184,15 @@ static int init_fill(union node *node, const struct spawn *spawn)
 }
 
 static void cell_prepare(struct cell *cell, const struct leat_behavior *behavior, uint32_t len_max,
-                         enum cell_life life, uint32_t owner)
+                         uint16_t flags, uint32_t owner)
 {
     LEAT_ASSERT(cell->state == NULL && cell->monitors.first == NULL && cell->waiters == NULL);
     LEAT_ASSERT(cell->group == NULL);
     store_relaxed_ptr(&cell->behavior, behavior);
     cell->behavior_index = BEHAVIOR_NONE;
     box_init(&cell->box, len_max);
-    cell->flags = life == CELL_NEW ? CELL_UNBORN : 0;
-    cell->life = (uint8_t)life;
+    cell->flags = flags; /* before the owner may look */
+    cell->life = (flags & CELL_UNBORN) != 0 ? CELL_NEW : CELL_LIVE;
     cell->deadline = LEAT_NEVER;
     cell->armed = LEAT_NEVER;
     store_relaxed_u32(&cell->asked, 0);
@@ -237,11 +237,9 @@ int actor_spawn(struct host *host, const struct spawn *spawn, leat_ref *ret)
     }
     uint32_t len_max =
         spawn->mailbox_len_max != 0 ? spawn->mailbox_len_max : spawn->behavior->mailbox_len_max;
-    cell_prepare(cell, spawn->behavior, len_max != 0 ? len_max : host->mailbox_len_max, CELL_NEW,
+    uint16_t flags = spawn->members_max > 0 ? CELL_UNBORN | CELL_GROUP : CELL_UNBORN;
+    cell_prepare(cell, spawn->behavior, len_max != 0 ? len_max : host->mailbox_len_max, flags,
                  spawn->owner);
-    if (spawn->members_max > 0) {
-        cell->flags |= CELL_GROUP;
-    }
     *ret = cell_ref(cell);
     fetch_add_seq_u32(&host->registry->hosts[spawn->owner]->arriving, 1);
     uint64_t *spawned = &host->registry->totals[host->index].spawned;
@@ -629,7 +627,7 @@ struct cell *host_mailbox(struct host *host, uint32_t len_max)
     if (cell == NULL) {
         return NULL;
     }
-    cell_prepare(cell, &mailbox_behavior, len_max, CELL_LIVE, host->index);
+    cell_prepare(cell, &mailbox_behavior, len_max, 0, host->index);
     return cell;
 }
 

@@ -159,7 +159,12 @@ static enum done output_stop(struct host *host, struct cell *cell, union node *o
     out->head.kind = NODE_STOP;
     out->head.len = 0;
     out->head.pool = host->pool->index;
-    return host_post_stop(host, to, cell_self(cell), out) == 0 ? DONE_TAKEN : DONE_KEPT;
+    int status = host_post_stop(host, to, cell_self(cell), out);
+    if (status == -EAGAIN || status == -ENOMEM) { /* a member's */
+        leat_output_stop_other(&out->output, to);
+        actor_refuse(host, cell, out, 0, status);
+    }
+    return status == 0 ? DONE_TAKEN : DONE_KEPT;
 }
 
 /* A publisher's own mailbox is full of what a safe publish may add to. */

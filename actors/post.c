@@ -118,8 +118,8 @@ static bool ask(struct cell *cell, uint32_t unit)
 
 int host_post_stop(struct host *host, leat_ref to, leat_ref from, union node *node)
 {
-    if (ref_is_member(to)) { /* `asked` is the group's: of these several may be on their way */
-        return host_post_member(host, to, from, node, true);
+    if (ref_is_member(to)) { /* `asked` is the group's: of these many may be on their way */
+        return host_post_member(host, to, from, node, false);
     }
     struct cell *cell = registry_cell(host->registry, to);
     uint32_t inside;

@@ -317,10 +317,12 @@ OUT_OF_LINE bool give_item(struct host *host, struct cell *cell, union node *nod
 static void control_add(struct cell *cell, union node *nodes)
 {
     union node **last = &cell->control;
-    while (*last != NULL) {
+    while (nodes != NULL && *last != NULL) {
         last = &(*last)->next;
     }
-    *last = nodes;
+    if (nodes != NULL) {
+        *last = nodes;
+    }
 }
 
 /* Up to CONTROL_ITEMS of them. False: the actor has ended, or waits to. */

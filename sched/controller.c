@@ -169,9 +169,10 @@ void leat_controller_close(leat_controller *controller)
 {
     struct leat_runtime *runtime = controller->runtime;
     struct host *host = controller->host;
-    bus_leave_outside(host, cell_ref(controller->mailbox));
+    leat_ref self = cell_ref(controller->mailbox);
     answer(controller);
     host_mailbox_close(host, controller->mailbox);
+    bus_leave_outside(host, self);
     while (host->limbo != NULL) { /* a sender is on its way out of the mailbox */
         answer(controller);
         host_sweep(host);

@@ -113,6 +113,9 @@ void worker_round(struct worker *worker, leat_time deadline);
 bool      worker_is_ready(const struct worker *worker);
 leat_time worker_next(const struct worker *worker);
 
+/* When the runtime has ended: what the last actors published still goes to controllers. */
+void worker_settle(struct worker *worker);
+
 /* Before the first and after the last turn on the calling thread. */
 void worker_enter(struct worker *worker);
 void worker_leave(struct worker *worker);

@@ -40,6 +40,16 @@ static leat_time next_event(struct leat_runtime *runtime)
     return next;
 }
 
+/* The last actor has ended in this round. */
+static void settle(struct leat_runtime *runtime)
+{
+    for (uint32_t i = 0; i < runtime->config.workers; i++) {
+        worker_enter(runtime->workers[i]);
+        worker_settle(runtime->workers[i]);
+        worker_leave(runtime->workers[i]);
+    }
+}
+
 static void round_of(struct worker *worker)
 {
     const struct host *host = worker->host;
@@ -47,6 +57,9 @@ static void round_of(struct worker *worker)
     worker_enter(worker);
     worker_round(worker, 0);
     worker_leave(worker);
+    if (load_acquire_u32(&worker->runtime->ended) != 0) {
+        settle(worker->runtime);
+    }
     uint64_t after = host_inputs(host) + host->count.sent + host->other_outputs;
     worker->is_due = after != before; /* then there may be more to flush */
 }

@@ -294,7 +294,7 @@ static int output_data(struct sockets *sockets, struct cell *cell, union node *o
     struct leat_output *output = &out->output;
     uint8_t full = output->full;
     struct socket *socket = socket_find(sockets, output->sock);
-    if (socket == NULL || output->data.body.buf == NULL) {
+    if (socket == NULL || output->data.body.buf == NULL || leat_batch_len(output->data.body) > 0) {
         return socket == NULL ? -EBADF : -EINVAL;
     }
     int status = data_submit(sockets, socket, output);

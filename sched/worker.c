@@ -467,6 +467,21 @@ static leat_time idle(struct worker *worker)
     return load_acquire_u32(&worker->runtime->ended) != 0 ? 0 : next;
 }
 
+void worker_settle(struct worker *worker)
+{
+    struct host *host = worker->host;
+    do {
+        host_answer(host);
+        host_resume_walks(host);
+        struct cell *cell = host_next(host);
+        if (cell != NULL) {
+            LEAT_ASSERT(cell == worker->system); /* there is no actor any more */
+            host->work = 0;
+            actor_turn(host, cell);
+        }
+    } while (host_is_ready(host) || !bell_is_silent(&host->bell));
+}
+
 void worker_run(struct worker *worker)
 {
     struct host *host = worker->host;
@@ -490,6 +505,7 @@ void worker_run(struct worker *worker)
             idle_since = 0;
         }
     }
+    worker_settle(worker);
     while (host->limbo != NULL) { /* what was on its way to the last actors is to be counted */
         host_answer(host);
         host_sweep(host);

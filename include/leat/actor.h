@@ -54,7 +54,8 @@ enum leat_event_kind {
     LEAT_EVENT_UNSUBSCRIBED, /* answers an unsubscribe, the same: nothing more comes */
     LEAT_EVENT_REFUSED,     /* answers a LEAT_PUBLISH_SAFE once for each subscriber that did not get
                                it: status, channel; bus.cookie, bus.subscriber. -EAGAIN: its mailbox
-                               is full; with LEAT_REF_NONE: a worker's is, and so none there got it */
+                               is full; -ENOMEM. With LEAT_REF_NONE: several on one worker, which has
+                               too much waiting, or this actor has no room to hear of each */
 };
 
 /* One input, one cache line. All of it is lent: it is valid until on_event returns. */
@@ -339,8 +340,9 @@ static inline void leat_output_publish_body(struct leat_output *out, leat_channe
 
 /* This actor hears what is published on `channel` from the SUBSCRIBED that answers on, until it
  * unsubscribes, or ends. Set out->subscriber to subscribe another actor, a group as a whole above
- * all. Who subscribes twice is one subscriber. -EBADF: the channel is not open; -ESRCH: no such
- * subscriber; -ENOMEM. */
+ * all. Who subscribes twice is one subscriber. SUBSCRIBED says -EBADF: the channel is not open; -ECANCELED:
+ * it was unsubscribed before it was confirmed; -ESRCH: the subscriber has ended, which may also be said at
+ * once, through on_refused; -ENOMEM. */
 static inline void leat_output_subscribe(struct leat_output *out, leat_channel channel,
                                          uint64_t cookie)
 {
@@ -349,7 +351,8 @@ static inline void leat_output_subscribe(struct leat_output *out, leat_channel c
     out->channel = channel;
 }
 
-/* Set out->subscriber as in the subscribe. -ENOENT: it was none. */
+/* Set out->subscriber as in the subscribe. UNSUBSCRIBED says -ENOENT: it was none; or on_refused, -ESRCH: it
+ * has ended. */
 static inline void leat_output_unsubscribe(struct leat_output *out, leat_channel channel,
                                            uint64_t cookie)
 {
@@ -360,7 +363,8 @@ static inline void leat_output_unsubscribe(struct leat_output *out, leat_channel
 
 /* A copy to each actor on `worker` (an index, LEAT_WORKER_SAME or _ALL), or only to those of `behavior`
  * (NULL: any), the sender itself included. The workers deliver it in portions, between other work:
- * later sends may pass it. Full mailboxes refuse their copy, which is counted. */
+ * later sends may pass it. Full mailboxes refuse their copy, which is counted. Handed back, -EAGAIN, if a
+ * worker has too much waiting: the others have it then. */
 static inline void leat_output_broadcast(struct leat_output *out, int worker,
                                          const struct leat_behavior *behavior, uint32_t type,
                                          const void *payload, size_t len)
@@ -426,7 +430,8 @@ static inline void leat_output_stop(struct leat_output *out)
     leat_output_clear(out, LEAT_OUTPUT_STOP);
 }
 
-/* Ends another actor when it has done what it was sent before; never refused. */
+/* Ends another actor when it has done what it was sent before; never refused, but for a member of a group
+ * whose mailbox is full. */
 static inline void leat_output_stop_other(struct leat_output *out, leat_ref to)
 {
     leat_output_clear(out, LEAT_OUTPUT_STOP);
@@ -461,7 +466,8 @@ struct leat_behavior {
     bool (*pop_output)(void *self, leat_time now, struct leat_output *ret);
 
     /* An output that could not be done, in the middle of the drain: -EAGAIN full, -ETIMEDOUT waited
-     * in vain, -EBADF no such socket, or the error. Any kind but STOP and FAIL may be refused. A body
+     * in vain, -EBADF no such socket, or the error. Any kind may be refused but FAIL and STOP, unless that
+     * is for a member of a group whose mailbox is full. A body
      * in it is the actor's again: keep it, or call leat_output_release. NULL: the runtime does. */
     void (*on_refused)(void *self, struct leat_output *output, int status);
 

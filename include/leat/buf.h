@@ -80,8 +80,8 @@ static inline leat_slice leat_slice_ref(leat_slice slice)
 /* ---- batches: several slices as one body ----
  *
  * A batch is a buffer that holds references to others: what one receive turn brought, say, published as
- * one message. It is passed, ref'd and given away like any body; its last unref gives back what is in
- * it. */
+ * one message. It is passed, ref'd and given away like any body of a message; its last unref gives back what
+ * is in it. No socket sends one: -EINVAL. */
 
 /* An empty batch with room for `cap` slices, 1..LEAT_BATCH_MAX. Any thread; never blocks. -EINVAL;
  * -ENOMEM. */
@@ -89,7 +89,7 @@ static inline leat_slice leat_slice_ref(leat_slice slice)
 LEAT_API int leat_batch_alloc(uint32_t cap, leat_slice *ret);
 
 /* Puts one more slice at the end; its reference is given away. Only while the caller's reference to the
- * batch is the only one. -ENOSPC: it is full; -EINVAL: `batch` is none, or the slice is one or has no
+ * batch is the only one, else it aborts. -ENOSPC: it is full; -EINVAL: `batch` is none, or the slice is one or has no
  * buffer; the slice stays the caller's then. */
 LEAT_API int leat_batch_add(leat_slice *batch, leat_slice slice);
 

@@ -170,7 +170,8 @@ LEAT_API int leat_broadcast(leat_controller *controller, int worker,
                             const struct leat_behavior *behavior, uint32_t type,
                             const void *payload, size_t len);
 
-/* Ends an actor when it has done what it was sent before. Never refused. -ESRCH, -ENOMEM. */
+/* Ends an actor when it has done what it was sent before. -ESRCH, -ENOMEM; -EAGAIN: it is a member of a
+ * group whose mailbox is full, others never refuse. */
 LEAT_API int leat_stop(leat_controller *controller, leat_ref actor);
 
 /* Ends it at the next pop: open drain, mailbox and all. -ESRCH, -ENOMEM. */
@@ -190,7 +191,8 @@ LEAT_API int leat_publish_body(leat_controller *controller, leat_channel channel
                                leat_slice body);
 
 /* As leat_output_subscribe and _unsubscribe: for this controller (LEAT_REF_NONE), an actor or a group.
- * SUBSCRIBED or UNSUBSCRIBED is received, with `cookie`. -ESRCH; -ENOMEM. */
+ * SUBSCRIBED or UNSUBSCRIBED is received, with `cookie`. -ESRCH: no such subscriber, or as its status if it
+ * ends meanwhile; -ENOMEM. */
 LEAT_API int leat_subscribe(leat_controller *controller, leat_channel channel, leat_ref subscriber,
                             uint64_t cookie);
 LEAT_API int leat_unsubscribe(leat_controller *controller, leat_channel channel,
@@ -308,7 +310,7 @@ struct leat_channel_stats {
                                  been there (but of a controller, which is told: -EAGAIN) */
 };
 
-/* The same for channels, in no order. */
+/* The same for channels, in no order; takes a short lock for each, as leat_channel_open does. */
 LEAT_API size_t leat_stats_channels(leat_runtime *runtime, struct leat_channel_stats *ret,
                                     size_t cap);
 

@@ -459,9 +459,23 @@ void bus_given(uint32_t me, const struct leat_event *event)
     bus_ledger.given++;
 }
 
+/* Some on one worker, nobody knows who: only for a publisher whose mailbox was full. */
+static void told_of_some(uint32_t me, uint64_t id, int status)
+{
+    struct pub *pub = &bus_ledger.pubs[id];
+    EXPECT(pub->from == me && pub->is_safe && status == -EAGAIN && !bus_ledger.people[me].is_roomy,
+           "%u was told that some refused message %u of %u: %d", me, (uint32_t)id, pub->from, status);
+    pub->was_summed = true;
+}
+
 void bus_told(uint32_t me, const struct leat_event *event)
 {
     uint64_t id = event->bus.cookie;
+    if (id > 0 && id < bus_ledger.pubs_len &&
+        leat_ref_equal(event->bus.subscriber, LEAT_REF_NONE)) {
+        told_of_some(me, id, event->status);
+        return;
+    }
     uint32_t whom = person_of(event->bus.subscriber);
     if (id == 0 || id >= bus_ledger.pubs_len || whom == 0) {
         ledger_fail("%u was told that %llx refused message %llu", me,
@@ -592,7 +606,8 @@ void bus_check_quiet(leat_runtime *runtime)
     }
     for (uint32_t id = 1; id < bus_ledger.pubs_len; id++) {
         const struct pub *pub = &bus_ledger.pubs[id];
-        bool is_heard = pub->is_safe && !bus_ledger.people[pub->from].ended;
+        bool is_heard =
+            pub->is_safe && !pub->was_summed && !bus_ledger.people[pub->from].ended;
         for (uint32_t who = 1; who < bus_ledger.people_len; who++) {
             const struct listener *person = &bus_ledger.people[who];
             EXPECT(bus_ledger.copies[id][who] != COPY_REQUIRED || is_gone(person) ||

@@ -58,6 +58,7 @@ struct pub {
     uint32_t from, channel;
     uint32_t previous; /* of the same publisher on the same channel; 0: none */
     bool is_safe;
+    bool was_summed;  /* its publisher had no room to hear of each loss: one word said "some" */
     bool was_closed;  /* the channel, when it was published */
     bool handed_back; /* to its publisher */
     uint8_t kind;     /* enum pub_kind */

@@ -423,6 +423,43 @@ TEST(bus, the_figures_of_a_channel)
     leat_channel_close(other);
 }
 
+/* ---- the end of the runtime ---- */
+
+static void publish_at_the_end(struct puppet *self, const struct leat_event *event)
+{
+    if (event->kind == LEAT_EVENT_SHUTDOWN) {
+        puppet_publish(self, *(leat_channel *)self->context, 1, 77);
+    }
+}
+
+/* On the controller's home worker and on another one: its last words are heard. */
+TEST(bus, what_the_last_actor_publishes_reaches_controllers)
+{
+    for (int worker = 0; worker < 2; worker++) {
+        leat_channel channel = channel_of("bus/last words");
+        struct rig rig;
+        struct leat_config config = workers_config(2, 3);
+        struct puppet last = {.on_event = publish_at_the_end, .context = &channel};
+        rig_open(&rig, &config);
+        CHECK_EQ(leat_subscribe(rig.controller, channel, LEAT_REF_NONE, 1), 0);
+        rig_spawn_as(&rig, &last, &puppet_behavior, worker);
+        rig_run(&rig, 0);
+        CHECK_EQ(rig_count(&rig, LEAT_EVENT_SUBSCRIBED), 1);
+        leat_runtime_stop(rig.runtime);
+        int status = 0;
+        while (status == 0) {
+            status = rig_receive(&rig, LEAT_SEC);
+        }
+        CHECK_EQ(status, -EPIPE);
+        CHECK_EQ(rig_count(&rig, LEAT_EVENT_PUBLISHED), 1);
+        CHECK_EQ(rig_last(&rig).kind, LEAT_EVENT_PUBLISHED);
+        CHECK_EQ(event_value(&rig.got[rig.got_len - 1]), 77);
+        rig_close(&rig);
+        puppet_free(&last);
+        leat_channel_close(channel);
+    }
+}
+
 /* ---- memory ---- */
 
 /* Everything the bus does, with the n-th allocation failing and all after it, until none fails: who asks

@@ -313,8 +313,9 @@ TEST(fanout, the_next_message_waits_for_the_end_of_a_walk)
 }
 
 /* The last actor ends while a walk gives way: those who have been visited have ended then, and so do the
- * others before its next portion, as they are busy for a whole round of the loop. */
-TEST(fanout, a_walk_that_is_never_finished_frees_its_message)
+ * others before its next portion, as they are busy for a whole round of the loop. It goes on all the same,
+ * for there might be controllers among the subscribers. */
+TEST(fanout, a_walk_goes_to_its_end_after_the_last_actor)
 {
     enum { EACH = 32, LAST = ROUND_WORK / EACH - 1 };
     leat_channel channel = channel_of("fanout/unfinished");
@@ -338,11 +339,60 @@ TEST(fanout, a_walk_that_is_never_finished_frees_its_message)
     CHECK_EQ(ears_heard, ROUND_WORK);
     leat_runtime_stop(rig.runtime);
     CHECK_EQ(rig_receive(&rig, LEAT_SEC), -EPIPE);
-    CHECK(!leat_buf_is_sole(body.buf)); /* the walk is not over */
-    rig_close(&rig);
     CHECK(leat_buf_is_sole(body.buf));
+    rig_close(&rig);
     leat_buf_unref(body.buf);
     puppets_free(last, LAST);
+    leat_channel_close(channel);
+}
+
+/* A publisher that is not asked while it publishes on: what it hears of losses is bounded by its mailbox and
+ * one word for each of its messages. */
+TEST(fanout, news_of_losses_is_bounded)
+{
+    enum { DEAF = 50, SAFE = 40 };
+    static const struct leat_behavior box_of_1 = PUPPET_BEHAVIOR("box_of_1", 1);
+    static const struct leat_behavior box_of_4 = PUPPET_BEHAVIOR("box_of_4", 4);
+    leat_channel channel = channel_of("fanout/bounded");
+    struct rig rig;
+    struct leat_config config = workers_config(2, 5);
+    struct puppet deaf[DEAF] = {{0}}, full = {0}, publisher = {0};
+    config.send_wait_ns = 100 * LEAT_SEC;
+    rig_open(&rig, &config);
+    rig_spawn_as(&rig, &full, &box_of_1, 1);
+    leat_ref self = rig_spawn_as(&rig, &publisher, &box_of_4, 0);
+    rig_listeners(&rig, deaf, DEAF, &box_of_1, 1, channel);
+    for (size_t i = 0; i < DEAF; i++) { /* parked on one another, so that their boxes stay full */
+        leat_output_wait(puppet_send(&deaf[i], deaf[(i + 1) % DEAF].ref, 1, 1));
+        leat_output_wait(puppet_send(&deaf[i], deaf[(i + 1) % DEAF].ref, 1, 2));
+        CHECK_EQ(leat_send(rig.controller, deaf[i].ref, POKE, NULL, 0), 0);
+    }
+    rig_run(&rig, 0);
+    for (uint64_t i = 0; i < SAFE; i++) {
+        puppet_publish_safe(&publisher, channel, i);
+    }
+    CHECK_EQ(leat_send(rig.controller, self, POKE, NULL, 0), 0);
+    uint32_t most = 0;
+    const struct cell *cell = registry_cell(&rig.runtime->registry, self);
+    while (puppet_count(&publisher, LEAT_EVENT_REFUSED) == 0) {
+        simulation_step(rig.runtime, 0);
+        uint32_t len = cell->box.len + cell->door.inside;
+        most = len > most ? len : most;
+    }
+    rig_run(&rig, 0);
+    CHECK(most <= 4 + 2 + SAFE);
+    size_t told = puppet_count(&publisher, LEAT_EVENT_REFUSED), some = 0;
+    for (size_t i = 0; i < told; i++) {
+        struct leat_event event = puppet_nth(&publisher, LEAT_EVENT_REFUSED, i);
+        CHECK_EQ(event.status, -EAGAIN);
+        some += leat_ref_equal(event.bus.subscriber, LEAT_REF_NONE);
+    }
+    CHECK(some > 0); /* and those that it had room for were told one by one */
+    CHECK(told > some);
+    rig_close(&rig);
+    puppets_free(deaf, DEAF);
+    puppet_free(&full);
+    puppet_free(&publisher);
     leat_channel_close(channel);
 }
 

@@ -642,6 +642,85 @@ TEST(group, a_deadline_in_the_past_starves_nobody)
     crew_close(&crew);
 }
 
+/* ---- a crowd that is overdue for ever, and whose ticks take more than a round ---- */
+
+#define OVERDUE 90u
+#define OVERDUE_SENDS 12u /* a tick of all is one portion, and a whole round's work */
+
+struct overdue {
+    uint32_t left;
+    bool tells, ending;
+};
+
+static uint32_t overdue_heard, overdue_ticks; /* the worker's, until the runtime has ended */
+static uint32_t overdue_between; /* ticks from the first message to the last */
+static leat_ref overdue_sink, overdue_home;
+
+static void overdue_on_event(void *state, const struct leat_event *event)
+{
+    struct overdue *self = state;
+    self->left = event->kind == LEAT_EVENT_DEADLINE ? OVERDUE_SENDS : 0;
+    self->tells = event->kind == LEAT_EVENT_MESSAGE && ++overdue_heard == 5 * OVERDUE;
+    overdue_ticks += event->kind == LEAT_EVENT_DEADLINE;
+    if (event->kind == LEAT_EVENT_MESSAGE && overdue_heard == 1) {
+        overdue_between = overdue_ticks;
+    } else if (self->tells) {
+        overdue_between = overdue_ticks - overdue_between;
+    }
+    self->ending = event->kind == LEAT_EVENT_SHUTDOWN;
+}
+
+static bool overdue_pop_output(void *state, leat_time now, struct leat_output *ret)
+{
+    struct overdue *self = state;
+    (void)now;
+    if (self->left > 0 || self->tells) {
+        leat_output_send(ret, self->tells ? overdue_home : overdue_sink, 1, NULL, 0);
+        self->left -= self->left > 0;
+        self->tells = false;
+        return true;
+    }
+    leat_output_stop(ret);
+    return self->ending;
+}
+
+static leat_time overdue_deadline(const void *state)
+{
+    (void)state;
+    return 1;
+}
+
+static const struct leat_behavior overdue = {.name = "overdue",
+                                             .state_size = sizeof(struct overdue),
+                                             .on_event = overdue_on_event,
+                                             .pop_output = overdue_pop_output,
+                                             .deadline = overdue_deadline};
+
+/* With a thread, as in simulation no time passes in a tick, so that none is due again at once. */
+TEST(group, a_tick_that_is_always_due_leaves_every_second_input_to_the_mailbox)
+{
+    struct rig rig;
+    struct leat_config config = rig_threads(1);
+    leat_ref group;
+    rig_open(&rig, &config);
+    overdue_heard = overdue_ticks = 0;
+    overdue_home = leat_controller_ref(rig.controller);
+    struct puppet sink = {0};
+    overdue_sink = rig_spawn(&rig, &sink);
+    CHECK_EQ(leat_spawn_group(rig.controller, &overdue, OVERDUE, 0, &group), 0);
+    for (uint32_t i = 0; i < OVERDUE; i++) {
+        CHECK_EQ(leat_spawn_member(rig.controller, group, NULL, 0, i), 0);
+    }
+    rig_await(&rig, OVERDUE);
+    for (uint32_t i = 0; i < 5; i++) {
+        CHECK_EQ(leat_send(rig.controller, group, 1, NULL, 0), 0);
+    }
+    rig_await(&rig, OVERDUE + 1);
+    rig_close(&rig);
+    CHECK(overdue_between <= 6 * OVERDUE);
+    puppet_free(&sink);
+}
+
 /* Against a model: many members whose deadlines move about. */
 TEST(group, deadlines_come_in_order_and_never_early)
 {

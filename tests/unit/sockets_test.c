@@ -415,7 +415,7 @@ TEST(sockets, one_body_to_many)
     }
 }
 
-TEST(sockets, too_large)
+TEST(sockets, too_large_and_what_no_socket_sends)
 {
     for (size_t b = 0; b < BACKENDS; b++) {
         struct rig rig;
@@ -426,14 +426,19 @@ TEST(sockets, too_large)
         leat_output_data(puppet_put(&end.puppet), end.sock, &end.local,
                          body_of(NULL, LEAT_DATAGRAM_LEN_MAX + 1));
         leat_output_data(puppet_put(&end.puppet), end.sock, &end.local, (leat_slice){0});
+        leat_slice batch; /* its bytes are addresses, which are nobody's business */
+        CHECK_EQ(leat_batch_alloc(1, &batch), 0);
+        CHECK_EQ(leat_batch_add(&batch, body_of(NULL, 8)), 0);
+        leat_output_data(puppet_put(&end.puppet), end.sock, &end.local, batch);
         leat_output_data(puppet_put(&end.puppet), end.sock, &end.local,
                          body_of(NULL, LEAT_DATAGRAM_LEN_MAX));
         net_poke(&rig, &end.puppet);
         net_await(&rig, &end.puppet, LEAT_EVENT_DATA, 1);
         CHECK_EQ(end.bytes, LEAT_DATAGRAM_LEN_MAX); /* whole */
-        REQUIRE(end.puppet.refusals_len == 2);
+        REQUIRE(end.puppet.refusals_len == 3);
         CHECK_EQ(end.puppet.refusals[0].status, -EMSGSIZE);
         CHECK_EQ(end.puppet.refusals[1].status, -EINVAL);
+        CHECK_EQ(end.puppet.refusals[2].status, -EINVAL);
         net_close(&rig);
         end_free(&end);
     }
