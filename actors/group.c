@@ -151,7 +151,7 @@ void member_end(struct host *host, struct cell *cell, struct member *member, int
         LEAT_ASSERT(cancelled);
     }
     host_trace(host, cell,
-               (struct leat_trace){.from = group->state, .to = LEAT_STATE_STOPPED, .member = dead});
+               &(struct leat_trace){.from = group->state, .to = LEAT_STATE_STOPPED, .member = dead});
     LEAT_ASSERT((group->alive[index / 64] >> index % 64 & 1) != 0);
     group->alive[index / 64] &= ~(UINT64_C(1) << index % 64); /* what is sent to it is dropped */
     group->live--;

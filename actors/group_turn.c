@@ -22,7 +22,7 @@ static void move(struct host *host, struct cell *cell, struct leat_trace trace)
                 trace.to == LEAT_STATE_POP_TICK_OUTPUT);
     trace.from = group->state;
     group->state = trace.to;
-    host_trace(host, cell, trace);
+    host_trace(host, cell, &trace);
 }
 
 static void move_to(struct host *host, struct cell *cell, enum leat_actor_state state)

@@ -612,8 +612,9 @@ static inline int host_post_reserved(struct host *host, leat_ref to, leat_ref fr
     return 0;
 }
 
-/* Reports a transition; the caller says what is particular about it. */
-void host_trace(struct host *host, struct cell *cell, struct leat_trace trace);
+/* Reports a transition; the caller says what is particular about it, the rest is filled in where it
+ * lies: a copy would wait for the stores of its small members. */
+void host_trace(struct host *host, struct cell *cell, struct leat_trace *trace);
 
 /* The number of a message in traces: the node it lies in; of one that is published the same for all its
  * copies, and so made of what they have in common. */

@@ -101,16 +101,16 @@ void host_close(struct host *host)
     mem_free(host);
 }
 
-void host_trace(struct host *host, struct cell *cell, struct leat_trace trace)
+void host_trace(struct host *host, struct cell *cell, struct leat_trace *trace)
 {
     if (host->trace == NULL) {
         return;
     }
-    trace.now = host->now;
-    trace.actor = cell_ref(cell);
-    trace.behavior = cell->behavior;
-    trace.worker = (uint16_t)host->index;
-    host->trace(host->trace_context, &trace);
+    trace->now = host->now;
+    trace->actor = cell_ref(cell);
+    trace->behavior = cell->behavior;
+    trace->worker = (uint16_t)host->index;
+    host->trace(host->trace_context, trace);
 }
 
 uint64_t trace_number(const union node *node, bool is_published)
@@ -571,7 +571,7 @@ void actor_end(struct host *host, struct cell *cell, int status, enum leat_actor
         group_close(host, cell, status);
     }
     host_trace(host, cell,
-               (struct leat_trace){.from = (uint8_t)state, .to = LEAT_STATE_STOPPED});
+               &(struct leat_trace){.from = (uint8_t)state, .to = LEAT_STATE_STOPPED});
     enum cell_life life = cell->life;
     cell->life = CELL_LIMBO; /* what is sent to it from here on is only buried */
     host->ops->forget(host, cell);

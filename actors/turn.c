@@ -94,7 +94,8 @@ OUT_OF_LINE void watch_output(struct host *host, struct cell *cell, enum leat_ac
     if ((cell->flags & CELL_GROUP) != 0) {
         group_trace_output(host, cell, out);
     } else {
-        host_trace(host, cell, trace_output(state, LEAT_STATE_POP_OUTPUT, out));
+        struct leat_trace trace = trace_output(state, LEAT_STATE_POP_OUTPUT, out);
+        host_trace(host, cell, &trace);
     }
 }
 
@@ -148,7 +149,7 @@ ALWAYS_INLINE void drain(struct host *host, struct cell *cell, enum leat_actor_s
     }
     if (watched) {
         host_trace(host, cell,
-                   (struct leat_trace){.from = (uint8_t)state, .to = LEAT_STATE_WAITING});
+                   &(struct leat_trace){.from = (uint8_t)state, .to = LEAT_STATE_WAITING});
     }
     if (LEAT_UNLIKELY(behavior->deadline != NULL)) {
         leat_time deadline = behavior->deadline(cell->state);
@@ -226,10 +227,11 @@ void hash_input(struct host *host, leat_ref to, const struct leat_event *event)
 OUT_OF_LINE void watch_input(struct host *host, struct cell *cell, const struct leat_event *event)
 {
     if (event->kind == LEAT_EVENT_DEADLINE) {
-        host_trace(host, cell, (struct leat_trace){.from = LEAT_STATE_WAITING,
-                                                   .to = LEAT_STATE_ON_TICK});
+        host_trace(host, cell, &(struct leat_trace){.from = LEAT_STATE_WAITING,
+                                                    .to = LEAT_STATE_ON_TICK});
     } else {
-        host_trace(host, cell, trace_input(LEAT_STATE_WAITING, LEAT_STATE_ON_INPUT, event));
+        struct leat_trace trace = trace_input(LEAT_STATE_WAITING, LEAT_STATE_ON_INPUT, event);
+        host_trace(host, cell, &trace);
     }
     if (host->hash != 0) {
         hash_input(host, cell_ref(cell), event);
