@@ -107,6 +107,7 @@ struct bus {
     struct channel      *channels; /* a range, by slot */
     struct subscription *outside;  /* of controllers, which this worker serves */
     struct walk          walk;
+    bool                 is_behind; /* everybody is given through the mailbox, until it is not */
 };
 
 static inline struct note *note_of(union node *node)

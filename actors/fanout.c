@@ -1,7 +1,11 @@
 /* What one message becomes on its way to many: a hop to each worker that has subscribers, then a walk
  * over those there. Each is given the same event, at once where it is idle, through its mailbox
  * otherwise: no copy of a body, and no node for who has nothing else to do. One walk at a time, so a
- * publisher's messages stay in order; it gives way like any actor, and others have their turn. */
+ * publisher's messages stay in order; it gives way like any actor, and others have their turn.
+ *
+ * Subscribers that are slow with what they are given would so hold up all that is published. When a walk
+ * has taken a round's time with less than a round's work, everybody is given through the mailbox until
+ * the bus has caught up: then the slow lose what their mailboxes have no room for, and nobody else. */
 #include <string.h>
 
 #include "bus.h"
@@ -212,7 +216,10 @@ static int give_copy(struct host *host, leat_ref to, const struct leat_event *ev
     struct cell *cell = registry_cell(host->registry, to);
     int status;
     if (cell != NULL && host_has(host, cell, to)) {
-        status = actor_input(host, cell, to, event);
+        bool is_behind = host->bus->is_behind;
+        host->work += is_behind;
+        status = is_behind ? box_input(host, cell, to, event)
+                           : actor_input(host, cell, to, event);
     } else {
         union node *copy = message_copy(host, (const union node *)(const void *)event);
         status = copy != NULL ? host_post(host, to, event->from, copy) : -ENOMEM;
@@ -261,6 +268,17 @@ static void give_subscriber(struct host *host, struct walk *walk, struct subscri
     }
 }
 
+/* Whether the bus is to give way; with a round's work left it is the time that has run out. */
+static bool gives_way(struct host *host, uint32_t visited)
+{
+    uint32_t work = host->work;
+    if (!walk_is_over(host, visited)) {
+        return false;
+    }
+    host->bus->is_behind = host->bus->is_behind || work < ROUND_WORK;
+    return true;
+}
+
 /* Both return whether the walk has come to its end. */
 
 static bool publish_on(struct host *host, struct walk *walk, uint32_t *visited)
@@ -276,7 +294,7 @@ static bool publish_on(struct host *host, struct walk *walk, uint32_t *visited)
             give_subscriber(host, walk, subscriber);
         }
         ++*visited;
-        if (walk->at < walk->end && walk_is_over(host, *visited)) {
+        if (walk->at < walk->end && gives_way(host, *visited)) {
             return false;
         }
     }
@@ -293,7 +311,7 @@ static bool broadcast_on(struct host *host, struct walk *walk, uint32_t *visited
             give_copy(host, cell_ref(cell), &walk->message->event);
         }
         ++*visited;
-        if (walk->at < walk->end && walk_is_over(host, *visited)) {
+        if (walk->at < walk->end && gives_way(host, *visited)) {
             return false;
         }
     }
@@ -357,11 +375,12 @@ void bus_turn(struct host *host, struct cell *cell)
     host_collect(host, cell);
     for (bool is_first = true;; is_first = false) {
         if (walk->node == NULL) {
-            if (!is_first && walk_is_over(host, ++visited)) {
+            if (!is_first && gives_way(host, ++visited)) {
                 break;
             }
             union node *node = box_take(&cell->box);
             if (node == NULL) {
+                host->bus->is_behind = false;
                 break;
             }
             begin(host, walk, node);

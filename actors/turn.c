@@ -594,6 +594,9 @@ int box_input(struct host *host, struct cell *cell, leat_ref to, const struct le
     }
     item->event.from = event->from;
     box_append(&cell->box, item);
+    if (cell->box.len > host->count.mailbox_depth_max) {
+        host->count.mailbox_depth_max = cell->box.len;
+    }
     host_ready(host, cell);
     return 0;
 }

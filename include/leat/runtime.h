@@ -257,7 +257,8 @@ struct leat_worker_stats {
     uint64_t time_idle_ns;  /* spinning and asleep */
     uint64_t wait_ns;       /* time in the mailbox, sum over a sample of 1 in 64 messages */
     uint64_t wait_samples;
-    uint64_t mailbox_depth_max; /* the deepest seen, in a sample of 1 in 64 messages */
+    uint64_t mailbox_depth_max; /* the deepest seen, in a sample of 1 in 64 messages sent, and at each
+                                   one published, broadcast, or from a socket that has to wait */
     uint64_t actors;        /* now; a group is one, and each of its members one more */
     uint64_t run_queue;     /* actors ready, now; 256: as many or more */
     uint64_t timers;        /* deadlines pending, now */

@@ -16,7 +16,7 @@ if sys.argv[3]:
 else:
     for number, code in enumerate(code for name, code in found if not name):
         with open(f"{sys.argv[2]}/block-{number}.c", "w") as file:
-            file.write("#include <errno.h>\n#include <leat/leat.h>\n" + code)
+            file.write("#include <errno.h>\n#include <leat/leat.h>\n#include <leat/testing.h>\n" + code)
 END
 }
 

@@ -1,5 +1,7 @@
 /* What one message becomes on its way to many: one body for all, order, walks that give way and what may
- * happen in them, refusals. In simulation. */
+ * happen in them, refusals. In simulation, but for what is about time. */
+#include <time.h>
+
 #include "bus_helpers.h"
 #include "sched.h"
 
@@ -343,6 +345,66 @@ TEST(fanout, a_walk_goes_to_its_end_after_the_last_actor)
     rig_close(&rig);
     leat_buf_unref(body.buf);
     puppets_free(last, LAST);
+    leat_channel_close(channel);
+}
+
+/* ---- a subscriber that is slow with what it is given ---- */
+
+enum { SLOW_MESSAGES = 3000 };
+
+static uint32_t quick_heard, slow_heard;
+
+static void quick_hear(struct puppet *self, const struct leat_event *event)
+{
+    quick_heard += event->kind == LEAT_EVENT_PUBLISHED;
+    if (event->kind == LEAT_EVENT_PUBLISHED && quick_heard == SLOW_MESSAGES) {
+        puppet_send(self, *(leat_ref *)self->context, 1, 0);
+    }
+}
+
+static void slow_hear(struct puppet *self, const struct leat_event *event)
+{
+    (void)self;
+    if (event->kind == LEAT_EVENT_PUBLISHED) {
+        slow_heard++;
+        struct timespec now, start;
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        do {
+            clock_gettime(CLOCK_MONOTONIC, &now);
+        } while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec < 200000);
+    }
+}
+
+/* It shares its worker, and has a small mailbox: it loses what that has no room for, the other nothing. */
+TEST(fanout, who_works_slowly_loses_and_nobody_else)
+{
+    static const struct leat_behavior box_of_8 = PUPPET_BEHAVIOR("box_of_8", 8);
+    static const struct leat_behavior box_of_all = PUPPET_BEHAVIOR("box_of_all", 2 * SLOW_MESSAGES);
+    leat_channel channel = channel_of("fanout/slow");
+    struct rig rig;
+    struct leat_config config = rig_threads(1);
+    rig_open(&rig, &config);
+    leat_ref home = leat_controller_ref(rig.controller);
+    struct puppet slow = {.on_event = slow_hear};
+    struct puppet quick = {.on_event = quick_hear, .context = &home};
+    quick_heard = slow_heard = 0;
+    leat_ref refs[2] = {rig_spawn_as(&rig, &slow, &box_of_8, 0),
+                        rig_spawn_as(&rig, &quick, &box_of_all, 0)};
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_EQ(leat_subscribe(rig.controller, channel, refs[i], i), 0);
+    }
+    rig_await(&rig, 2);
+    for (uint64_t i = 0; i < SLOW_MESSAGES; i++) {
+        rig_publish(&rig, channel, i);
+    }
+    rig_await(&rig, 3);
+    struct leat_channel_stats stats = rig_channel(&rig, channel);
+    CHECK(stats.refused > SLOW_MESSAGES / 2);
+    CHECK_EQ(stats.delivered + stats.refused, 2 * SLOW_MESSAGES);
+    rig_close(&rig);
+    CHECK_EQ(quick_heard, SLOW_MESSAGES);
+    puppet_free(&slow);
+    puppet_free(&quick);
     leat_channel_close(channel);
 }
 
