@@ -389,7 +389,7 @@ static inline void leat_output_spawn_group(struct leat_output *out,
 }
 
 /* A member of a group. SPAWNED says -ENOSPC: the group is full, or the runtime; -ESRCH: it has ended;
- * -EINVAL: it is none; or what init returned. `arg` must last until the next pop. */
+ * -EINVAL: `group` is the ref of no group; or what init returned. `arg` must last until the next pop. */
 static inline void leat_output_spawn_member(struct leat_output *out, leat_ref group, const void *arg,
                                             uint32_t arg_size, uint64_t cookie)
 {

@@ -205,7 +205,7 @@ LEAT_API int leat_spawn_group(leat_controller *controller, const struct leat_beh
 
 /* A new member; SPAWNED is received with `cookie` and its ref, or why there is none, as for
  * leat_output_spawn_member. -ESRCH, -ENOMEM, -ESHUTDOWN; -EAGAIN: the group's mailbox is full; -EINVAL:
- * that is a member. */
+ * `group` is the ref of a member. */
 LEAT_API int leat_spawn_member(leat_controller *controller, leat_ref group, const void *arg,
                                uint32_t arg_size, uint64_t cookie);
 
