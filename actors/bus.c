@@ -1,6 +1,6 @@
 /* Who hears what, on one worker. Invariant: a subscription is in its subscriber's list and in its
- * channel's array, or in neither. A channel with live subscribers is announced to all other workers;
- * each of them has set this worker's bit once acks_left is 0. */
+ * channel's array, or in neither. A channel with live subscribers is announced to all other
+ * workers; each of them has set this worker's bit once acks_left is 0. */
 #include "bus.h"
 
 #include <string.h>
@@ -153,7 +153,8 @@ static void pending_answer(struct bus *bus, struct channel *channel, int status)
 }
 
 /* Only what is about one subscriber, which leaves before it was confirmed. */
-static void pending_cancel(struct bus *bus, struct channel *channel, leat_ref subscriber, int status)
+static void pending_cancel(struct bus *bus, struct channel *channel, leat_ref subscriber,
+                           int status)
 {
     union node **link = &channel->pending;
     while (*link != NULL) {
@@ -273,7 +274,7 @@ static bool is_outside(const struct host *host, leat_ref ref)
     return owner >= LEAT_WORKERS_MAX && owner != OWNER_NONE;
 }
 
-/* The list a subscriber's subscriptions are in, on the worker that serves it; NULL: it has ended. */
+/* The list a subscriber's subscriptions are in, on the worker that serves it; NULL: none. */
 static struct subscription **list_of(struct bus *bus, leat_ref subscriber)
 {
     struct subscription **list = host_subscriptions(bus->host, subscriber);
@@ -283,8 +284,8 @@ static struct subscription **list_of(struct bus *bus, leat_ref subscriber)
     return list;
 }
 
-/* Looked for in the subscriber's list and in the channel's array at once, as one of them may be long: an
- * actor with many channels, a channel with many subscribers. */
+/* Looked for in the subscriber's list and in the channel's array at once, as one of them may be
+ * long: an actor with many channels, a channel with many subscribers. */
 static struct subscription *find(struct subscription *list, const struct channel *channel,
                                  leat_ref subscriber)
 {
@@ -363,8 +364,8 @@ static int add(struct bus *bus, struct subscription **list, struct channel *chan
         mem_free(subscription);
         return -ENOMEM;
     }
-    *subscription = (struct subscription){
-        .channel = channel, .subscriber = subscriber, .at = channel->len};
+    *subscription =
+        (struct subscription){.channel = channel, .subscriber = subscriber, .at = channel->len};
     list_add(list, subscription);
     channel->subscribers[channel->len++] =
         (struct subscriber){.ref = subscriber, .subscription = subscription};

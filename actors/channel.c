@@ -1,6 +1,6 @@
 /* The names of channels: a table of the process, hashed by name. Channels are opened and closed
- * seldom, and never on the message path, so one lock guards it all. An id is the hash of the name, the
- * life of its slot, and the slot: so a closed channel's id is not its successor's. */
+ * seldom, and never on the message path, so one lock guards it all. An id is the hash of the name,
+ * the life of its slot, and the slot: so a closed channel's id is not its successor's. */
 #include "channel.h"
 
 #include <errno.h>
@@ -22,16 +22,16 @@ struct name {
     uint32_t uses; /* opened less closed */
     uint32_t life;
     uint32_t next; /* slot + 1 in the same bucket, or of the next free one; 0: none */
-    char     text[LEAT_CHANNEL_NAME_MAX + 1];
+    char text[LEAT_CHANNEL_NAME_MAX + 1];
 };
 
 static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct name    *names; /* a range: its pages come as slots are used */
-static uint32_t        names_len;
-static uint32_t        names_free; /* slot + 1; 0: none */
-static uint32_t        buckets[BUCKETS]; /* slot + 1; 0: none */
-static uint64_t        buckets_seed;     /* so that nobody outside can fill one of them */
-static uint64_t        closings;         /* read by any thread, without the lock */
+static struct name *names; /* a range: its pages come as slots are used */
+static uint32_t names_len;
+static uint32_t names_free;       /* slot + 1; 0: none */
+static uint32_t buckets[BUCKETS]; /* slot + 1; 0: none */
+static uint64_t buckets_seed;     /* so that nobody outside can fill one of them */
+static uint64_t closings;         /* read by any thread, without the lock */
 
 /* FNV-1a, the same in every run. */
 static uint32_t hash_of(const char *text)

@@ -1,11 +1,13 @@
-/* What one message becomes on its way to many: a hop to each worker that has subscribers, then a walk
- * over those there. Each is given the same event, at once where it is idle, through its mailbox
- * otherwise: no copy of a body, and no node for who has nothing else to do. One walk at a time, so a
- * publisher's messages stay in order; it gives way like any actor, and others have their turn.
+/* What one message becomes on its way to many: a hop to each worker that has subscribers, then a
+ * walk over those there. Each is given the same event, at once where it is idle, through its
+ * mailbox otherwise: no copy of a body, and no node for who has nothing else to do. One walk at a
+ * time, so a publisher's messages stay in order; it gives way like any actor, and others have their
+ * turn.
  *
- * Subscribers that are slow with what they are given would so hold up all that is published. When a walk
- * has taken a round's time with less than a round's work, everybody is given through the mailbox until
- * the bus has caught up: then the slow lose what their mailboxes have no room for, and nobody else. */
+ * Subscribers that are slow with what they are given would so hold up all that is published. When a
+ * walk has taken a round's time with less than a round's work, everybody is given through the
+ * mailbox until the bus has caught up: then the slow lose what their mailboxes have no room for,
+ * and nobody else. */
 #include <string.h>
 
 #include "bus.h"
@@ -47,8 +49,8 @@ static struct parcel *parcel_new(struct host *host, uint8_t kind, union node *me
 }
 
 /* Tells a publisher that somebody did not get its message, if it has room for the news; with
- * LEAT_REF_NONE, which is once for a hop, in any case. False: it has not been told. Without memory it is
- * only counted. */
+ * LEAT_REF_NONE, which is once for a hop, in any case. False: it has not been told. Without memory
+ * it is only counted. */
 static bool tell_refused(struct host *host, const struct parcel *parcel, leat_channel channel,
                          leat_ref subscriber, int status)
 {
@@ -169,8 +171,7 @@ int bus_broadcast(struct host *host, const struct bus_broadcast *broadcast, unio
     node->event.from = broadcast->from;
     for (uint32_t worker = broadcast->worker; worker < broadcast->worker_end; worker++) {
         union node *message = message_copy(host, node);
-        struct parcel *parcel =
-            message != NULL ? parcel_new(host, NODE_BROADCAST, message) : NULL;
+        struct parcel *parcel = message != NULL ? parcel_new(host, NODE_BROADCAST, message) : NULL;
         int sent = -ENOMEM;
         if (parcel != NULL) {
             parcel->behavior = broadcast->behavior;
@@ -218,8 +219,7 @@ static int give_copy(struct host *host, leat_ref to, const struct leat_event *ev
     if (cell != NULL && host_has(host, cell, to)) {
         bool is_behind = host->bus->is_behind;
         host->work += is_behind;
-        status = is_behind ? box_input(host, cell, to, event)
-                           : actor_input(host, cell, to, event);
+        status = is_behind ? box_input(host, cell, to, event) : actor_input(host, cell, to, event);
     } else {
         union node *copy = message_copy(host, (const union node *)(const void *)event);
         status = copy != NULL ? host_post(host, to, event->from, copy) : -ENOMEM;
@@ -395,7 +395,7 @@ void bus_turn(struct host *host, struct cell *cell)
             bus_walk_end(host);
         }
     }
-    cell->flags &= (uint16_t)~(CELL_SCHEDULED | CELL_WALK);
+    cell->flags &= (uint16_t) ~(CELL_SCHEDULED | CELL_WALK);
     if (walk->node != NULL) {
         cell->flags |= CELL_WALK;
     }
