@@ -334,7 +334,9 @@ static void begin(struct host *host, struct walk *walk, union node *node)
     union node *message = is_plain ? node : parcel_of(node)->message;
     *walk = (struct walk){.node = node, .message = message};
     if (node->head.kind == NODE_BROADCAST) {
-        walk->end = load_acquire_u32(&host->registry->cells_len);
+        if (host->count.actors > 0 || load_acquire_u32(&host->arriving) > 0) {
+            walk->end = load_acquire_u32(&host->registry->cells_len);
+        } /* else there is nobody, at the end of the runtime above all: over at once */
         return;
     }
     walk->channel = bus_channel(host->bus, message->event.channel);
@@ -372,7 +374,9 @@ void bus_turn(struct host *host, struct cell *cell)
 {
     struct walk *walk = &host->bus->walk;
     uint32_t visited = 0;
-    host_collect(host, cell);
+    if (LEAT_LIKELY(!host->is_settling)) {
+        host_collect(host, cell);
+    }
     for (bool is_first = true;; is_first = false) {
         if (walk->node == NULL) {
             if (!is_first && gives_way(host, ++visited)) {

@@ -118,6 +118,7 @@ struct host {
     /* simulation: a hash over every input given; 0: off */
     uint64_t hash;
 
+    bool is_settling; /* the runtime has ended: the bus takes in nothing more, or it might never end */
     bool shutting_down; /* whoever is spawned now is given SHUTDOWN at once */
 
     struct bell bell __attribute__((aligned(64)));

@@ -470,16 +470,16 @@ static leat_time idle(struct worker *worker)
 void worker_settle(struct worker *worker)
 {
     struct host *host = worker->host;
-    do {
-        host_answer(host);
+    host_answer(host);
+    host_collect(host, worker->system);
+    host->is_settling = true;
+    while (host_is_ready(host)) {
         host_resume_walks(host);
         struct cell *cell = host_next(host);
-        if (cell != NULL) {
-            LEAT_ASSERT(cell == worker->system); /* there is no actor any more */
-            host->work = 0;
-            actor_turn(host, cell);
-        }
-    } while (host_is_ready(host) || !bell_is_silent(&host->bell));
+        LEAT_ASSERT(cell == worker->system); /* there is no actor any more */
+        host->work = 0;
+        actor_turn(host, cell);
+    }
 }
 
 void worker_run(struct worker *worker)
