@@ -73,6 +73,7 @@ static int open_runtime(struct app *app, const struct leat_config *config)
 {
     struct leat_config traced = *config;
     app->end = LEAT_NEVER;
+    app->over = false;
     trace_attach(&traced, app->trace);
     int status = leat_runtime_open(&traced, &app->runtime);
     if (status != 0) {
@@ -175,6 +176,11 @@ bool app_signalled(void)
     return signalled != 0;
 }
 
+bool app_ending(const struct app *app)
+{
+    return app->over || app_signalled();
+}
+
 int app_start(struct app *app)
 {
     uint64_t seconds = app->flags->seconds;
@@ -205,6 +211,7 @@ int app_receive(struct app *app, struct leat_event *ret)
         if (app->end <= now) {
             leat_runtime_stop(app->runtime);
             app->end = LEAT_NEVER;
+            app->over = true;
         } else if (app->end != LEAT_NEVER) {
             wait = app->end - now;
         }

@@ -14,6 +14,7 @@ struct app {
     leat_controller *controller;
     leat_time started;
     leat_time end; /* LEAT_NEVER: at a signal */
+    bool over;     /* it has come */
 };
 
 /* What the flags ask for, to be changed before app_open. */
@@ -29,6 +30,9 @@ int app_reopen(struct app *app, const struct leat_config *config);
 
 /* Whether SIGINT or SIGTERM has come. */
 bool app_signalled(void);
+
+/* Whether the runtime is ending: --seconds are over, or a signal has come. */
+bool app_ending(const struct app *app);
 
 /* Starts the workers; in simulation there are none, and app_receive runs it. Virtual time passes as
  * fast as it can, so simulation ends after 10 s where --seconds does not say: for ever would be for

@@ -99,6 +99,7 @@ run demo 1 "$demo" --seconds 1 --trace /nonexistent/trace.json
 says demo 'cannot create the trace /nonexistent/trace.json: No such file'
 
 # A closed standard output does not become the trace.
+# shellcheck disable=SC2016
 run demo 0 bash -c 'exec "$0" "$@" >&-' "$demo" --io sim --seconds 1 "${light[@]}" \
     --trace "$temporary/trace.json"
 check router
