@@ -71,7 +71,7 @@ see(terminal, r"^backends +epoll, poll, sim, sim$", "^every message is accounted
 # Every actor is in the list, or in its last line; one that is followed has always done something.
 terminal = view("--io", "epoll")
 see(terminal, r"^router .*slow motion", "→")
-for _ in range(60):
+for _ in range(100):  # longer than what is played in a row
     terminal.wait(0.1)
     if "nothing has happened" in terminal.text():
         sys.exit(f"a busy actor has done nothing:\n{terminal.text()}")
