@@ -3,9 +3,11 @@
 #include "app.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SIM_SECONDS 10 /* virtual */
 
@@ -14,6 +16,28 @@ static volatile sig_atomic_t signalled;
 
 static void (*complain_say)(void *context, const char *line);
 static void *complain_context;
+
+static void say_line(const char *line)
+{
+    if (complain_say != NULL) {
+        complain_say(complain_context, line);
+    } else {
+        fprintf(stderr, "%s\n", line);
+    }
+}
+
+bool app_complains(const char *text)
+{
+    return strncmp(text, "cannot open UDP", strlen("cannot open UDP")) == 0;
+}
+
+void app_log(void *context, enum leat_log_level level, const char *text)
+{
+    (void)context;
+    if (level <= LEAT_LOG_WARNING && !app_complains(text)) {
+        fprintf(stderr, "leat: %s%s\n", level == LEAT_LOG_WARNING ? "warning: " : "", text);
+    }
+}
 
 static void on_signal(int number)
 {
@@ -36,6 +60,7 @@ static void stop_on_signals(leat_runtime *runtime)
 struct leat_config app_config(const struct flags *flags)
 {
     struct leat_config config = leat_config_default();
+    config.log = app_log;
     config.io = flags->io;
     config.seed = flags->seed;
     if (flags->workers > 0) {
@@ -48,6 +73,7 @@ static int open_runtime(struct app *app, const struct leat_config *config)
 {
     struct leat_config traced = *config;
     app->end = LEAT_NEVER;
+    app->over = false;
     trace_attach(&traced, app->trace);
     int status = leat_runtime_open(&traced, &app->runtime);
     if (status != 0) {
@@ -60,6 +86,7 @@ static int open_runtime(struct app *app, const struct leat_config *config)
         leat_runtime_close(app->runtime);
         return status;
     }
+    trace_name(app->trace, leat_io_name(app->runtime));
     stop_on_signals(app->runtime);
     return 0;
 }
@@ -85,14 +112,43 @@ static int close_trace(struct app *app)
     return status;
 }
 
+/* On the thread that wrote too much; a view that has the screen shows it. */
+static void on_trace_full(void *context)
+{
+    const struct flags *flags = context;
+    char line[256];
+    snprintf(line, sizeof(line), "%s: the trace is full at %llu MiB; all else goes on",
+             flags->program, (unsigned long long)(TRACE_BYTES_MAX >> 20));
+    say_line(line);
+    if (flags->light != NULL) {
+        snprintf(line, sizeof(line), "%s: a light load has room: %s", flags->program, flags->light);
+        say_line(line);
+    }
+}
+
+/* A file opened later must not become the standard output. */
+static void open_standard_files(void)
+{
+    int descriptor;
+    do {
+        descriptor = open("/dev/null", O_RDWR);
+    } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    if (descriptor > STDERR_FILENO) {
+        close(descriptor);
+    }
+}
+
 int app_open(struct app *app, const struct flags *flags, const struct leat_config *config)
 {
     *app = (struct app){.flags = flags};
+    open_standard_files();
     if (flags->trace != NULL) {
-        app->trace = trace_open(flags->trace);
+        app->trace = trace_open(flags->trace, on_trace_full, (void *)flags);
         if (app->trace == NULL) {
             int error = errno;
-            app_complain(app, "create the trace", -error);
+            char what[160];
+            snprintf(what, sizeof(what), "create the trace %s", flags->trace);
+            app_complain(app, what, -error);
             return -error;
         }
     }
@@ -118,6 +174,11 @@ int app_reopen(struct app *app, const struct leat_config *config)
 bool app_signalled(void)
 {
     return signalled != 0;
+}
+
+bool app_ending(const struct app *app)
+{
+    return app->over || app_signalled();
 }
 
 int app_start(struct app *app)
@@ -150,6 +211,7 @@ int app_receive(struct app *app, struct leat_event *ret)
         if (app->end <= now) {
             leat_runtime_stop(app->runtime);
             app->end = LEAT_NEVER;
+            app->over = true;
         } else if (app->end != LEAT_NEVER) {
             wait = app->end - now;
         }
@@ -165,7 +227,14 @@ int app_close(struct app *app)
 {
     int status = close_runtime(app);
     int written = close_trace(app);
-    return status != 0 ? status : written;
+    status = status != 0 ? status : written;
+    const bool failed_before = ferror(stdout) != 0;
+    if (fflush(stdout) != 0 || failed_before) {
+        const int error = failed_before ? 0 : errno;
+        app_complain(app, "write the output", -error);
+        status = status != 0 ? status : -EIO;
+    }
+    return status;
 }
 
 void app_complain_to(void (*say)(void *context, const char *line), void *context)
@@ -195,11 +264,7 @@ void app_complain(const struct app *app, const char *what, int status)
         break;
     }
     char line[256];
-    snprintf(line, sizeof(line), "%s: cannot %s: %s%s", app->flags->program, what,
-             strerror(-status), hint);
-    if (complain_say != NULL) {
-        complain_say(complain_context, line);
-    } else {
-        fprintf(stderr, "%s\n", line);
-    }
+    snprintf(line, sizeof(line), "%s: cannot %s%s%s%s", app->flags->program, what,
+             status != 0 ? ": " : "", status != 0 ? strerror(-status) : "", hint);
+    say_line(line);
 }

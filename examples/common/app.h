@@ -14,6 +14,7 @@ struct app {
     leat_controller *controller;
     leat_time started;
     leat_time end; /* LEAT_NEVER: at a signal */
+    bool over;     /* it has come */
 };
 
 /* What the flags ask for, to be changed before app_open. */
@@ -30,6 +31,9 @@ int app_reopen(struct app *app, const struct leat_config *config);
 /* Whether SIGINT or SIGTERM has come. */
 bool app_signalled(void);
 
+/* Whether the runtime is ending: --seconds are over, or a signal has come. */
+bool app_ending(const struct app *app);
+
 /* Starts the workers; in simulation there are none, and app_receive runs it. Virtual time passes as
  * fast as it can, so simulation ends after 10 s where --seconds does not say: for ever would be for
  * ever. */
@@ -39,11 +43,17 @@ int app_start(struct app *app);
  * until it has ended, by that, a signal or leat_runtime_stop: -EPIPE. */
 int app_receive(struct app *app, struct leat_event *ret);
 
-/* Closes controller, runtime and trace. 0, or what was found wrong. */
+/* Closes controller, runtime and trace, when all has been printed. 0, or what was found wrong: that
+ * the output could not be written, too. */
 int app_close(struct app *app);
 
-/* One line: what was tried, why it failed and what to do about it. */
+/* One line: what was tried, why it failed (status 0: that is not known) and what to do about it. */
 void app_complain(const struct app *app, const char *what, int status);
+
+/* The log of app_config, as leat's own; but of what is complained of anyway, sockets that cannot be opened,
+ * it says nothing. */
+void app_log(void *context, enum leat_log_level level, const char *text);
+bool app_complains(const char *text);
 
 /* Where those lines go instead of stderr, while a terminal view has the screen; NULL: to stderr. */
 void app_complain_to(void (*say)(void *context, const char *line), void *context);

@@ -23,6 +23,11 @@ void flags_wrong(const struct flags *flags, const char *format, ...)
     exit(2);
 }
 
+static bool is_local(const struct flag *flag)
+{
+    return strcmp(flag->name, "bind") == 0 || strcmp(flag->name, "port") == 0;
+}
+
 static size_t flags_all(struct flags *flags, struct flag ret[FLAGS_MAX])
 {
     const struct flag shared[] = {
@@ -43,8 +48,10 @@ static size_t flags_all(struct flags *flags, struct flag ret[FLAGS_MAX])
     for (const struct flag *own = flags->own; own != NULL && own->name != NULL; own++) {
         ret[n++] = *own;
     }
-    memcpy(&ret[n], shared, sizeof(shared));
-    return n + sizeof(shared) / sizeof(shared[0]);
+    for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
+        ret[n++] = shared[i];
+    }
+    return n;
 }
 
 static void flags_help(const struct flags *flags, const struct flag *all, size_t n)
@@ -53,6 +60,9 @@ static void flags_help(const struct flags *flags, const struct flag *all, size_t
     for (size_t i = 0; i < n; i++) {
         char left[64];
         char addr[LEAT_ADDR_STRLEN];
+        if (is_local(&all[i]) && flags->bind == NULL) {
+            continue;
+        }
         snprintf(left, sizeof(left), "--%s %s", all[i].name, all[i].value ? all[i].value : "");
         printf("  %-18s %s", left, all[i].help);
         switch (all[i].kind) {
@@ -73,7 +83,7 @@ static void flags_help(const struct flags *flags, const struct flag *all, size_t
         printf("\n");
     }
     printf("  %-18s this text\n", "--help");
-    exit(0);
+    exit(fflush(stdout) == 0 ? 0 : 1);
 }
 
 static void flags_number(const struct flags *flags, const struct flag *flag, const char *text)
@@ -166,6 +176,10 @@ void flags_parse(struct flags *flags, int argc, char **argv)
         }
         if (flag == NULL) {
             flags_wrong(flags, "there is no flag --%.*s", (int)len, word + 2);
+        }
+        if (is_local(flag) && flags->bind == NULL) {
+            flags_wrong(flags, "there is no flag --%s: %s opens no socket", flag->name,
+                        flags->program);
         }
         if (flag->kind == FLAG_SWITCH) {
             if (value != NULL) {

@@ -33,11 +33,12 @@ struct flags {
 
     const char *io;
     uint64_t workers; /* 0: one for each CPU */
-    const char *bind;
+    const char *bind; /* NULL: the example opens no socket, and has neither --bind nor --port */
     uint64_t port;
     uint64_t seconds; /* 0: until a signal; in simulation 10 (virtual), see app_start */
     uint64_t seed;
     const char *trace; /* NULL: no trace is written */
+    const char *light; /* own flags for a load that a trace has room for, or NULL */
     bool json;
 };
 

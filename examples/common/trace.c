@@ -40,6 +40,8 @@ struct trace_file {
     _Atomic uint64_t written;
     atomic_bool full;
     atomic_int error; /* the first; 0: none */
+    void (*on_full)(void *context);
+    void *full_context;
     void (*next)(void *context, const struct leat_trace *trace);
     void *next_context;
     struct track tracks[LEAT_WORKERS_MAX];
@@ -232,8 +234,9 @@ static void write_all(struct trace_file *file, const char *bytes, size_t len)
     const uint64_t before = atomic_fetch_add_explicit(&file->written, len, memory_order_relaxed);
     if (before < TRACE_BYTES_MAX && before + len >= TRACE_BYTES_MAX) {
         atomic_store_explicit(&file->full, true, memory_order_relaxed);
-        fprintf(stderr, "the trace has reached %llu MiB and ends here; the program goes on\n",
-                (unsigned long long)(TRACE_BYTES_MAX >> 20));
+        if (file->on_full != NULL) {
+            file->on_full(file->full_context);
+        }
     }
     while (len > 0) {
         const ssize_t done = write(file->descriptor, bytes, len);
@@ -385,7 +388,7 @@ static void end_process(struct trace_file *file)
     }
 }
 
-struct trace_file *trace_open(const char *path)
+struct trace_file *trace_open(const char *path, void (*full)(void *context), void *context)
 {
     struct trace_file *file = calloc(1, sizeof(*file));
     if (file == NULL) {
@@ -396,13 +399,14 @@ struct trace_file *trace_open(const char *path)
         free(file);
         return NULL;
     }
+    file->on_full = full;
+    file->full_context = context;
     write_all(file, "[\n", 2);
     return file;
 }
 
 void trace_attach(struct leat_config *config, struct trace_file *file)
 {
-    char process[256];
     if (file == NULL) {
         return;
     }
@@ -420,10 +424,18 @@ void trace_attach(struct leat_config *config, struct trace_file *file)
     file->next_context = config->trace_context;
     config->trace = on_transition;
     config->trace_context = file;
+}
+
+void trace_name(struct trace_file *file, const char *io)
+{
+    char process[256];
+    if (file == NULL) {
+        return;
+    }
     const int len = snprintf(process, sizeof(process),
                              "{\"ph\":\"M\",\"pid\":%u,\"tid\":0,\"ts\":0,\"name\":"
                              "\"process_name\",\"args\":{\"name\":\"leat %u, io=%s\"}},\n",
-                             file->process, file->process, config->io);
+                             file->process, file->process, io);
     write_all(file, process, (size_t)len);
 }
 

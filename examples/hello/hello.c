@@ -42,8 +42,12 @@ static const struct leat_behavior person = {.name = "person",
                                             .on_event = person_on_event,
                                             .pop_output = person_pop_output};
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1) {
+        fprintf(stderr, "%s takes no flags\n", argv[0]);
+        return 2;
+    }
     struct leat_config config = leat_config_default();
     leat_runtime *runtime;
     leat_controller *controller;

@@ -77,15 +77,14 @@ static void talker_fini(void *state)
 }
 
 static const struct leat_behavior talker = {
-    .name = "talker", .state_size = sizeof(struct talker), .init = talker_init,
-    .on_event = talker_on_event, .pop_output = talker_pop_output, .deadline = talker_deadline,
-    .fini = talker_fini};
+    .name = "talker", .state_size = sizeof(struct talker), .init = talker_init, .fini = talker_fini,
+    .on_event = talker_on_event, .pop_output = talker_pop_output, .deadline = talker_deadline};
 
 int main(int argc, char **argv)
 {
     struct flags flags = {.program = "pubsub", .about = "A room to talk in.", .io = "auto"};
     flags_parse(&flags, argc, argv);
-    struct leat_config config = app_config(&flags);
+    const struct leat_config config = app_config(&flags);
     struct app app;
     leat_channel room; /* also opened here, so that its figures are there at the end */
     if (leat_channel_open("room", &room) != 0 || app_open(&app, &flags, &config) != 0) {
@@ -96,9 +95,8 @@ int main(int argc, char **argv)
         (void)leat_spawn(app.controller, &talker, &one, sizeof(one), (int)(i % config.workers), NULL);
     }
     uint32_t ready = 0, complete = 0, done = 0;
-    struct leat_event event;
     int status = app_start(&app);
-    while (status == 0 && app_receive(&app, &event) == 0) {
+    for (struct leat_event event; status == 0 && app_receive(&app, &event) == 0;) {
         if (event.kind == LEAT_EVENT_MESSAGE && event.type == READY && ++ready == TALKERS) {
             leat_broadcast(app.controller, LEAT_WORKER_ALL, &talker, START, NULL, 0);
         } else if (event.kind == LEAT_EVENT_MESSAGE && event.type == HEARD) {
@@ -110,11 +108,13 @@ int main(int argc, char **argv)
             }
         }
     }
-    struct leat_channel_stats stats = {.published = 0};
+    struct leat_channel_stats stats = {0};
     leat_stats_channels(app.runtime, &stats, 1);
-    printf("%s: %" PRIu64 " published, %" PRIu64 " delivered, %" PRIu64 " refused\n", stats.name,
-           stats.published, stats.delivered, stats.refused);
-    printf("%u of %u talkers heard all, in order\n", complete, TALKERS);
+    printf(flags.json ? "{\"channel\":\"%s\",\"published\":%" PRIu64 ",\"delivered\":%" PRIu64
+                        ",\"refused\":%" PRIu64 ",\"complete\":%u,\"talkers\":%u}\n"
+                      : "%s: %" PRIu64 " published, %" PRIu64 " delivered, %" PRIu64
+                        " refused\n%u of %u talkers heard all, in order\n",
+           stats.name, stats.published, stats.delivered, stats.refused, complete, TALKERS);
     leat_channel_close(room);
     return app_close(&app) != 0 || status != 0 || complete != TALKERS;
 }

@@ -108,7 +108,10 @@ bool demo_event(struct demo *demo, const struct leat_event *event)
         demo->udp.wrong += one.wrong;
     } else if (event->kind == LEAT_EVENT_DOWN && event->status != 0 &&
                event->status != -ECANCELED) { /* which it is when shutdown took too long */
-        app_complain(&demo->app, "open the echo's socket", event->status);
+        char what[32 + LEAT_ADDR_STRLEN] = "open the echo's socket on ";
+        const struct leat_addr local = flags_local(demo->flags);
+        leat_addr_format(&local, what + strlen(what));
+        app_complain(&demo->app, what, event->status);
         demo->status = event->status;
         leat_runtime_stop(demo->app.runtime);
     }

@@ -86,7 +86,7 @@ struct key_help {
     const char *key, *label, *help;
 };
 
-/* For the view: all keys, the most important first, ends with a NULL key. */
+/* For the view: all keys, ends with a NULL key. */
 const struct key_help *keys_help(void);
 
 /* ---- lines.c, table.c ---- */

@@ -7,16 +7,35 @@
 #define BURST_LEN UINT64_C(100000)
 #define LOSS_PERCENT 10u
 
+/* Twice and half, without what rounding would leave: what went down comes back. */
+static const uint64_t rates[] = {SCENE_LOAD_MIN, 25,   50,   100,           200, 400, 800,
+                                 1600,           3200, 6400, SCENE_LOAD_MAX};
+
+#define RATES (sizeof(rates) / sizeof(rates[0]))
+
+static void change_rate(struct demo *demo, int by, const char *limit)
+{
+    const uint64_t before = demo->scene.load;
+    size_t at = 0;
+    while (at < RATES - 1 && rates[at] < before) {
+        at++;
+    }
+    if (by < 0 ? at > 0 : at < RATES - 1) {
+        at = by < 0 ? at - 1 : at + 1;
+    }
+    scene_set_load(&demo->scene, rates[at]);
+    messages_say("rate %" PRIu64 " %%%s", demo->scene.load,
+                 demo->scene.load == before ? limit : "");
+}
+
 static void key_faster(struct demo *demo)
 {
-    scene_set_load(&demo->scene, demo->scene.load * 2);
-    messages_say("load %" PRIu64 " %%", demo->scene.load);
+    change_rate(demo, 1, ": as high as there can be");
 }
 
 static void key_lighter(struct demo *demo)
 {
-    scene_set_load(&demo->scene, demo->scene.load / 2);
-    messages_say("load %" PRIu64 " %%", demo->scene.load);
+    change_rate(demo, -1, ": as low as there can be");
 }
 
 static void key_more(struct demo *demo)
@@ -43,29 +62,28 @@ static void key_backend(struct demo *demo)
 static void key_slow(struct demo *demo)
 {
     if (demo_is_sim(demo)) {
-        messages_say("virtual time waits for every actor, so none is slow: b until it is not sim");
+        messages_say("virtual time waits for every actor: none is slow; b to another backend");
         return;
     }
     scene_set_slow(&demo->scene, !demo->scene.slow);
     messages_say(demo->scene.slow
-                     ? "one consumer holds its worker for 20 ms per message"
-                     : "the slow consumer is killed: what it had not taken yet are dead letters");
+                     ? "a consumer holds its worker for 20 ms a message; 10 ms are slow"
+                     : "the slow consumer is killed; what it had not taken: dead letters");
 }
 
 static void key_full(struct demo *demo)
 {
     scene_set_full(&demo->scene, !demo->scene.full);
     messages_say(demo->scene.full
-                     ? "a subscriber floods a mailbox of 16, and has one of 16 itself: both refuse"
+                     ? "a subscriber with a mailbox of 16 floods another one: both refuse"
                      : "the flood has ended");
 }
 
 static void key_stop(struct demo *demo)
 {
     scene_set_stopped(&demo->scene, !demo->scene.stopped);
-    messages_say(demo->scene.stopped
-                     ? "one consumer is stopped: what the router still sends it are dead letters"
-                     : "the router has another consumer in its place");
+    messages_say(demo->scene.stopped ? "a consumer is stopped; what it is still sent: dead letters"
+                                     : "the router has another consumer in its place");
 }
 
 static void key_burst(struct demo *demo)
@@ -77,11 +95,11 @@ static void key_burst(struct demo *demo)
 static void key_loss(struct demo *demo)
 {
     if (!demo_is_sim(demo)) {
-        messages_say("packet loss is for the simulated network: b until the backend is sim");
+        messages_say("packet loss is for the simulated network: b until it is sim");
         return;
     }
     const uint64_t loss = demo->loss > 0 ? 0 : LOSS_PERCENT;
-    messages_say("again, with a network that loses %" PRIu64 " %%", loss);
+    messages_say("again, with a network that loses %" PRIu64 " %% each way", loss);
     demo_again(demo, "sim", loss);
 }
 
@@ -118,19 +136,18 @@ static const struct {
 const struct key_help *keys_help(void)
 {
     static const struct key_help help[] = {
-        {"+ -", "load", "the load: twice, or half as many messages and datagrams"},
-        {"s", "slow", "slow actor: it holds its worker for 20 ms per message, and is named"},
-        {"f", "full",
-         "full mailbox: a flood into one of 16 is refused; so is what its sender should hear"},
-        {"k", "stop", "stopped actor: what is sent to it are dead letters; k again: another"},
+        {"+ -", "rate", "the rate: twice, or half as many messages and datagrams"},
+        {"a A", "actors", "more consumers, or fewer"},
+        {"s", "slow", "slow actor: holds its worker for more than 10 ms, and is named"},
+        {"f", "full", "full mailbox: a flood is refused, and what its sender should hear"},
+        {"k", "stop", "stopped actor: what it is sent are dead letters; k again: another"},
         {"u", "burst", "burst: 100,000 messages from each producer, at once"},
+        {"l", "loss", "packet loss, with sim: one datagram in ten, each way"},
         {"b", "backend", "the next backend: ends this runtime well and opens another"},
-        {"t", "actor", "the next actor in slow motion"},
+        {"t", "next", "the next actor in slow motion"},
+        {"space", "hold", "holds the picture, not the runtime"},
         {"?", "help", "this text"},
         {"q", "quit", "the end, with the sum of all messages"},
-        {"a A", "actors", "more consumers, or fewer"},
-        {"l", "loss", "packet loss: the simulated network loses a datagram in ten"},
-        {"space", "pause", "holds the picture, not the runtime"},
         {NULL, NULL, NULL},
     };
     return help;

@@ -1,5 +1,6 @@
 /* A ring of lines behind a lock: nothing here is on the message path. */
 #include "messages.h"
+#include "app.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -27,6 +28,9 @@ void messages_start(void)
 void messages_log(void *context, enum leat_log_level level, const char *text)
 {
     (void)context;
+    if (app_complains(text)) {
+        return;
+    }
     pthread_mutex_lock(&lock);
     struct message_line *line = &lines[added++ % MESSAGES_LINES];
     line->level = level;

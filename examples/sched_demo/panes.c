@@ -63,7 +63,7 @@ static void draw_header(const struct demo *demo)
     const unsigned seconds = (unsigned)figures_age(figures);
     paint(0, 0, 4, TITLE, "leat");
     paintf(0, 6, view_width() - 6, PLAIN,
-           "io %s%s  %zu workers  %" PRIu64 " actors  load %" PRIu64 "%%  %u:%02u",
+           "io %s%s  %zu workers  %" PRIu64 " actors  rate %" PRIu64 " %%  %u:%02u",
            leat_io_name(demo->app.runtime), demo_is_sim(demo) ? " (virtual time)" : "",
            figures->workers_len, all->actors, scene->load, seconds / 60, seconds % 60);
     snprintf(loss, sizeof(loss), " loss %" PRIu64 "%% ", demo->loss);
@@ -186,11 +186,11 @@ static double column_slow(const struct row *row)
 }
 
 static const struct column columns[] = {
-    {"msg/s", 7, 0, column_messages},    {"queue", 6, 0, column_queue},
-    {"deepest", 8, 0, column_depth},     {"wait us", 8, 90, column_wait},
-    {"pauses/s", 9, 100, column_pauses}, {"parks/s", 8, 0, column_parks},
-    {"timers", 7, 0, column_timers},     {"actors", 7, 110, column_actors},
-    {"in/s", 7, 118, column_in},         {"out/s", 7, 118, column_out},
+    {"msg/s", 7, 0, column_messages},     {"queue", 7, 0, column_queue},
+    {"deepest", 9, 0, column_depth},      {"wait us", 9, 90, column_wait},
+    {"pauses/s", 10, 100, column_pauses}, {"parks/s", 9, 0, column_parks},
+    {"timers", 8, 0, column_timers},      {"actors", 8, 110, column_actors},
+    {"in/s", 7, 124, column_in},          {"out/s", 7, 124, column_out},
     {"slow", 6, 0, column_slow},
 };
 
@@ -257,17 +257,80 @@ static void draw_workers(const struct figures *figures, int y, size_t shown)
 
 /* ---- behaviours, chart, messages, keys ---- */
 
-static void draw_behaviors(const struct figures *figures, int y, int x, int width, int height)
+/* Those that are there, the busiest first. They stay where they were in the frame before, unless one
+ * has become busier by a twentieth than the one above it: lines that change places cannot be read. */
+static size_t live_behaviors(const struct figures *figures,
+                             const struct behavior_row *ret[BEHAVIORS_MAX])
+{
+    static const char *before[BEHAVIORS_MAX];
+    static size_t before_len;
+    bool taken[BEHAVIORS_MAX] = {false};
+    size_t len = 0;
+    for (size_t k = 0; k <= before_len; k++) { /* at last those that were not there before */
+        for (size_t i = 0; i < figures->behaviors_len; i++) {
+            const struct behavior_row *row = &figures->behaviors[i];
+            if (!taken[i] && (row->actors > 0 || row->inputs > 0) &&
+                (k == before_len || strcmp(row->name, before[k]) == 0)) {
+                taken[i] = true;
+                ret[len++] = row;
+            }
+        }
+    }
+    for (size_t i = 1; i < len; i++) {
+        for (size_t k = i; k > 0 && ret[k]->inputs > 1.05 * ret[k - 1]->inputs + 1; k--) {
+            const struct behavior_row *row = ret[k];
+            ret[k] = ret[k - 1];
+            ret[k - 1] = row;
+        }
+    }
+    for (size_t i = 0; i < len; i++) {
+        before[i] = ret[i]->name;
+    }
+    before_len = len;
+    return len;
+}
+
+static void draw_behavior(const struct behavior_row *row, int y, int x, int width,
+                          enum colour colour)
 {
     char actors[16], inputs[16];
+    paint(y, x, width - 13, colour, row->name);
+    paintf(y, x + width - 13, 13, colour, "%6s%7s", short_number((double)row->actors, actors),
+           short_number(row->inputs, inputs));
+}
+
+/* The last line sums up those that have none. */
+static void draw_behaviors(const struct figures *figures, int y, int x, int width, int height)
+{
+    const struct behavior_row *rows[BEHAVIORS_MAX];
+    const size_t len = live_behaviors(figures, rows);
+    const size_t room = height > 2 ? (size_t)height - 1 : 1;
+    const size_t shown = len <= room ? len : room - 1;
+    struct behavior_row rest = {.actors = 0};
+    char name[32];
     paint(y, x, width, TITLE, "behaviours");
     paint(y, x + width - 13, 13, FAINT, "actors   in/s");
-    for (size_t i = 0; i < figures->behaviors_len && (int)i + 1 < height; i++) {
-        const struct behavior_row *row = &figures->behaviors[i];
-        paint(y + 1 + (int)i, x, width - 13, row->actors > 0 ? PLAIN : FAINT, row->name);
-        paintf(y + 1 + (int)i, x + width - 13, 13, row->actors > 0 ? PLAIN : FAINT, "%6s%7s",
-               short_number((double)row->actors, actors), short_number(row->inputs, inputs));
+    for (size_t i = 0; i < shown; i++) {
+        draw_behavior(rows[i], y + 1 + (int)i, x, width, PLAIN);
     }
+    for (size_t i = shown; i < len; i++) {
+        rest.actors += rows[i]->actors;
+        rest.inputs += rows[i]->inputs;
+    }
+    if (shown < len) {
+        snprintf(name, sizeof(name), "+%zu more", len - shown);
+        rest.name = name;
+        draw_behavior(&rest, y + 1 + (int)shown, x, width, FAINT);
+    }
+}
+
+/* How many lines the lists take below the states of the actor, where they may have `room`. */
+static int lists_below(const struct figures *figures, int room)
+{
+    const struct behavior_row *rows[BEHAVIORS_MAX];
+    const int bus = view_width() - STATE_PANE_WIDTH - 3 >= 70 ? 0 : 3;
+    const int wanted = 1 + (int)live_behaviors(figures, rows) + bus - STATE_PANE_HEIGHT;
+    return wanted < 0 || room < 0 ? 0 : wanted < room ? wanted : room;
 }
 
 static void draw_channels(const struct figures *figures, int y, int x, int width, int height)
@@ -307,16 +370,16 @@ static void draw_channels_short(const struct figures *figures, int y, int x, int
 }
 
 /* Behaviours and channels, side by side where there is room. */
-static void draw_lists(const struct figures *figures, int y)
+static void draw_lists(const struct figures *figures, int y, int height)
 {
     const int x = STATE_PANE_WIDTH + 3, width = view_width() - x;
     if (width >= 70) {
-        draw_behaviors(figures, y, x, 30, STATE_PANE_HEIGHT);
-        draw_channels(figures, y, x + 34, width - 34 < 56 ? width - 34 : 56, STATE_PANE_HEIGHT);
+        draw_behaviors(figures, y, x, 30, height);
+        draw_channels(figures, y, x + 34, width - 34 < 56 ? width - 34 : 56, height);
     } else {
         const int narrow = width < 34 ? width : 34;
-        draw_behaviors(figures, y, x, narrow, STATE_PANE_HEIGHT - 3);
-        draw_channels_short(figures, y + STATE_PANE_HEIGHT - 3, x, narrow);
+        draw_behaviors(figures, y, x, narrow, height - 3);
+        draw_channels_short(figures, y + height - 3, x, narrow);
     }
 }
 
@@ -345,76 +408,142 @@ static void draw_chart(const struct figures *figures, int y, int height)
     }
 }
 
+/* Up to where a line of `width` columns goes, at a space if there is one; ASCII. */
+static size_t line_end(const char *text, size_t width)
+{
+    const size_t len = strlen(text);
+    if (len <= width) {
+        return len;
+    }
+    for (size_t end = width; end > width / 2; end--) {
+        if (text[end] == ' ') {
+            return end;
+        }
+    }
+    return width;
+}
+
+static int lines_of(const char *text, size_t width)
+{
+    int lines = 0;
+    do {
+        text += line_end(text, width);
+        text += strspn(text, " ");
+        lines++;
+    } while (*text != '\0');
+    return lines;
+}
+
+/* The newest that have room, each as long as it is. */
 static void draw_messages(int y, int height)
 {
     static const enum colour colours[] = {ALARM, COLOUR_TIMERS, PLAIN};
-    struct message_line lines[MESSAGES_LINES];
-    const size_t cap = height < (int)MESSAGES_LINES ? (size_t)height : MESSAGES_LINES;
-    const size_t n = messages_last(lines, cap);
-    for (size_t i = 0; i < n; i++) {
-        paintf(y + (int)i, 0, 8, FAINT, "%6.1f s", lines[i].at);
-        paint(y + (int)i, 9, view_width() - 9, colours[lines[i].level], lines[i].text);
+    static struct message_line lines[MESSAGES_LINES];
+    const size_t width = (size_t)view_width() - 9;
+    const size_t n = messages_last(lines, MESSAGES_LINES);
+    size_t first = n;
+    for (int used = 0; first > 0; first--) {
+        used += lines_of(lines[first - 1].text, width);
+        if (used > height && first < n) {
+            break;
+        }
+    }
+    const int end = y + height;
+    for (size_t i = first; i < n; i++) {
+        paintf(y, 0, 8, FAINT, "%6.1f s", lines[i].at);
+        const char *text = lines[i].text;
+        for (int line = lines_of(text, width); line > 0 && y < end; line--) {
+            const size_t len = line_end(text, width);
+            paintf(y++, 9, (int)width, colours[lines[i].level], "%.*s", (int)len, text);
+            text += len;
+            text += strspn(text, " ");
+        }
     }
 }
 
-static void draw_keys(int y)
+/* In one line, or in two. Returns how many those are. */
+static int draw_keys(int y, bool draw)
 {
-    int x = 0;
+    int x = 0, line = 0;
     for (const struct key_help *key = keys_help(); key->key != NULL; key++) {
         const int key_len = (int)strlen(key->key), len = key_len + 1 + (int)strlen(key->label);
         if (x + len > view_width()) {
-            break; /* the first ones matter most; ? has all */
+            x = 0;
+            line++;
         }
-        paint(y, x, key_len, TITLE, key->key);
-        paint(y, x + key_len + 1, len, FAINT, key->label);
+        if (draw) {
+            paint(y + line, x, key_len, TITLE, key->key);
+            paint(y + line, x + key_len + 1, len, FAINT, key->label);
+        }
         x += len + 2;
     }
+    return line + 1;
 }
 
 static void draw_help(void)
 {
-    int y = 2;
+    static const char *const columns_help[][2] = {
+        {"queue", "actors that are ready; deepest: the most in a mailbox so far"},
+        {"pauses", "drains that gave way after 64 outputs; parks: that wait for room"},
+        {"slow", "times an actor held its worker for more than 10 ms; of these the"},
+        {"", "messages name the 1st, 2nd, 4th, 8th, ..."},
+    };
+    int y = 1;
     paint(0, 2, view_width() - 2, TITLE, "leat: what there is to see, and to break");
     for (const struct key_help *key = keys_help(); key->key != NULL; key++) {
-        paintf(y, 2, 8, TITLE, "%6s", key->key);
-        paint(y++, 10, view_width() - 10, PLAIN, key->help);
+        paintf(++y, 2, 8, TITLE, "%6s", key->key);
+        paint(y, 10, view_width() - 10, PLAIN, key->help);
     }
-    paint(++y, 2, view_width() - 2, FAINT, "any key goes back");
+    y++;
+    for (size_t i = 0; i < sizeof(columns_help) / sizeof(columns_help[0]); i++) {
+        paintf(++y, 2, 8, FAINT, "%6s", columns_help[i][0]);
+        paint(y, 10, view_width() - 10, PLAIN, columns_help[i][1]);
+    }
+    paint(y + 2, 2, view_width() - 2, FAINT, "any key goes back");
+}
+
+/* From top to bottom; where there is little room the empty line goes first, then workers. */
+static void draw_all(const struct demo *demo)
+{
+    const struct figures *figures = &demo->figures;
+    const int keys = draw_keys(0, false), height = view_height() - keys;
+    const int rest = height - 3 - STATE_PANE_HEIGHT - MESSAGES_MIN;
+    const size_t room = rest > 1 ? (size_t)rest : 1;
+    const bool all = figures->workers_len <= room;
+    const size_t shown = all ? figures->workers_len : room - 1;
+    draw_header(demo);
+    draw_workers(figures, 2, shown);
+    if (!all) {
+        paintf(3 + (int)shown, 3, 40, FAINT, "and %zu workers more", figures->workers_len - shown);
+    }
+    int y = 3 + (int)shown + (!all || figures->workers_len < room);
+    state_pane_draw(demo, y, 0);
+    int below = height - y - STATE_PANE_HEIGHT;
+    const int lists = lists_below(figures, below - MESSAGES_MIN);
+    draw_lists(figures, y, STATE_PANE_HEIGHT + lists);
+    y += STATE_PANE_HEIGHT + lists;
+    below -= lists;
+    if (below >= CHART_HEIGHT_MIN + 2 + MESSAGES_MIN) {
+        const int half = below / 2 < CHART_HEIGHT_MAX ? below / 2 : CHART_HEIGHT_MAX;
+        const int chart = half > CHART_HEIGHT_MIN ? half : CHART_HEIGHT_MIN;
+        draw_chart(figures, y + 1, chart);
+        y += chart + 2;
+    }
+    draw_messages(y, height - y);
+    (void)draw_keys(height, true);
 }
 
 void panes_draw(const struct demo *demo)
 {
-    const struct figures *figures = &demo->figures;
     const int width = view_width(), height = view_height();
     view_clear();
     if (width < WIDTH_MIN || height < HEIGHT_MIN) {
-        paintf(0, 0, width, ALARM, "%dx%d is too small: %dx%d", width, height, WIDTH_MIN,
-               HEIGHT_MIN);
+        paintf(0, 0, width, ALARM, "needs %dx%d,", WIDTH_MIN, HEIGHT_MIN);
+        paintf(1, 0, width, ALARM, "is %dx%d", width, height);
     } else if (demo->help) {
         draw_help();
     } else {
-        const int rest = height - 3 - 1 - STATE_PANE_HEIGHT - MESSAGES_MIN - 1;
-        const size_t room = rest > 1 ? (size_t)rest : 1;
-        const size_t shown = figures->workers_len < room ? figures->workers_len : room;
-        draw_header(demo);
-        draw_workers(figures, 2, shown);
-        if (shown < figures->workers_len) {
-            paintf(3 + (int)shown, 3, 40, FAINT, "and %zu workers more",
-                   figures->workers_len - shown);
-        }
-        int y = 4 + (int)shown;
-        state_pane_draw(demo, y, 0);
-        draw_lists(figures, y);
-        y += STATE_PANE_HEIGHT;
-        const int below = height - 1 - y;
-        if (below >= CHART_HEIGHT_MIN + 2 + MESSAGES_MIN) {
-            const int half = below / 2 < CHART_HEIGHT_MAX ? below / 2 : CHART_HEIGHT_MAX;
-            const int chart = half > CHART_HEIGHT_MIN ? half : CHART_HEIGHT_MIN;
-            draw_chart(figures, y + 1, chart);
-            y += chart + 2;
-        }
-        draw_messages(y, height - 1 - y);
-        draw_keys(height - 1);
+        draw_all(demo);
     }
     view_show();
 }

@@ -317,8 +317,8 @@ int scene_open(struct scene *scene, struct app *app, const struct scene_config *
     cast_add(scene, "consumer", &scene->consumers[0]);
     cast_add(scene, "ring node", &scene->ring);
     cast_add(scene, "echo", &scene->echo);
-    cast_add(scene, "consumer, slow after s", &scene->consumers[scene->consumers_min - 2]);
-    cast_add(scene, "consumer, stopped by k", &scene->consumers[scene->consumers_min - 1]);
+    cast_add(scene, "consumer (the one s slows)", &scene->consumers[scene->consumers_min - 2]);
+    cast_add(scene, "consumer (the one k stops)", &scene->consumers[scene->consumers_min - 1]);
     if (scene->group.id != 0) {
         cast_add(scene, "the group", &scene->group);
     }

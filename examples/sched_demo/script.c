@@ -103,7 +103,7 @@ static void step_load(struct script *script)
         wait_ms(script, 100);
     }
     const double after = script->demo->figures.all.messages;
-    say(script, "load 200 %", after > 1.3 * before, "%.0f messages/s, were %.0f", after, before);
+    say(script, "rate 200 %", after > 1.3 * before, "%.0f messages/s, were %.0f", after, before);
     scene_set_load(&script->demo->scene, 100);
 }
 

@@ -68,35 +68,34 @@ static const struct diagram single = {
         },
 };
 
-/* As in docs/architecture.md; OnTickSingleTask and the like are too long for a box. */
 static const struct diagram group = {
     .art =
         {
-            "┌────────┐   ┌──────────────┐   ┌───────────────┐   ",
-            "│ OnTick │──▶│ OnTickMember │──▶│ PopTickOutput │◀┐ ",
-            "└─▲──┬──▲┘   └───────┬──────┘   └───────┬───────┘─┘ ",
-            "  │  │  └────────────┴──────────────────┘           ",
-            "┌─┴──▼───────────┐      ┌─────────┐     ┌─────────┐ ",
-            "│    Waiting     │◀─────│ Created │ any▶│ Stopped │ ",
-            "└─┬───────────▲──┘      └─────────┘     └─────────┘ ",
-            "  ▼     ┌─────┴──────┬──────────────────┐           ",
-            "┌───────▼─┐  ┌───────┴───────┐  ┌───────┴────────┐  ",
-            "│ OnInput │─▶│ OnInputMember │─▶│ PopInputOutput │◀┐",
-            "└─────────┘  └───────────────┘  └────────────────┘─┘",
+            "┌───────────┐  ┌────────────┐  ┌────────────────┐   ",
+            "│  OnTick   │─▶│ OnTick     │─▶│ PopCurrentTick │◀┐ ",
+            "└─▲──┬─────▲┘  │ SingleTask │  │ TaskOutput     │─┘ ",
+            "  │  │     │   └─────┬──────┘  └───────┬────────┘   ",
+            "┌─┴──▼────┐└─────────┴─────────────────┘ ┌─────────┐",
+            "│ Waiting │◀────[ Created ]          any▶│ Stopped │",
+            "└─┬─────▲─┘┌─────────┬─────────────────┐ └─────────┘",
+            "  │     └──┤   ┌─────┴──────┐  ┌───────┴─────────┐  ",
+            "┌─▼────────▼┐  │ OnInput    │  │ PopCurrentInput │  ",
+            "│  OnInput  │─▶│ SingleTask │─▶│ TaskOutput      │◀┐",
+            "└───────────┘  └────────────┘  └─────────────────┘─┘",
         },
     .mask =
         {
-            "TTTTTTTTTT   MMMMMMMMMMMMMMMM   PPPPPPPPPPPPPPPPP   ",
-            "TTTTTTTTTTdddMMMMMMMMMMMMMMMMeeePPPPPPPPPPPPPPPPPff ",
-            "TTbTTTTTgT   MMMMMMMMMMMMMMMM   PPPPPPPPPPPPPPPPPff ",
-            "  b  c  gggggggggggggghhhhhhhhhhhhhhhhhhh           ",
-            "WWWWWcWWWWWWWWWWWW      CCCCCCCCCCC     SSSSSSSSSSS ",
-            "WWWWWWWWWWWWWWWWWWaaaaaaCCCCCCCCCCC jjjjSSSSSSSSSSS ",
-            "WWWWWWWWWWWWWWwWWW      CCCCCCCCCCC     SSSSSSSSSSS ",
-            "  i     oooooommmmmmmmppppppppppppppppppp           ",
-            "IIIIIIIIoII  NNNNNNNNNNNNNNNNN  QQQQQQQQQQQQQQQQQQ  ",
-            "IIIIIIIIIIIkkNNNNNNNNNNNNNNNNNllQQQQQQQQQQQQQQQQQQnn",
-            "IIIIIIIIIII  NNNNNNNNNNNNNNNNN  QQQQQQQQQQQQQQQQQQnn",
+            "TTTTTTTTTTTTT  MMMMMMMMMMMMMM  PPPPPPPPPPPPPPPPPP   ",
+            "TTTTTTTTTTTTTddMMMMMMMMMMMMMMeePPPPPPPPPPPPPPPPPPff ",
+            "TTbTTTTTTTTgT  MMMMMMMMMMMMMM  PPPPPPPPPPPPPPPPPPff ",
+            "  b  c     g   MMMMMMMMMMMMMM  PPPPPPPPPPPPPPPPPP   ",
+            "WWWWWcWWWWWggggggggggghhhhhhhhhhhhhhhhhh SSSSSSSSSSS",
+            "WWWWWWWWWWWaaaaaCCCCCCCCCCC          jjjjSSSSSSSSSSS",
+            "WWWWWWWWwWWmmmmmmmmmmmpppppppppppppppppp SSSSSSSSSSS",
+            "  i     wwwm   NNNNNNNNNNNNNN  QQQQQQQQQQQQQQQQQQQ  ",
+            "IIiIIIIIIIIoI  NNNNNNNNNNNNNN  QQQQQQQQQQQQQQQQQQQ  ",
+            "IIIIIIIIIIIIIkkNNNNNNNNNNNNNNllQQQQQQQQQQQQQQQQQQQnn",
+            "IIIIIIIIIIIII  NNNNNNNNNNNNNN  QQQQQQQQQQQQQQQQQQQnn",
         },
     .boxes = "CWTI.SMPNQ",
     .arrows =
@@ -176,54 +175,75 @@ static void draw_row(const struct diagram *diagram, size_t row, char box, const 
 /* Those of the scene by name, others by number. */
 static const char *name_of(const struct demo *demo, leat_ref actor, char text[40])
 {
-    for (uint32_t i = 0; i < demo->scene.cast_len; i++) {
-        if (leat_ref_equal(*demo->scene.cast[i].actor, actor)) {
-            return demo->scene.cast[i].name;
-        }
-    }
-    for (uint32_t i = 0; i < demo->scene.consumers_len; i++) {
-        if (leat_ref_equal(demo->scene.consumers[i], actor)) {
-            snprintf(text, 40, "consumer %" PRIu32, i);
-            return text;
-        }
-    }
-    for (int i = 0; i < demo->scene.workers; i++) {
-        if (leat_ref_equal(demo->scene.producers[i], actor)) {
-            snprintf(text, 40, "producer %d", i);
-            return text;
-        }
-    }
+    const struct scene *scene = &demo->scene;
     snprintf(text, 40, "%" PRIx64, actor.id);
+    for (uint32_t i = 0; i < scene->cast_len; i++) {
+        if (leat_ref_equal(*scene->cast[i].actor, actor)) {
+            snprintf(text, 40, "%.*s", (int)strcspn(scene->cast[i].name, "("), scene->cast[i].name);
+        }
+    }
+    for (uint32_t i = 0; i < scene->consumers_len; i++) {
+        if (leat_ref_equal(scene->consumers[i], actor)) {
+            snprintf(text, 40, "consumer %" PRIu32, i);
+        }
+    }
+    for (int i = 0; i < scene->workers; i++) {
+        if (leat_ref_equal(scene->producers[i], actor)) {
+            snprintf(text, 40, "producer %d", i);
+        } else if (leat_ref_equal(scene->reporters[i], actor)) {
+            snprintf(text, 40, "publisher %d", i);
+        }
+    }
     return text;
 }
 
-/* What has just happened, in words. */
+/* Columns of UTF-8 text. */
+static int columns_of(const char *text)
+{
+    int columns = 0;
+    for (; *text != '\0'; text++) {
+        columns += ((unsigned char)*text & 0xc0) != 0x80;
+    }
+    return columns;
+}
+
+/* What has just happened, in words. Where there is no room it does not say from which state, which the
+ * picture shows, and then not whom it was from or to. */
 static void draw_words(const struct demo *demo, int y, int x)
 {
     const struct watch *watch = &demo->watch;
     const struct leat_trace *trace = &watch->step.trace;
-    char words[160], peer[40];
-    if (watch->played == 0) {
+    const char *arrow = view_utf8() ? "→" : "->";
+    char words[160], what[32] = "", whom[64] = "", peer[40], took[24] = "";
+    if (!watch->any) {
         paint(y, x, STATE_PANE_WIDTH, FAINT, "(nothing has happened to it yet)");
         return;
     }
-    int len = snprintf(words, sizeof(words), "%s %s %s", trace_state_name(trace->from),
-                       view_utf8() ? "→" : "->", trace_state_name(trace->to));
+    if (watch->since > 0) {
+        const double us = (double)watch->since / 1e3;
+        snprintf(took, sizeof(took), us < 9999.5 ? "%.1f us" : "%.0f ms",
+                 us < 9999.5 ? us : us / 1e3);
+    }
     if (trace->kind != 0) {
-        len += snprintf(&words[len], sizeof(words) - (size_t)len, ": %s", trace_kind_name(trace));
+        snprintf(what, sizeof(what), ": %s", trace_kind_name(trace));
     }
     if (trace->peer.id != 0) {
         const bool given =
             trace->to == LEAT_STATE_ON_INPUT || trace->to == LEAT_STATE_ON_INPUT_MEMBER;
-        len += snprintf(&words[len], sizeof(words) - (size_t)len, " %s %s", given ? "from" : "to",
-                        name_of(demo, trace->peer, peer));
+        snprintf(whom, sizeof(whom), " %s %s", given ? "from" : "to",
+                 name_of(demo, trace->peer, peer));
     }
-    paint(y, x, STATE_PANE_WIDTH - 12, BRIGHT, words);
-    if (watch->since > 0) {
-        const double us = (double)watch->since / 1e3;
-        paintf(y, x + STATE_PANE_WIDTH - 11, 11, FAINT, us < 9999.5 ? "%8.1f us" : "%8.0f ms",
-               us < 9999.5 ? us : us / 1e3);
+    const int room = STATE_PANE_WIDTH - 1 - (int)strlen(took);
+    const char *from = trace_state_name(trace->from), *to = trace_state_name(trace->to);
+    snprintf(words, sizeof(words), "%s %s %s%s%s", from, arrow, to, what, whom);
+    if (columns_of(words) > room) {
+        snprintf(words, sizeof(words), "%s %s%s%s", arrow, to, what, whom);
     }
+    if (columns_of(words) > room) {
+        snprintf(words, sizeof(words), "%s %s%s", arrow, to, what);
+    }
+    paint(y, x, room, BRIGHT, words);
+    paint(y, x + room + 1, STATE_PANE_WIDTH - room - 1, FAINT, took);
 }
 
 void state_pane_draw(const struct demo *demo, int y, int x)
@@ -232,12 +252,12 @@ void state_pane_draw(const struct demo *demo, int y, int x)
     const struct leat_trace *trace = &watch->step.trace;
     const bool is_group = leat_ref_equal(trace->actor, demo->scene.group);
     const struct diagram *diagram = is_group ? &group : &single;
-    const bool any = watch->played > 0;
+    const bool any = watch->any;
     const char box = diagram->boxes[trace->to < 10 ? trace->to : 0];
     const char *arrow = any ? arrow_of(diagram, trace) : "";
     const int title = (int)strlen(demo->scene.cast[demo->cast_at].name);
     paint(y, x, STATE_PANE_WIDTH, TITLE, demo->scene.cast[demo->cast_at].name);
-    paintf(y, x + title + 1, STATE_PANE_WIDTH - title - 1, FAINT, "%" PRIx64 " slow motion; t next",
+    paintf(y, x + title + 1, STATE_PANE_WIDTH - title - 1, FAINT, "%" PRIx64 " slow motion",
            trace->actor.id);
     for (size_t row = 0; row < ROWS; row++) {
         draw_row(diagram, row, box, arrow, y + 1 + (int)row, x);

@@ -12,10 +12,13 @@ static void print_json(const struct totals *totals, bool good)
     printf("{\"summary\":true,\"runs\":%u,\"io\":\"%s\",\"sent\":%" PRIu64 ",\"delivered\":%" PRIu64
            ",\"refused\":%" PRIu64 ",\"dead_letters\":%" PRIu64 ",\"deadlines\":%" PRIu64
            ",\"udp_sent\":%" PRIu64 ",\"udp_echoed\":%" PRIu64 ",\"udp_lost\":%" PRIu64
-           ",\"udp_wrong\":%" PRIu64 ",\"sim_hash\":\"%016" PRIx64 "\",\"good\":%s}\n",
+           ",\"udp_wrong\":%" PRIu64,
            totals->runs, totals->io, sum->sent, sum->delivered, sum->refused, sum->dead_letters,
-           sum->deadlines, udp->sent, udp->received, udp->lost, udp->wrong, totals->sim_hash,
-           good ? "true" : "false");
+           sum->deadlines, udp->sent, udp->received, udp->lost, udp->wrong);
+    if (totals->sim_hash != 0) {
+        printf(",\"sim_hash\":\"%016" PRIx64 "\"", totals->sim_hash);
+    }
+    printf(",\"good\":%s}\n", good ? "true" : "false");
 }
 
 bool summary(const struct totals *totals, bool json)

@@ -69,6 +69,7 @@ int watch_choose(struct watch *watch, leat_ref actor)
     take->actor = actor;
     take->old = atomic_load_explicit(&watch->take, memory_order_relaxed);
     watch->played = 0;
+    watch->any = false;
     watch->step = (struct watch_step){.trace = {.actor = actor, .to = LEAT_STATE_WAITING}};
     watch->since = 0;
     atomic_store_explicit(&watch->take, take, memory_order_release);
@@ -91,7 +92,7 @@ bool watch_play(struct watch *watch)
     if (atomic_load_explicit(&take->ended, memory_order_acquire)) {
         watch->step = take->end;
         watch->since = 0;
-        watch->played++;
+        watch->any = true;
         return true;
     }
     if (watch->played == WATCH_STEPS) {
@@ -105,6 +106,7 @@ bool watch_play(struct watch *watch)
     const struct watch_step *step = &take->steps[watch->played];
     watch->since = watch->played > 0 ? step->at - watch->step.at : 0;
     watch->step = *step;
+    watch->any = true;
     watch->played++;
     return true;
 }

@@ -21,7 +21,8 @@ struct watch {
     bool virtual_time;
 
     /* The view's side. */
-    uint32_t played;
+    uint32_t played;        /* of this take */
+    bool any;               /* `step` has happened; false: none yet */
     struct watch_step step; /* shown now */
     leat_time since;        /* how long after the one before it, really; 0: not known */
 };

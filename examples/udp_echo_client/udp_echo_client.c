@@ -99,6 +99,7 @@ int main(int argc, char **argv)
         .program = "udp_echo_client",
         .about = "Loads a UDP echo server and checks every answer.",
         .own = own_flags,
+        .light = "--seconds 1 --rate 2000",
         .io = "auto",
         .workers = 1,
         .bind = "0.0.0.0",

@@ -47,10 +47,33 @@ own udp_echo_client '--window: "0"' --window 0
 own udp_echo '--window' --window 1
 own sched_demo '--loss.*sim' --loss 5
 
-for example in udp_echo udp_echo_client sched_demo; do
+# No socket, no address.
+for example in pubsub ticker; do
+    for flag in bind port; do
+        own $example "there is no flag --$flag: $example opens no socket" --$flag 1
+    done
+done
+
+for example in udp_echo udp_echo_client sched_demo pubsub ticker; do
     run help 0 "$(program $example)" --help
-    for flag in io workers bind port seconds seed trace json help; do
+    local=(bind port)
+    [[ $example != pubsub && $example != ticker ]] || local=()
+    for flag in io workers "${local[@]}" seconds seed trace json help; do
         says help "^  --$flag "
     done
     [[ ! -s $temporary/help.err ]] || fail "$example --help writes to stderr"
+    ! grep -q null "$temporary/help.out" || fail "$example --help: a default is missing"
+    (( ${#local[@]} > 0 )) || ! grep -qE -- '--(bind|port)' "$temporary/help.out" ||
+        fail "$example --help has --bind or --port"
 done
+
+# Output that cannot be written is no success.
+if [[ -w /dev/full ]]; then
+    for example in sched_demo pubsub ticker; do
+        status=0
+        : >"$temporary/full.out"
+        "$(program $example)" --io sim --seconds 1 >/dev/full 2>"$temporary/full.err" || status=$?
+        ((status == 1)) || fail "$example >/dev/full ends with status $status"
+        says full "^$example: cannot write the output"
+    done
+fi

@@ -12,6 +12,8 @@ for io in epoll poll; do
 done
 run second 1 "$(program sched_demo)" --port "$port" --seconds 5
 says second '^sched_demo: .*Address already in use'
+(($(grep -c 'already in use' "$temporary/second.err") == 1)) || fail "it is said twice"
+! grep -q 'nothing was lost' "$temporary/second.out" || fail "a run that failed has a verdict"
 
 # TEST-NET-1 (RFC 5737) is nobody's.
 run nobody 1 "$(program udp_echo)" --bind 192.0.2.1 --port 0

@@ -34,6 +34,8 @@ for io in epoll poll sim; do
     json $io-json '{b["name"] for b in objects[0]["behaviors"]} > {"router", "group member"}'
     json $io-json '[c["name"] for c in objects[0]["channels"]] == ["news", "video"]'
     json $io-json 'objects[-1]["summary"] and objects[-1]["good"]'
+    json $io-json '("sim_hash" in objects[-1]) == ("'$io'" == "sim")'
+    json $io-json 'all(sum(b["actors"] for b in o["behaviors"]) > 1000 for o in objects[:-1])'
     json $io-json 'objects[-1]["sent"] == objects[-1]["delivered"] + objects[-1]["refused"]
                    + objects[-1]["dead_letters"]'
     json $io-json 'objects[-1]["delivered"] > 10000 and objects[-1]["deadlines"] > 1000'
@@ -78,7 +80,7 @@ says tour-sim-1 '^ok +packet loss +[1-9][0-9]* of '
 timeout 60 tail --pid="$epoll" -f /dev/null || true # longer where the machine is busy
 ends "$epoll" 0
 ends "$poll" 0
-for step in running 'load 200 %' 'more consumers' burst bus group 'full mailbox' 'stopped actor' \
+for step in running 'rate 200 %' 'more consumers' burst bus group 'full mailbox' 'stopped actor' \
     'slow actor' 'end of a run' 'next backend'; do
     says tour-epoll "^ok +$step "
     says tour-sim-1 "^ok +$step "

@@ -61,6 +61,8 @@ assert transitions > 1000 and arrows > 100, (transitions, arrows)
 tracks = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e.get("name") == "thread_name"}
 assert {(e["pid"], e["tid"]) for e in order} == set(tracks), tracks
 assert all(name.startswith("worker ") for name in tracks.values()), tracks
+processes = [e["args"]["name"] for e in events if e.get("name") == "process_name"]
+assert processes and all(p.split("io=")[1] in ("epoll", "poll", "sim") for p in processes), processes
 assert wanted <= names | what | set(tracks.values()), wanted - names - what
 if "group member" in wanted:
     assert groups, "no group in it"
@@ -94,7 +96,14 @@ python3 -m json.tool "$temporary/trace.json" /dev/null || fail "the client's tra
 python3 -m json.tool "$temporary/server.json" /dev/null || fail "the server's trace is no JSON"
 
 run demo 1 "$demo" --seconds 1 --trace /nonexistent/trace.json
-says demo 'cannot create the trace: No such file'
+says demo 'cannot create the trace /nonexistent/trace.json: No such file'
+
+# A closed standard output does not become the trace.
+# shellcheck disable=SC2016
+run demo 0 bash -c 'exec "$0" "$@" >&-' "$demo" --io sim --seconds 1 "${light[@]}" \
+    --trace "$temporary/trace.json"
+check router
+
 if [[ -w /dev/full ]]; then
     run demo 1 "$demo" --seconds 1 "${light[@]}" --trace /dev/full
     says demo 'cannot write the trace: No space left'
