@@ -47,7 +47,8 @@ __attribute__((format(printf, 2, 3))) static inline void transcript_say(struct t
     va_start(args, format);
     const int len = vsnprintf(line, sizeof(line), format, args);
     va_end(args);
-    transcript_put(t, (leat_http_str){line, len < (int)sizeof(line) ? (size_t)len : sizeof(line) - 1});
+    transcript_put(t,
+                   (leat_http_str){line, len < (int)sizeof(line) ? (size_t)len : sizeof(line) - 1});
 }
 
 static inline void transcript_promise(struct transcript *t, bool kept, const char *what)
@@ -133,7 +134,8 @@ static inline void transcript_answer(struct transcript *t, leat_http_server *ser
     } else if (event->kind == LEAT_HTTP_ERROR) {
         status = leat_http_server_refuse(server, 0, &event->u.error, none, &out);
         transcript_promise(t, leat_http_server_is_done(server), "not done after an error");
-        transcript_promise(t, event->u.error.status == 0 || out.len > 0, "an error without an answer");
+        transcript_promise(t, event->u.error.status == 0 || out.len > 0,
+                           "an error without an answer");
     }
     transcript_promise(t, status == 0, "an answer failed");
 }

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define BODY_MAX 300u
 
 struct result {
-    int status; /* 0: it wants more */
+    int status;  /* 0: it wants more */
     size_t used; /* when it has ended */
     size_t len;
     char body[BODY_MAX];
@@ -36,7 +36,8 @@ static void decode(const char *bytes, size_t len, size_t step, struct result *re
         leat_http_str piece = {NULL, 0};
         size_t used = 0;
         memcpy(block, bytes + ret->used, give);
-        ret->status = leat_http_chunked_decode(&chunked, (leat_http_str){block, give}, &used, &piece);
+        ret->status =
+            leat_http_chunked_decode(&chunked, (leat_http_str){block, give}, &used, &piece);
         if (ret->status >= 0) {
             REQUIRE(used > 0 && used <= give && piece.len <= used);
             REQUIRE(piece.len <= BODY_MAX - ret->len);

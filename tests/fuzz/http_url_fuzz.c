@@ -65,8 +65,8 @@ static void try_path(leat_http_str text, unsigned flags)
                                      &second) == 0);
         REQUIRE(second.len == clean.len && memcmp(second.data, clean.data, clean.len) == 0);
     }
-    if (leat_http_path_under(leat_http_str_of("/srv/www/"), text, flags, again, sizeof(again), &file) ==
-        0) {
+    if (leat_http_path_under(leat_http_str_of("/srv/www/"), text, flags, again, sizeof(again),
+                             &file) == 0) {
         REQUIRE(status == 0 && file.len == clean.len + 8 && file.data[file.len] == '\0');
         REQUIRE(memcmp(file.data, "/srv/www", 8) == 0);
         REQUIRE(memcmp(file.data + 8, clean.data, clean.len) == 0);
@@ -143,7 +143,8 @@ static void try_writers(leat_http_str text)
         for (size_t i = 0; i < out.len; i++) {
             lines += buf[i] == '\n';
         }
-        REQUIRE(lines == 3 && buf[out.len - 1] == '\n'); /* event, one line of data, the empty line */
+        REQUIRE(lines == 3 &&
+                buf[out.len - 1] == '\n'); /* event, one line of data, the empty line */
     }
 }
 

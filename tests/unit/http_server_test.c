@@ -55,9 +55,14 @@ static const char *const valid[] = {
     "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
-    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n00A\r\n0123456789\r\n0\r\n\r\n",
-    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a;b=c ; d = \"e;\\\"f\" \t;g\r\nx\r\n0;z=1\r\nA: b\r\nC:\r\n\r\n",
-    "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /2 HTTP/1.1\r\nHost: b\r\n\r\nPOST /3 HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\nGET /4 HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\nGET /never HTTP/1.1\r\nHost: e\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+    "CHUNKED\r\n\r\n5\r\nhello\r\n00A\r\n0123456789\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a;b=c ; d = \"e;\\\"f\" "
+    "\t;g\r\nx\r\n0;z=1\r\nA: b\r\nC:\r\n\r\n",
+    "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /2 HTTP/1.1\r\nHost: "
+    "b\r\n\r\nPOST /3 HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: "
+    "chunked\r\n\r\n1\r\nx\r\n0\r\n\r\nGET /4 HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\nGET "
+    "/never HTTP/1.1\r\nHost: e\r\n\r\n",
     "GET / HTTP/1.0\r\n\r\n",
     "GET /1 HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\nGET /2 HTTP/1.0\r\n\r\n",
     "GET http://A.example:80/x?y HTTP/1.1\r\nHost: a.example:80\r\n\r\n",
@@ -69,7 +74,8 @@ static const char *const valid[] = {
     "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\nab",
     "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
     "GET / HTTP/1.0\r\nExpect: x\r\n\r\n",
-    "GET / HTTP/1.1\r\nHost: a\r\nX: \xc3\xa9\xff and a long value with a tab\tin it, and 0123456789\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nX: \xc3\xa9\xff and a long value with a tab\tin it, and "
+    "0123456789\r\n\r\n",
     "GET /{a}|^`\\~%zz HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\nConnection: x, , close\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n",
@@ -103,8 +109,9 @@ TEST(http_server, request)
 {
     leat_http_server *server = open_server();
     struct leat_http_event event;
-    const char *text = "POST /a%20b/c?d=e?f HTTP/1.1\r\nHost: example.org:80\r\nX-One: 1\r\nx-two:2\r\n"
-                       "X-ONE:  3 \r\nContent-Length: 2\r\n\r\nhi";
+    const char *text =
+        "POST /a%20b/c?d=e?f HTTP/1.1\r\nHost: example.org:80\r\nX-One: 1\r\nx-two:2\r\n"
+        "X-ONE:  3 \r\nContent-Length: 2\r\n\r\nhi";
     CHECK_EQ(feed(server, 0, text, &event), strlen(text) - 2);
     REQUIRE(event.kind == LEAT_HTTP_REQUEST);
     const struct leat_http_request *request = &event.u.request;
@@ -243,7 +250,8 @@ TEST(http_server, limit_of_the_target)
     leat_http_config_default(&config);
     for (int over = 0; over < 2; over++) {
         const int len = 8000 + over;
-        const int n = snprintf(bytes, sizeof(bytes), "GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", len - 1, 0);
+        const int n =
+            snprintf(bytes, sizeof(bytes), "GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", len - 1, 0);
         CHECK_EQ(status_of(&config, bytes, (size_t)n), over ? 414 : 200);
     }
     memset(bytes, 'x', sizeof(bytes));
@@ -291,11 +299,13 @@ TEST(http_server, limit_of_trailers_and_extensions)
     leat_http_config_default(&config);
     const char *const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     for (int over = 0; over < 2; over++) { /* "X: 00…" and CRLF: 1024 bytes */
-        const int n = snprintf(bytes, sizeof(bytes), "%s0\r\nX: %0*d\r\n\r\n", head, 1019 + over, 0);
+        const int n =
+            snprintf(bytes, sizeof(bytes), "%s0\r\nX: %0*d\r\n\r\n", head, 1019 + over, 0);
         CHECK_EQ(status_of(&config, bytes, (size_t)n), over ? 400 : 200);
     }
     for (int over = 0; over < 2; over++) { /* what follows the ';', and the CR */
-        const int n = snprintf(bytes, sizeof(bytes), "%s1;%0*d\r\nx\r\n0\r\n\r\n", head, 255 + over, 0);
+        const int n =
+            snprintf(bytes, sizeof(bytes), "%s1;%0*d\r\nx\r\n0\r\n\r\n", head, 255 + over, 0);
         CHECK_EQ(status_of(&config, bytes, (size_t)n), over ? 400 : 200);
     }
     size_t len = (size_t)snprintf(bytes, sizeof(bytes), "%s", head);

@@ -20,7 +20,8 @@ struct hostile {
 
 static const struct hostile cases[] = {
     /* RFC 9112, 6.3: framing that contradicts itself */
-    {"CL.TE", 400, POST "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG" BEHIND, 0},
+    {"CL.TE", 400, POST "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG" BEHIND,
+     0},
     {"TE.CL", 400, POST "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\n" BEHIND, 0},
     {"two lengths", 400, POST "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", 0},
     {"two equal lengths", 400, POST "Content-Length: 1\r\nContent-Length: 1\r\n\r\na", 0},
@@ -40,7 +41,8 @@ static const struct hostile cases[] = {
     {"length quoted", 400, POST "Content-Length: \"1\"\r\n\r\na", 0},
     {"length 2^64", 400, POST "Content-Length: 18446744073709551616\r\n\r\na", 0},
     {"length 2^64-1", 400, POST "Content-Length: 18446744073709551615\r\n\r\na", 0},
-    {"length of 40 digits", 400, POST "Content-Length: 1111111111111111111111111111111111111111\r\n\r\n", 0},
+    {"length of 40 digits", 400,
+     POST "Content-Length: 1111111111111111111111111111111111111111\r\n\r\n", 0},
     {"length over the limit", 413, POST "Content-Length: 65537\r\n\r\na", 0},
     {"length 2^63", 413, POST "Content-Length: 9223372036854775808\r\n\r\na", 0},
     /* RFC 9112, 6.1 and 6.3: codings */
@@ -49,8 +51,10 @@ static const struct hostile cases[] = {
     {"TE chunked, gzip", 400, POST "Transfer-Encoding: chunked, gzip\r\n\r\n" BEHIND, 0},
     {"TE chunked, identity", 400, POST "Transfer-Encoding: chunked, identity\r\n\r\n" BEHIND, 0},
     {"TE chunked twice", 400, POST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 0},
-    {"TE two lines", 400, POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
-    {"TE two lines, one odd", 400, POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: cow\r\n\r\n0\r\n\r\n", 0},
+    {"TE two lines", 400,
+     POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
+    {"TE two lines, one odd", 400,
+     POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: cow\r\n\r\n0\r\n\r\n", 0},
     {"TE empty", 400, POST "Transfer-Encoding:\r\n\r\n0\r\n\r\n", 0},
     {"TE comma", 400, POST "Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n", 0},
     {"TE comma after", 400, POST "Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n", 0},
@@ -61,11 +65,17 @@ static const struct hostile cases[] = {
     {"TE form feed", 400, POST "Transfer-Encoding: \fchunked\r\n\r\n0\r\n\r\n", 0},
     {"TE NUL", 400, BYTES(POST "Transfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n")},
     {"TE bare CR", 400, POST "Transfer-Encoding: chunked\rX: y\r\n\r\n0\r\n\r\n", 0},
-    {"TE high byte", 400, POST "Transfer-Encoding: \xa0" "chunked\r\n\r\n0\r\n\r\n", 0},
+    {"TE high byte", 400,
+     POST "Transfer-Encoding: \xa0"
+          "chunked\r\n\r\n0\r\n\r\n",
+     0},
     {"TE gzip, chunked", 501, POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 0},
-    {"TE eee, chunked and a length", 501, POST "Content-Length: 10\r\nTransfer-Encoding: eee, chunked\r\n\r\n", 0},
-    {"TE in HTTP/1.0", 400, "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
-    {"TE and CL in HTTP/1.0", 400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 0},
+    {"TE eee, chunked and a length", 501,
+     POST "Content-Length: 10\r\nTransfer-Encoding: eee, chunked\r\n\r\n", 0},
+    {"TE in HTTP/1.0", 400,
+     "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0},
+    {"TE and CL in HTTP/1.0", 400,
+     "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 0},
     /* RFC 9112, 5.1 and 5.2: names and folds */
     {"blank before the colon", 400, GET "Host : a\r\n\r\n", 0},
     {"tab before the colon", 400, POST "Transfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n", 0},
@@ -82,7 +92,8 @@ static const struct hostile cases[] = {
     {"name with a CR", 400, GET HOST "X\r: y\r\n\r\n", 0},
     {"NUL in a value", 400, BYTES(GET HOST "X: y\0z\r\n\r\n")},
     {"DEL in a value", 400, GET HOST "X: y\x7fz\r\n\r\n", 0},
-    {"escape in a long value", 400, GET HOST "X: 0123456789012345678901234567890123456\x1b\r\n\r\n", 0},
+    {"escape in a long value", 400, GET HOST "X: 0123456789012345678901234567890123456\x1b\r\n\r\n",
+     0},
     /* RFC 9112, 2.2: only CRLF ends a line */
     {"LF after the request line", 400, "GET / HTTP/1.1\nHost: a\r\n\r\n", 0},
     {"LF after a field", 400, GET "Host: a\nX: y\r\n\r\n", 0},
@@ -191,8 +202,8 @@ static void check_refused(const struct hostile *hostile, struct cut cut)
     static struct transcript t;
     struct leat_http_config config;
     leat_http_config_default(&config);
-    transcript_server(&t, &config, hostile->bytes, hostile->len ? hostile->len : strlen(hostile->bytes),
-                      cut);
+    transcript_server(&t, &config, hostile->bytes,
+                      hostile->len ? hostile->len : strlen(hostile->bytes), cut);
     const bool smuggled = strstr(t.text, "smuggled") != NULL;
     if (t.broken || t.errors != 1 || t.last_status != hostile->status || !t.done || smuggled) {
         fprintf(stderr, "%s, cut %zu+%zu:\n%s\n", hostile->what, cut.first, cut.step, t.text);
