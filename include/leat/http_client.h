@@ -49,7 +49,7 @@ LEAT_API int leat_http_client_end(leat_http_client *client, leat_time now, struc
 
 /* ---- in ---- */
 
-/* As leat_http_server_read: RESPONSE (also for a 1xx, which another follows), BODY, END, ERROR. A response
+/* As leat_http_server_read: RESPONSE (also for a 1xx, of which at most 16 may come first), BODY, END, ERROR. A response
  * that came before the request was sent whole ends the connection. Bytes that nothing asked for are an
  * ERROR. An error's status is 0. */
 LEAT_API size_t leat_http_client_read(leat_http_client *client, leat_time now, leat_http_str bytes,

@@ -28,7 +28,7 @@ struct leat_http_match {
     uint16_t               status; /* 200: `id` handles it; 404; 405, or 204 for OPTIONS: send Allow */
     uint16_t               param_count;
     uint32_t               id;
-    uint32_t               methods; /* a bit per enum leat_http_method that the path takes */
+    uint32_t               methods; /* with 405 and 204: a bit per enum leat_http_method the path takes */
     struct leat_http_param params[LEAT_HTTP_PARAM_MAX];
 };
 

@@ -38,7 +38,8 @@ static int read_plain(struct body *body, leat_http_str bytes, size_t *ret_used,
                       leat_http_str *ret_data, struct leat_http_error *error)
 {
     const size_t len = bytes.len < body->left ? bytes.len : (size_t)body->left;
-    if (body->framing == BODY_UNTIL_CLOSE && len == 0) { /* what fits is told first, as in any cut */
+    if (body->framing == BODY_UNTIL_CLOSE &&
+        len == 0) { /* what fits is told first, as in any cut */
         *error = (struct leat_http_error){413, "body is too long"};
         return -1;
     }

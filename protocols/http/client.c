@@ -22,6 +22,8 @@ enum client_in {
     CLIENT_DEAD
 };
 
+#define INFORM_COUNT_MAX 16u /* 1xx responses to a request: each is a new wait */
+
 struct leat_http_client {
     struct leat_http_config config;
     uint8_t in;
@@ -29,6 +31,7 @@ struct leat_http_client {
     bool keep;
     bool is_head;
     uint32_t request_count;
+    uint32_t inform_count;
     leat_time deadline; /* IDLE, AWAIT once the request has ended, HEAD */
     struct body body;
     struct sending sending;
@@ -151,6 +154,7 @@ int leat_http_client_request(leat_http_client *client, const struct leat_http_qu
     const bool unknown = query->body_len == LEAT_HTTP_LEN_UNKNOWN;
     client->sending = (struct sending){.left = unknown ? 0 : query->body_len, .chunked = unknown};
     client->request_count++;
+    client->inform_count = 0;
     client->keep = keep;
     client->is_head = leat_http_str_equal(query->method, "HEAD");
     client->writing = true;
@@ -241,6 +245,9 @@ static bool take_response(leat_http_client *client, leat_time now,
     uint64_t len;
     if (head->status == 101) {
         return leat__http_head_fail(head, 0, "switches to a protocol nobody asked for");
+    }
+    if (informs && ++client->inform_count > INFORM_COUNT_MAX) {
+        return leat__http_head_fail(head, 0, "too many 1xx responses");
     }
     if (!frame_response(head, bodyless, &framing, &len)) {
         return false;

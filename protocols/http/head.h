@@ -57,6 +57,13 @@ void leat__http_head_reset(struct head *head);
 int leat__http_head_read(struct head *head, leat_http_str bytes, size_t *ret_used,
                          struct leat_http_head *ret);
 
+/* Whether nothing of a start line has come yet, only the empty line that some clients send after a body: an
+ * error would answer a request that was never made. */
+static inline bool leat__http_head_is_blank(const struct head *head)
+{
+    return head->buffered && head->blank && head->len == head->line_at;
+}
+
 /* Notes the first error; returns false. */
 bool leat__http_head_fail(struct head *head, unsigned status, const char *why);
 

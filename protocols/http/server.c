@@ -241,6 +241,10 @@ void leat_http_server_expire(leat_http_server *server, leat_time now, struct lea
         set_closed(server, ret);
         break;
     case IN_HEAD:
+        if (leat__http_head_is_blank(&server->head)) {
+            set_closed(server, ret);
+            break;
+        }
         set_error(server, (struct leat_http_error){408, "head took too long"}, ret);
         break;
     default:

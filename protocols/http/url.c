@@ -31,10 +31,13 @@ static size_t host_len(leat_http_str text)
         return len < 3 || len == text.len ? 0 : len + 1;
     }
     while (len < text.len && text.data[len] != ':') {
-        if (!char_is(text.data[len], CHAR_HOST)) {
+        const bool escaped = text.data[len] == '%';
+        if (!char_is(text.data[len], CHAR_HOST) ||
+            (escaped && (text.len - len < 3 || char_hex(text.data[len + 1]) < 0 ||
+                         char_hex(text.data[len + 2]) < 0))) {
             return 0;
         }
-        len++;
+        len += escaped ? 3 : 1;
     }
     return len;
 }

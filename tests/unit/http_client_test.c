@@ -287,6 +287,20 @@ TEST(http_client, early_response)
     leat_http_client_close(client);
 }
 
+/* A server cannot keep a client waiting with hints. */
+TEST(http_client, hints_without_end)
+{
+    struct leat_http_event event;
+    leat_http_client *const client = client_that_asked("GET");
+    for (int i = 0; i < 16; i++) {
+        (void)leat_http_client_read(client, 0, STR("HTTP/1.1 103 \r\n\r\n"), &event);
+        CHECK_EQ(event.kind, LEAT_HTTP_RESPONSE);
+    }
+    (void)leat_http_client_read(client, 0, STR("HTTP/1.1 103 \r\n\r\n"), &event);
+    CHECK_EQ(event.kind, LEAT_HTTP_ERROR);
+    leat_http_client_close(client);
+}
+
 TEST(http_client, close_delimited_up_to_the_limit)
 {
     static struct transcript t;

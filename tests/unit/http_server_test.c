@@ -365,6 +365,20 @@ TEST(http_server, slow_head)
     leat_http_server_close(server);
 }
 
+/* The CRLF that some clients send after a body is no request: a 408 would answer their next one. */
+TEST(http_server, blank_line_and_nothing)
+{
+    static const char *const blanks[] = {"\r\n", "\r"};
+    for (size_t i = 0; i < 2; i++) {
+        leat_http_server *server = open_server();
+        struct leat_http_event event;
+        (void)feed(server, 0, blanks[i], &event);
+        leat_http_server_expire(server, SECONDS(5), &event);
+        CHECK_EQ(event.kind, i ? LEAT_HTTP_ERROR : LEAT_HTTP_CLOSE);
+        leat_http_server_close(server);
+    }
+}
+
 TEST(http_server, slow_body)
 {
     leat_http_server *server = open_server();
