@@ -144,6 +144,39 @@ TEST(http_client, refuses_what_breaks_out)
     leat_http_client_close(client);
 }
 
+/* Whatever the room, all of a request is written or nothing, and so of a chunk. */
+TEST(http_client, all_or_nothing)
+{
+    const struct leat_http_header headers[] = {{STR("Accept"), STR("*/*")}};
+    const struct leat_http_query query = {.method = STR("PUT"),
+                                          .target = STR("/"),
+                                          .host = STR("a"),
+                                          .headers = headers,
+                                          .header_count = 1,
+                                          .body_len = 3,
+                                          .close = true};
+    char bytes[256];
+    struct leat_http_out out = {bytes, sizeof(bytes), 0};
+    leat_http_client *client = open_client();
+    CHECK_EQ(leat_http_client_request(client, &query, &out), 0);
+    const size_t len = out.len;
+    leat_http_client_close(client);
+    for (size_t cap = 0; cap < len; cap++) {
+        client = open_client();
+        out = (struct leat_http_out){bytes, cap, 0};
+        CHECK_EQ(leat_http_client_request(client, &query, &out), -ENOSPC);
+        CHECK_EQ(out.len, 0);
+        out.cap = len + 2;
+        CHECK_EQ(leat_http_client_request(client, &query, &out), 0);
+        CHECK_EQ(leat_http_client_write(client, STR("abc"), &out), -ENOSPC);
+        CHECK_EQ(out.len, len);
+        out.cap = len + 3;
+        CHECK_EQ(leat_http_client_write(client, STR("abc"), &out), 0);
+        CHECK_EQ(leat_http_client_end(client, 0, &out), 0);
+        leat_http_client_close(client);
+    }
+}
+
 /* ---- responses ---- */
 
 struct response {
@@ -284,6 +317,28 @@ TEST(http_client, early_response)
     CHECK_EQ(event.kind, LEAT_HTTP_END);
     CHECK(leat_http_client_is_done(client));
     CHECK_EQ(leat_http_client_data(client, 5, &out), -EPIPE);
+    leat_http_client_close(client);
+}
+
+/* Even when the rest of the request is sent before the response ends. */
+TEST(http_client, response_to_half_a_request)
+{
+    char bytes[256];
+    struct leat_http_out out = {bytes, sizeof(bytes), 0};
+    struct leat_http_event event;
+    leat_http_client *const client = open_client();
+    const struct leat_http_query query = {
+        .method = STR("POST"), .target = STR("/"), .host = STR("a"), .body_len = 2};
+    CHECK_EQ(leat_http_client_request(client, &query, &out), 0);
+    (void)leat_http_client_read(client, 0, STR("HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n"),
+                                &event);
+    CHECK_EQ(event.kind, LEAT_HTTP_RESPONSE);
+    CHECK_EQ(leat_http_client_write(client, STR("ab"), &out), 0);
+    CHECK_EQ(leat_http_client_end(client, 0, &out), 0);
+    (void)leat_http_client_read(client, 0, STR("x"), &event);
+    (void)leat_http_client_read(client, 0, STR(""), &event);
+    CHECK_EQ(event.kind, LEAT_HTTP_END);
+    CHECK(leat_http_client_is_done(client));
     leat_http_client_close(client);
 }
 
