@@ -1,4 +1,4 @@
-# The installed package: both libraries, the public headers, leatConfig.cmake and leat.pc.
+# The installed package: the libraries, the public headers, leatConfig.cmake and the .pc files.
 
 include(CMakePackageConfigHelpers)
 
@@ -10,6 +10,13 @@ install(TARGETS leat EXPORT leatTargets
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(TARGETS leat_static EXPORT leatStaticTargets
     ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+foreach(leat_protocol IN LISTS LEAT_PROTOCOLS)
+    install(TARGETS leat_${leat_protocol} EXPORT leatTargets
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    # It needs nothing, so it is there even where leat::leat_static is not.
+    install(TARGETS leat_${leat_protocol}_static EXPORT leatTargets
+        ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+endforeach()
 install(EXPORT leatTargets NAMESPACE leat:: DESTINATION "${leat_cmake_dir}")
 install(EXPORT leatStaticTargets NAMESPACE leat:: DESTINATION "${leat_cmake_dir}")
 
@@ -37,3 +44,8 @@ if(LEAT_HAVE_MIMALLOC)
 endif()
 configure_file(cmake/leat.pc.in leat.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/leat.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+foreach(leat_protocol IN LISTS LEAT_PROTOCOLS)
+    configure_file(cmake/leat-protocol.pc.in leat-${leat_protocol}.pc @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/leat-${leat_protocol}.pc"
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endforeach()
