@@ -445,6 +445,8 @@ static void no_descriptors(const struct io_ops *ops)
     rig_close(&rig);
 }
 
+BACKEND_URING(no_descriptors)
+
 TEST(io_epoll, no_descriptors)
 {
     no_descriptors(&io_epoll);

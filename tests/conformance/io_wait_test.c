@@ -8,6 +8,7 @@
 
 #define KERNELS(name)                                                                              \
     static void name(const struct io_ops *ops);                                                    \
+    BACKEND_URING(name)                                                                            \
     TEST(io_epoll, name)                                                                           \
     {                                                                                              \
         name(&io_epoll);                                                                           \
