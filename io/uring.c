@@ -575,8 +575,9 @@ static unsigned give(struct uring *uring, struct io_done *done, unsigned cap)
 static leat_time wait_ns(struct uring *uring, leat_time deadline)
 {
     bool unarmed = uring->unarmed.first != NULL && !uring->starved;
-    if (deadline == 0 || unarmed || uring->hot.first != NULL || uring->told.first != NULL ||
-        uring->udp->errors_len > 0) {
+    bool owed = uring->told.first != NULL || uring->udp->errors_len > 0;
+    if (deadline == 0 || unarmed || owed || uring->hot.first != NULL ||
+        uring->dirty.first != NULL) {
         return 0;
     }
     deadline = uring->retry_at < deadline ? uring->retry_at : deadline;

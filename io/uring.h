@@ -60,7 +60,6 @@ struct uring_ring {
     int                       owner; /* thread id, once enabled */
     uint32_t                  outstanding; /* requests whose last completion has not come */
     uint32_t                  sending;     /* those of them that end without waiting */
-    uint32_t                  chained;     /* sends that await one before them */
     uint32_t                  bufs_target; /* grows with the load */
     uint32_t                  bufs_posted; /* the kernel has them */
     uint32_t                  bufs_filled; /* not given on yet */
@@ -114,8 +113,9 @@ static inline uint32_t uring_ring_room(const struct uring_ring *ring)
     return io_uring_sq_space_left(&ring->ring);
 }
 
-/* Submits, runs what the kernel has deferred and, with wait_ns > 0, waits: one system call, or none
- * if there is nothing to submit, to run or to wait for. 0, also if the time is over or a signal
+/* Submits, runs what the kernel has deferred and, with wait_ns > 0 and nothing being sent, waits: one
+ * system call, or none if there is nothing to submit, to run or to wait for. All that is being sent
+ * has an answer then, in almost every case. 0, also if the time is over or a signal
  * came, or negative errno. */
 int uring_ring_enter(struct uring_ring *ring, leat_time wait_ns);
 

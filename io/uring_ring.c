@@ -233,19 +233,18 @@ static int forgive(int status)
     return status >= 0 || passes ? 0 : status;
 }
 
-/* Sends end without waiting, so to wait for all of them and one more is to wait for one. */
+/* A refusal is to be answered before we sleep, so who sends does not wait for anything else; and as
+ * sends end without waiting, we may wait for them, chains included. */
 int uring_ring_enter(struct uring_ring *ring, leat_time wait_ns)
 {
-    int status = 0;
+    if (ring->sending > 0) {
+        return forgive(io_uring_submit_and_wait(&ring->ring, ring->sending));
+    }
     if (wait_ns == 0) {
         unsigned flags = IO_URING_READ_ONCE(*ring->ring.sq.kflags);
         bool work = (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
-        if (ring->chained > 0) {
-            status = io_uring_submit_and_wait(&ring->ring, ring->sending);
-        } else if (work || io_uring_sq_ready(&ring->ring) > 0) {
-            status = io_uring_submit_and_get_events(&ring->ring);
-        }
-        return forgive(status);
+        bool idle = !work && io_uring_sq_ready(&ring->ring) == 0;
+        return idle ? 0 : forgive(io_uring_submit_and_get_events(&ring->ring));
     }
     if (!ring->wake_armed && !ring->leaving) {
         arm_wake(ring);
@@ -253,7 +252,7 @@ int uring_ring_enter(struct uring_ring *ring, leat_time wait_ns)
     struct io_uring_cqe *cqe;
     struct __kernel_timespec span = {.tv_sec = (int64_t)(wait_ns / LEAT_SEC),
                                      .tv_nsec = (int64_t)(wait_ns % LEAT_SEC)};
-    return forgive(io_uring_submit_and_wait_timeout(&ring->ring, &cqe, ring->sending + 1,
+    return forgive(io_uring_submit_and_wait_timeout(&ring->ring, &cqe, 1,
                                                     wait_ns == LEAT_NEVER ? NULL : &span, NULL));
 }
 

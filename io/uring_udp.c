@@ -146,7 +146,6 @@ bool uring_udp_flush(struct uring *uring, struct uring_sock *sock)
     sock->taken = 0;
     sock->error = 0;
     ring->sending += n;
-    ring->chained += sock->chained ? n : 0;
     udp->stats->send_calls += n > 0;
     return n > 0;
 }
@@ -201,7 +200,6 @@ void uring_udp_sent(struct uring *uring, struct udp_run *run, int res)
     struct uring_sock *sock = uring->socks[run->sock];
     LEAT_ASSERT(sock->sending > 0);
     run->result = res;
-    ring->chained -= sock->chained;
     if (res >= 0) {
         sock->taken++;
     } else if (res != -ECANCELED && sock->error == 0) { /* cancelled: one before it was refused */

@@ -3,9 +3,6 @@
 #include "helpers.h"
 #include "sched.h"
 
-static const char *const backends[] = {"epoll", "poll", "sim"};
-
-#define BACKENDS (sizeof(backends) / sizeof(backends[0]))
 #define MEMBERS 3u
 
 struct end {
@@ -81,7 +78,7 @@ static void net_open_with(struct net *net, size_t backend, uint32_t send_queue_l
     struct leat_config config = leat_config_default();
     memset(net, 0, sizeof(*net));
     config.workers = 1;
-    config.io = backends[backend];
+    config.io = backend_name(backend);
     config.log = NULL;
     config.send_queue_len_max = send_queue_len_max;
     REQUIRE(leat_runtime_open(&config, &net->rig.runtime) == 0);

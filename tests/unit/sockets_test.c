@@ -7,9 +7,6 @@
 #include "sched.h"
 
 static const struct leat_behavior box_of_1 = PUPPET_BEHAVIOR("box_of_1", 1);
-static const char *const backends[] = {"epoll", "poll", "sim"};
-
-#define BACKENDS (sizeof(backends) / sizeof(backends[0]))
 
 /* ---- a runtime driven by hand ---- */
 
@@ -17,7 +14,7 @@ static struct leat_config net_config(size_t backend)
 {
     struct leat_config config = leat_config_default();
     config.workers = 1;
-    config.io = backends[backend];
+    config.io = backend_name(backend);
     return config;
 }
 
@@ -719,7 +716,7 @@ TEST(sockets, no_more_files)
         snprintf(text, sizeof(text),
                  status == -EMFILE ? "cannot start I/O backend %s: Too many"
                                    : "io \"%s\" cannot work here: ",
-                 backends[b]);
+                 backend_name(b));
         CHECK(lines_have(&rig.lines, text));
         put_open(&end, 0, 0);
         net_poke(&rig, &end.puppet);
