@@ -364,9 +364,12 @@ static void answer_of_sock(struct uring *uring, uint64_t user_data, int res, uin
 static void answer(struct uring *uring, uint64_t user_data, int res, uint32_t flags)
 {
     uring->ring.outstanding -= (flags & IORING_CQE_F_MORE) == 0;
-    switch ((enum uring_kind)(user_data & URING_KIND_MASK)) {
+    enum uring_kind kind = (enum uring_kind)(user_data & URING_KIND_MASK);
+    switch (kind) {
     case URING_SEND:
-        uring_udp_sent(uring, (struct udp_run *)(uintptr_t)user_data, res);
+    case URING_SEND_TO:
+        uring_udp_sent(uring, (struct udp_run *)(uintptr_t)(user_data & ~(uint64_t)URING_KIND_MASK),
+                       kind, res);
         break;
     case URING_WAKE:
         uring->woken = true;

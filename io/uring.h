@@ -10,7 +10,7 @@
 
 #define URING_SQ 512u   /* submissions in one system call */
 #define URING_CQ 2048u  /* completions between two looks: each send's, each receive buffer's */
-#define URING_BUFS 128u /* receive buffers the kernel has, at most; a power of two */
+#define URING_BUFS 64u /* receive buffers the kernel has, at most; a power of two */
 #define URING_BUFS_FIRST 16u
 
 /* What the kernel writes in front of a payload: its header, name and control, within the headroom
@@ -25,10 +25,11 @@ _Static_assert(sizeof(union addr_any) <= URING_NAME_LEN, "a name fits");
 
 /* ---- the ring ---- */
 
-/* The low bits of user_data. A send's is its run, whose address has them 0; any other's says the
- * socket: index from bit 3 on, generation from bit 35 on. */
+/* The low bits of user_data. The rest of a send's is its run; any other's says the socket: index from
+ * bit 3 on, generation from bit 35 on. */
 enum uring_kind {
     URING_SEND,
+    URING_SEND_TO, /* the same by IORING_OP_SEND with an address, which costs less */
     URING_RECV,
     URING_WRITABLE, /* poll for room */
     URING_CANCEL,
@@ -55,6 +56,8 @@ struct uring_ring {
     bool                      registered; /* the thread knows the ring by a number */
     bool                      wake_armed;
     bool                      leaving;
+    bool                      send_to; /* the kernel may take an address with IORING_OP_SEND */
+    bool                      send_to_works;
     int                       wake_fd;
     uint32_t                  setup_flags;
     int                       owner; /* thread id, once enabled */
@@ -242,6 +245,6 @@ void uring_udp_drop(struct uring *uring, struct uring_sock *sock);
 bool uring_udp_flush(struct uring *uring, struct uring_sock *sock);
 
 /* A completion of one of them. */
-void uring_udp_sent(struct uring *uring, struct udp_run *run, int res);
+void uring_udp_sent(struct uring *uring, struct udp_run *run, enum uring_kind kind, int res);
 
 #endif

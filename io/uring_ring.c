@@ -87,6 +87,7 @@ int uring_ring_open(struct uring_ring *ring, const char **ret_what)
         return status;
     }
     ring->is_open = true;
+    ring->send_to = true; /* until it is refused: since 6.1 */
     *ret_what = "a ring of provided buffers";
     status = bufs_open(ring);
     if (status == 0 && (ring->ring.features & IORING_FEAT_EXT_ARG) == 0) {

@@ -122,6 +122,20 @@ void uring_udp_drop(struct uring *uring, struct uring_sock *sock)
 
 /* ---- sending ---- */
 
+/* One message. What is a single piece and needs no control message goes with its address alone. */
+static enum uring_kind prepare(const struct uring_ring *ring, struct io_uring_sqe *sqe, int fd,
+                               const struct msghdr *header)
+{
+    if (!ring->send_to || header->msg_iovlen != 1 || header->msg_control != NULL) {
+        io_uring_prep_sendmsg(sqe, fd, header, MSG_DONTWAIT);
+        return URING_SEND;
+    }
+    io_uring_prep_send(sqe, fd, header->msg_iov->iov_base, header->msg_iov->iov_len,
+                       MSG_DONTWAIT);
+    io_uring_prep_send_set_addr(sqe, header->msg_name, (uint16_t)header->msg_namelen);
+    return URING_SEND_TO;
+}
+
 bool uring_udp_flush(struct uring *uring, struct uring_sock *sock)
 {
     struct uring_ring *ring = &uring->ring;
@@ -135,10 +149,10 @@ bool uring_udp_flush(struct uring *uring, struct uring_sock *sock)
     uint32_t n = udp_build(udp, &sock->udp, &sock->chained);
     for (uint32_t i = 0; i < n; i++) {
         struct io_uring_sqe *sqe = uring_ring_sqe(ring);
-        io_uring_prep_sendmsg(sqe, sock->udp.fd, &udp->send_headers[first + i].msg_hdr,
-                              MSG_DONTWAIT);
+        enum uring_kind kind =
+            prepare(ring, sqe, sock->udp.fd, &udp->send_headers[first + i].msg_hdr);
         sqe->flags |= sock->chained && i + 1 < n ? IOSQE_IO_LINK : 0;
-        sqe->user_data = (uint64_t)(uintptr_t)udp->send_runs[first + i] | URING_SEND;
+        sqe->user_data = (uint64_t)(uintptr_t)udp->send_runs[first + i] | kind;
     }
     sock->built = n;
     sock->sending = n;
@@ -170,7 +184,7 @@ static void settle(struct uring *uring, struct uring_sock *sock)
     } else {
         error = udp_sent_each(udp, &sock->udp, sock->built);
     }
-    if (LEAT_UNLIKELY(error != 0)) {
+    if (LEAT_UNLIKELY(error != 0 && error != ECANCELED)) {
         udp_refused(udp, &sock->udp, error, &result);
     }
     if (sock->state == URING_CLOSING) {
@@ -193,9 +207,14 @@ static void settle(struct uring *uring, struct uring_sock *sock)
     }
 }
 
-void uring_udp_sent(struct uring *uring, struct udp_run *run, int res)
+void uring_udp_sent(struct uring *uring, struct udp_run *run, enum uring_kind kind, int res)
 {
     struct uring_ring *ring = &uring->ring;
+    if (kind == URING_SEND_TO && !ring->send_to_works) {
+        ring->send_to_works = res >= 0;
+        ring->send_to = ring->send_to && res != -EINVAL;
+        res = res == -EINVAL ? -ECANCELED : res; /* it is not about the message: once more */
+    }
     LEAT_ASSERT(run->sock < uring->socks_len);
     struct uring_sock *sock = uring->socks[run->sock];
     LEAT_ASSERT(sock->sending > 0);

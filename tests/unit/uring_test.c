@@ -597,7 +597,7 @@ static void answer_sends(struct rig *rig, struct uring_sock *sock, unsigned len,
     sock->outstanding += n;
     uring->ring.sending += n;
     for (uint32_t i = 0; i < n; i++) {
-        uring_udp_sent(uring, runs[i], -errors[i]);
+        uring_udp_sent(uring, runs[i], URING_SEND, -errors[i]);
     }
     CHECK_EQ(sock->sending, 0);
     CHECK_EQ(uring->ring.sending, 0);
