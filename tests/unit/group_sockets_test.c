@@ -143,7 +143,7 @@ static uint64_t sockets_open(struct net *net)
 
 TEST(group_sockets, a_member_owns_a_socket)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct net net;
         net_open(&net, b);
         struct end *owner = &net.members[0];
@@ -169,7 +169,7 @@ TEST(group_sockets, a_member_owns_a_socket)
 
 TEST(group_sockets, a_route_names_a_member)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct net net;
         net_open(&net, b);
         struct end *owner = &net.members[0], *target = &net.members[2];
@@ -202,7 +202,7 @@ TEST(group_sockets, a_route_names_a_member)
 
 TEST(group_sockets, an_ended_member_leaves_no_socket_behind)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         for (int whole = 0; whole < 2; whole++) {
             struct net net;
             net_open(&net, b);

@@ -488,7 +488,7 @@ static unsigned fds_open(void)
 
 TEST(runtime, no_memory_at_start)
 {
-    for (size_t i = 0; i < BACKENDS; i++) {
+    for (size_t i = 0; i < BACKENDS_LEN; i++) {
         struct leat_config config = rig_threads(2);
         struct lines lines;
         lines_init(&lines, &config);

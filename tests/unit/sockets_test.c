@@ -181,7 +181,7 @@ static uint64_t sockets_open(struct rig *rig)
 
 TEST(sockets, open_and_close)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end end;
@@ -221,7 +221,7 @@ TEST(sockets, open_and_close)
 
 TEST(sockets, a_port_in_use)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end first, second;
@@ -248,7 +248,7 @@ TEST(sockets, a_port_in_use)
 
 TEST(sockets, an_ended_actor_leaves_none_behind)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end first, second, quick;
@@ -283,7 +283,7 @@ TEST(sockets, an_ended_actor_leaves_none_behind)
 
 TEST(sockets, echo)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end server, client;
@@ -324,7 +324,7 @@ TEST(sockets, echo)
 
 TEST(sockets, trains)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end single, trains, client;
@@ -373,7 +373,7 @@ TEST(sockets, trains)
 
 TEST(sockets, one_body_to_many)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end sender, receivers[5];
@@ -414,7 +414,7 @@ TEST(sockets, one_body_to_many)
 
 TEST(sockets, too_large)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end end;
@@ -440,7 +440,7 @@ TEST(sockets, too_large)
 
 TEST(sockets, a_route_holds_from_the_very_next_datagram)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end owner, target, client;
@@ -490,7 +490,7 @@ TEST(sockets, a_route_holds_from_the_very_next_datagram)
 
 TEST(sockets, when_the_owner_dies_targets_are_told)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         for (int how = 0; how < 2; how++) {
             struct rig rig;
             struct leat_config config = net_config(b);
@@ -570,7 +570,7 @@ TEST(sockets, what_a_route_is_refused_for)
 
 TEST(sockets, a_full_queue)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         for (int full = 0; full < 2; full++) {
             struct rig rig;
             struct leat_config config = net_config(b);
@@ -609,7 +609,7 @@ TEST(sockets, a_full_queue)
 
 TEST(sockets, nobody_there)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end client, gone;
@@ -638,7 +638,7 @@ TEST(sockets, nobody_there)
 /* An actor whose drain waits, its box full: datagrams for it are dropped and counted. */
 TEST(sockets, a_full_mailbox_drops_datagrams)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         for (uint32_t flags = 0; flags <= LEAT_UDP_TRAINS; flags += LEAT_UDP_TRAINS) {
             struct rig rig;
             struct leat_config config = net_config(b);

@@ -583,7 +583,8 @@ TEST(uring, blocked_then_closed)
 /* ---- what the kernel may answer, put into its mouth ---- */
 
 /* The queue as if it had been submitted, and refused with `errors`, one a message; 0: taken. */
-static void answer_sends(struct rig *rig, struct uring_sock *sock, unsigned len, const int *errors)
+static void answer_sends(struct rig *rig, struct uring_sock *sock, enum uring_kind kind,
+                         unsigned len, const int *errors)
 {
     struct uring *uring = uring_of(rig);
     struct udp_run *runs[16];
@@ -597,14 +598,15 @@ static void answer_sends(struct rig *rig, struct uring_sock *sock, unsigned len,
     sock->outstanding += n;
     uring->ring.sending += n;
     for (uint32_t i = 0; i < n; i++) {
-        uring_udp_sent(uring, runs[i], URING_SEND, -errors[i]);
+        uring_udp_sent(uring, runs[i], kind, -errors[i]);
     }
     CHECK_EQ(sock->sending, 0);
     CHECK_EQ(uring->ring.sending, 0);
 }
 
 #define ANSWERS(rig, sock, ...)                                                                    \
-    answer_sends(rig, sock, sizeof((int[]){__VA_ARGS__}) / sizeof(int), (const int[]){__VA_ARGS__})
+    answer_sends(rig, sock, URING_SEND, sizeof((int[]){__VA_ARGS__}) / sizeof(int),                \
+                 (const int[]){__VA_ARGS__})
 
 /* Datagrams of one peer arrive in order: lengths from 100 on. */
 static void expect_in_order(struct rig *rig, uint32_t n)
@@ -702,6 +704,31 @@ TEST(uring, of_many_peers_each_is_answered)
     CHECK_EQ(done.status, -EPERM);
     CHECK(leat_addr_equal(&done.peer, &peers[1].addr));
     rig_expect_nothing(&rig);
+    rig_close(&rig);
+}
+
+/* Before 6.1 IORING_OP_SEND takes no address: that is no fault of the datagram. */
+TEST(uring, a_kernel_that_sends_by_message_only)
+{
+    static const int invalid[] = {EINVAL, ECANCELED};
+    need_uring();
+    struct rig rig;
+    rig_open(&rig, &io_uring, 16, 64);
+    struct end a = rig_socket(&rig, "127.0.0.1");
+    struct end b = rig_socket(&rig, "127.0.0.1");
+    struct uring_sock *sock = sock_of(&rig, a.sock);
+    rig_send(&rig, a.sock, &b.addr, 100, 0);
+    rig_send(&rig, a.sock, &b.addr, 101, 1);
+    answer_sends(&rig, sock, URING_SEND_TO, 2, invalid);
+    CHECK(!uring_of(&rig)->ring.send_to);
+    CHECK_EQ(sock->udp.queued, 2);
+    CHECK_EQ(sock->udp.first->tries, 0);
+    expect_in_order(&rig, 2);
+    CHECK_EQ(rig.io->base.stats.send_errors, 0);
+    rig_close(&rig);
+    rig_open(&rig, &io_uring, 64, 256);
+    uring_of(&rig)->ring.send_to = false;
+    echo(&rig);
     rig_close(&rig);
 }
 
