@@ -290,7 +290,6 @@ static int uring_submit(struct io *io, const struct io_op *op)
     }
     LEAT_ASSERT(op->kind == IO_OP_CLOSE);
     sock->state = URING_CLOSING;
-    sock->given_up = sock->blocked || sock->congested;
     uring_udp_drop(uring, sock);
     URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
     return 0;

@@ -1,5 +1,5 @@
 /* Conformance of the backends: sockets come, go and fail; addresses; errors. Every case runs
- * against epoll, poll and sim. */
+ * against every backend. */
 #include <net/if.h>
 #include <sys/resource.h>
 

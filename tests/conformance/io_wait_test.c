@@ -1,5 +1,5 @@
 /* Conformance of the backends: waiting. Deadlines, waking, fairness. What needs a real clock or a
- * second thread runs against epoll and poll only: the simulation never waits. */
+ * second thread runs against those of the kernel only: the simulation never waits. */
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
