@@ -1,5 +1,6 @@
 # What leat is built with. Sets LEAT_CK_INCLUDE_DIR (when atomics are CK's), LEAT_HAVE_MIMALLOC,
-# LEAT_MIMALLOC_WHY and the target mimalloc.
+# LEAT_MIMALLOC_WHY and the target mimalloc; LEAT_HAVE_URING, LEAT_URING_WHY, LEAT_URING_INCLUDE_DIR and
+# LEAT_URING_LIBRARY.
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
@@ -45,5 +46,54 @@ else()
             "-DLEAT_WITH_MIMALLOC=OFF.")
     else()
         set(LEAT_MIMALLOC_WHY "not found")
+    endif()
+endif()
+
+# By what it has, not by its version: all of it is in liburing 2.3.
+if(NOT LEAT_WITH_URING MATCHES "^(AUTO|ON|OFF)$")
+    message(FATAL_ERROR "LEAT_WITH_URING is '${LEAT_WITH_URING}'; it must be AUTO, ON or OFF.")
+endif()
+set(LEAT_HAVE_URING OFF)
+if(LEAT_WITH_URING STREQUAL "OFF")
+    set(LEAT_URING_WHY "not wanted")
+else()
+    if(PKG_CONFIG_FOUND)
+        pkg_check_modules(LEAT_PC_URING QUIET liburing)
+    endif()
+    find_path(LEAT_URING_INCLUDE_DIR liburing.h
+        HINTS ${LEAT_PC_URING_INCLUDE_DIRS} ${LEAT_PC_URING_INCLUDEDIR})
+    find_library(LEAT_URING_LIBRARY uring
+        HINTS ${LEAT_PC_URING_LIBRARY_DIRS} ${LEAT_PC_URING_LIBDIR})
+    mark_as_advanced(LEAT_URING_INCLUDE_DIR LEAT_URING_LIBRARY)
+    set(LEAT_URING_WHY "not found")
+    if(LEAT_URING_INCLUDE_DIR AND LEAT_URING_LIBRARY)
+        include(CheckCSourceCompiles)
+        set(CMAKE_REQUIRED_INCLUDES "${LEAT_URING_INCLUDE_DIR}")
+        set(CMAKE_REQUIRED_LIBRARIES "${LEAT_URING_LIBRARY}")
+        check_c_source_compiles("
+            #define _GNU_SOURCE
+            #include <liburing.h>
+            int main(void)
+            {
+                struct io_uring ring;
+                struct io_uring_buf_reg reg = {.bgid = IORING_SETUP_DEFER_TASKRUN != 0};
+                io_uring_prep_recvmsg_multishot(0, 0, 0, 0);
+                io_uring_prep_cancel64(0, 0, IORING_ASYNC_CANCEL_ANY);
+                return io_uring_register(0, 0, 0, 0) + io_uring_register_buf_ring(&ring, &reg, 0) +
+                    io_uring_register_ring_fd(&ring) + io_uring_submit_and_get_events(&ring) +
+                    io_uring_submit_and_wait_timeout(&ring, 0, 1, 0, 0);
+            }" LEAT_URING_COMPILES)
+        unset(CMAKE_REQUIRED_INCLUDES)
+        unset(CMAKE_REQUIRED_LIBRARIES)
+        set(LEAT_URING_WHY "too old: 2.3 is needed")
+        if(LEAT_URING_COMPILES)
+            set(LEAT_HAVE_URING ON)
+            set(LEAT_URING_WHY "liburing ${LEAT_PC_URING_VERSION}")
+        endif()
+    endif()
+    if(LEAT_WITH_URING STREQUAL "ON" AND NOT LEAT_HAVE_URING)
+        message(FATAL_ERROR
+            "liburing: ${LEAT_URING_WHY}. Install liburing-dev, or configure with "
+            "-DLEAT_WITH_URING=OFF.")
     endif()
 endif()

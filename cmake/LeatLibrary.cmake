@@ -30,6 +30,18 @@ function(leat_folder folder)
     set(LEAT_FOLDERS ${LEAT_FOLDERS} ${folder} PARENT_SCOPE)
 endfunction()
 
+# The backend of folder io that needs a library: its files are uring*.c.
+function(leat_io_uring)
+    if(NOT LEAT_HAVE_URING)
+        get_target_property(sources leat_io SOURCES)
+        list(FILTER sources EXCLUDE REGEX "/uring[^/]*[.]c$")
+        set_target_properties(leat_io PROPERTIES SOURCES "${sources}")
+        return()
+    endif()
+    target_include_directories(leat_io SYSTEM PRIVATE "${LEAT_URING_INCLUDE_DIR}")
+    target_compile_definitions(leat_io PRIVATE LEAT_HAVE_URING)
+endfunction()
+
 # Private headers are found by #include "name.h" only: an assert.h or sched.h of ours must never be
 # what a system header gets.
 function(leat_private_headers target)
@@ -72,6 +84,12 @@ function(leat_libraries)
     if(LEAT_HAVE_MIMALLOC)
         target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:mimalloc>)
         target_link_libraries(leat_static PRIVATE mimalloc)
+    endif()
+    if(LEAT_HAVE_URING)
+        # The installed static library names it as the linker does, so that no place is in the package.
+        target_link_libraries(leat PRIVATE $<BUILD_INTERFACE:${LEAT_URING_LIBRARY}>)
+        target_link_libraries(leat_static PRIVATE
+            $<BUILD_INTERFACE:${LEAT_URING_LIBRARY}> $<INSTALL_INTERFACE:uring>)
     endif()
     if(LEAT_INSTRUMENT)
         target_link_options(leat_static INTERFACE "$<BUILD_INTERFACE:${LEAT_INSTRUMENT}>")

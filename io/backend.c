@@ -7,9 +7,15 @@
 
 #define LINE_LEN 256
 
+#ifdef LEAT_HAVE_URING
+static const struct io_ops *const all[] = {&io_uring, &io_epoll, &io_poll, &io_sim};
+static const struct io_ops *const preferred[] = {&io_uring, &io_epoll, &io_poll};
+static const char *const names[] = {"auto", "uring", "epoll", "poll", "sim", NULL};
+#else
 static const struct io_ops *const all[] = {&io_epoll, &io_poll, &io_sim};
 static const struct io_ops *const preferred[] = {&io_epoll, &io_poll};
 static const char *const names[] = {"auto", "epoll", "poll", "sim", NULL};
+#endif
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -25,7 +31,7 @@ static void say(const struct io_config *config, enum leat_log_level level, const
 static bool works(const struct io_ops *ops, const struct io_config *config,
                   enum leat_log_level level)
 {
-    char why[LINE_LEN / 2] = "";
+    char why[LINE_LEN - 64] = "";
     int status = ops->probe(why, sizeof(why));
     if (status < 0) {
         char line[LINE_LEN];
@@ -38,7 +44,8 @@ static bool works(const struct io_ops *ops, const struct io_config *config,
 static const struct io_ops *find_auto(const struct io_config *config)
 {
     for (size_t i = 0; i < LEN(preferred); i++) {
-        if (works(preferred[i], config, LEAT_LOG_WARNING)) {
+        bool usual = preferred[i] != &io_epoll; /* many a machine forbids io_uring */
+        if (works(preferred[i], config, usual ? LEAT_LOG_INFO : LEAT_LOG_WARNING)) {
             return preferred[i];
         }
     }

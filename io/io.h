@@ -113,6 +113,11 @@ struct io_ops {
     /* The clock: monotonic ns, or virtual. */
     leat_time (*now)(struct io *io);
 
+    /* The thread that called `turn` is about to end, or to leave the instance to another, which may
+     * only call `fini`: ends what the kernel does in its name. NULL: nothing to do. Without it
+     * `fini` is that thread's to call. */
+    void (*leave)(struct io *io);
+
     /* Closes every socket, drops what is queued, frees. No completions are delivered. Only when no
      * other thread can wake it or return a receive buffer any more. */
     void (*fini)(struct io *io);
@@ -128,6 +133,9 @@ struct io {
 };
 
 extern const struct io_ops io_epoll, io_poll, io_sim;
+#ifdef LEAT_HAVE_URING
+extern const struct io_ops io_uring;
+#endif
 
 /* The backend of that name; "auto" is the first that probes well of the preferred ones, each
  * refusal logged with its reason. NULL: unknown, or it cannot work here; said through log. */

@@ -23,6 +23,7 @@ void udp_init(struct udp *udp, struct pool *pool, struct io_stats *stats, uint32
     udp->stats = stats;
     udp->queue_len_max = queue_len_max;
     udp->batch = UDP_BATCH_FIRST;
+    udp->send_max = UDP_BATCH;
     udp->index.epoch = 1;
     for (uint32_t i = 0; i < UDP_BATCH; i++) {
         udp->recv_vectors[i].iov_len = BUF_TRAIN_LEN;
@@ -215,20 +216,14 @@ static void read_control(struct udp_sock *sock, struct msghdr *header, leat_buf 
     }
 }
 
-/* One message into a completion, or an error if it was cut. */
-static bool take_message(struct udp *udp, struct udp_sock *sock, uint32_t i, struct io_done *done)
+bool udp_complete(struct udp *udp, struct udp_sock *sock, struct msghdr *header, leat_buf *buf,
+                  uint32_t len, struct io_done *done)
 {
-    struct msghdr *header = &udp->recv_headers[i].msg_hdr;
-    leat_buf *buf = udp->posted[i];
-    uint32_t len = udp->recv_headers[i].msg_len;
     uint32_t segment_size = 0;
     addr_from_any(header->msg_name, &done->peer);
     buf->local = sock->fixed ? &sock->bound : NULL;
     read_control(sock, header, buf, &segment_size);
-    bool cut = (header->msg_flags & MSG_TRUNC) != 0;
-    header->msg_namelen = sizeof(udp->recv_messages[i].name);
-    header->msg_controllen = UDP_CONTROL_LEN;
-    if (LEAT_UNLIKELY(cut)) {
+    if (LEAT_UNLIKELY((header->msg_flags & MSG_TRUNC) != 0)) {
         struct leat_addr peer = done->peer;
         udp->stats->recv_errors++;
         udp_error_add(udp, sock, -EMSGSIZE, &peer);
@@ -245,6 +240,17 @@ static bool take_message(struct udp *udp, struct udp_sock *sock, uint32_t i, str
     udp->stats->recv_datagrams += train ? (len + segment_size - 1) / segment_size : 1;
     udp->stats->recv_bytes += len;
     return true;
+}
+
+/* What recvmmsg left in place i. */
+static bool take_message(struct udp *udp, struct udp_sock *sock, uint32_t i, struct io_done *done)
+{
+    struct msghdr *header = &udp->recv_headers[i].msg_hdr;
+    bool whole =
+        udp_complete(udp, sock, header, udp->posted[i], udp->recv_headers[i].msg_len, done);
+    header->msg_namelen = sizeof(udp->recv_messages[i].name);
+    header->msg_controllen = UDP_CONTROL_LEN;
+    return whole;
 }
 
 /* Reading failed: usually an ICMP error that the error queue says more about. */

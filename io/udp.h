@@ -1,5 +1,6 @@
-/* UDP over the kernel, for backends that learn by readiness (epoll, poll): one socket, how it is
- * read in batches into receive buffers, and its send queue, which makes GSO trains by reference.
+/* UDP over the kernel: one socket, how it is read in batches into receive buffers, and its send
+ * queue, which makes GSO trains by reference. What a received message is and how messages to send
+ * are built is common to all backends; recvmmsg and sendmmsg are those' that learn by readiness.
  * Nothing here waits. One thread, the backend's. */
 #ifndef LEAT_IO_UDP_H
 #define LEAT_IO_UDP_H
@@ -11,10 +12,11 @@
 #include "io.h"
 
 #define UDP_BATCH 64u           /* datagrams or trains per system call */
+#define UDP_SEND_BATCH 256u     /* messages built before the kernel gets them, at most */
 #define UDP_RUN_SEGMENTS 64u    /* per GSO train: what every kernel since 4.18 takes */
 #define UDP_RUN_BYTES 60000u    /* the same; 65,507 less room for headers of any kind */
 #define UDP_SEGMENT_USUAL 1452u /* fits Ethernet behind IPv6 and UDP headers */
-#define UDP_VECTORS (UDP_BATCH * 4 + UDP_RUN_SEGMENTS)
+#define UDP_VECTORS (UDP_SEND_BATCH * 4 + UDP_RUN_SEGMENTS)
 #define UDP_ERRORS 256u         /* error completions that wait; more are only counted */
 #define UDP_RETRY_NS LEAT_MS    /* after ENOBUFS, which nothing tells the end of */
 
@@ -41,6 +43,8 @@ struct udp_run {
     uint32_t          sock;  /* index */
     bool              closed; /* takes no more */
     bool              plain;  /* the kernel refused it as a train: one datagram at a time */
+    bool              follows; /* an older run of its peer may be in the queue */
+    int32_t           result; /* of the message made of it; only where udp_sent_each is used */
     struct udp_run   *next;
     struct udp_piece *last;
     struct udp_piece  first;
@@ -61,6 +65,7 @@ struct udp_sock {
     uint32_t gso_segment_max; /* longer ones are not made into trains */
     bool     want_writable; /* a submit was refused: WRITABLE is owed */
     uint32_t queued;        /* datagrams */
+    uint32_t queue_epoch;   /* of the index when the queue's first run came */
     struct udp_run  *first; /* the queue, oldest first */
     struct udp_run  *last;
     struct leat_addr bound;
@@ -89,6 +94,7 @@ struct udp_entry {
 
 struct udp_index {
     uint32_t         epoch; /* entries of another epoch are empty */
+    bool             lossy; /* a run of this epoch has fallen out */
     struct udp_entry at[UDP_SETS][UDP_WAYS];
 };
 
@@ -117,10 +123,13 @@ struct udp {
     struct iovec       recv_vectors[UDP_BATCH];
     struct udp_message recv_messages[UDP_BATCH];
 
-    struct mmsghdr     send_headers[UDP_BATCH];
-    struct udp_message send_messages[UDP_BATCH];
+    uint32_t           send_max; /* messages in a batch: UDP_BATCH, or what the backend says */
+    uint32_t           send_len; /* messages built and not cleared */
+    uint32_t           send_vectors_len;
+    struct mmsghdr     send_headers[UDP_SEND_BATCH];
+    struct udp_message send_messages[UDP_SEND_BATCH];
     struct iovec       send_vectors[UDP_VECTORS];
-    uint16_t           send_segments[UDP_BATCH]; /* datagrams of each message */
+    struct udp_run    *send_runs[UDP_SEND_BATCH]; /* each message's */
     struct udp_index   index;
 };
 
@@ -148,6 +157,11 @@ enum udp_more {
 unsigned udp_receive(struct udp *udp, struct udp_sock *sock, struct io_done *done, unsigned cap,
                      enum udp_more *ret_more);
 
+/* One received message, `len` bytes at buf_train_data(buf), into a completion; `header` has name,
+ * control and flags as the kernel filled them in. False: it was cut; the buffer is freed then. */
+bool udp_complete(struct udp *udp, struct udp_sock *sock, struct msghdr *header, leat_buf *buf,
+                  uint32_t len, struct io_done *done);
+
 /* Empties the socket's error queue into the backend's errors. */
 void udp_take_errors(struct udp *udp, struct udp_sock *sock);
 
@@ -166,8 +180,29 @@ enum udp_flushed {
     UDP_CONGESTED, /* try again after UDP_RETRY_NS */
 };
 
-/* Hands the queue to the kernel. */
+/* Hands the queue to the kernel, by sendmmsg. */
 enum udp_flushed udp_flush(struct udp *udp, struct udp_sock *sock);
+
+/* The parts of a flush, for who has another system call.
+ *
+ * udp_build: adds messages for the front of the queue to the batch, from send_len on, and returns
+ * how many; 0: the batch is full, or the queue empty. Their runs take no more. *ret_ordered: some
+ * go to one peer, so none may be tried when one before it was refused. The headers are needed until
+ * the kernel has copied them, the bytes until it is done. One build of a socket at a time.
+ *
+ * udp_batch_clear: the batch is empty again.
+ *
+ * udp_sent: the first `n` messages built have left. udp_sent_each: of the first `n`, which went to
+ * as many peers, those whose run's result is not negative; returns the errno of the first that was
+ * refused, which is now the front of the queue; 0: all have left.
+ *
+ * udp_refused: the message at the front was refused with that errno. True: go on at once; else *ret
+ * says when. */
+uint32_t udp_build(struct udp *udp, struct udp_sock *sock, bool *ret_ordered);
+void     udp_batch_clear(struct udp *udp);
+void     udp_sent(struct udp *udp, struct udp_sock *sock, uint32_t n);
+int      udp_sent_each(struct udp *udp, struct udp_sock *sock, uint32_t n);
+bool     udp_refused(struct udp *udp, struct udp_sock *sock, int error, enum udp_flushed *ret);
 
 /* Frees what is queued. */
 void udp_drop_queue(struct udp *udp, struct udp_sock *sock);
@@ -178,6 +213,7 @@ void udp_send_fini(struct udp *udp);
 /* Runs queued so far take no more: what is submitted from now on comes after them. */
 static inline void udp_index_clear(struct udp_index *index)
 {
+    index->lossy = false;
     if (++index->epoch == 0) {
         memset(index, 0, sizeof(*index));
         index->epoch = 1;

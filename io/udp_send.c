@@ -191,7 +191,7 @@ static bool run_append(struct udp *udp, struct udp_run *run, leat_slice body, ui
 /* A new run at the end of the queue; there is a free one. Takes the slice's reference. */
 static struct udp_run *run_add(struct udp *udp, struct udp_sock *sock, const struct io_op *op,
                                const struct leat_addr *local, leat_slice body,
-                               uint32_t segment_size, uint32_t segments)
+                               uint32_t segment_size, uint32_t segments, bool follows)
 {
     struct udp_run *run = udp->free_runs;
     LEAT_ASSERT(run != NULL);
@@ -205,12 +205,14 @@ static struct udp_run *run_add(struct udp *udp, struct udp_sock *sock, const str
     run->plain = !sock->gso || segment_size > sock->gso_segment_max;
     run->closed = run->plain || body.len == 0 || body.len < segments * segment_size;
     run->tries = 0;
+    run->follows = follows || udp->index.lossy || sock->queue_epoch != udp->index.epoch;
     run->next = NULL;
     run->last = &run->first;
     run->first = (struct udp_piece){
         .buf = body.buf, .offset = body.offset, .len = body.len, .refs = 1};
     if (sock->last == NULL) {
         sock->first = run;
+        sock->queue_epoch = udp->index.epoch;
     } else {
         sock->last->next = run;
     }
@@ -221,14 +223,15 @@ static struct udp_run *run_add(struct udp *udp, struct udp_sock *sock, const str
 /* Cuts what one run cannot take into several; there are enough free ones. */
 static struct udp_run *add_cut(struct udp *udp, struct udp_sock *sock, const struct io_op *op,
                                const struct leat_addr *local, uint32_t segment_size,
-                               uint32_t segments_max)
+                               uint32_t segments_max, bool follows)
 {
     leat_slice rest = op->data.body;
     struct udp_run *run;
     for (;;) {
         leat_slice body = leat_slice_sub(rest, 0, segments_max * segment_size);
         run = run_add(udp, sock, op, local, body, segment_size,
-                      (body.len + segment_size - 1) / segment_size);
+                      (body.len + segment_size - 1) / segment_size, follows);
+        follows = true;
         rest = leat_slice_sub(rest, body.len, rest.len);
         if (rest.len == 0) {
             return run;
@@ -287,13 +290,16 @@ int udp_submit(struct udp *udp, struct udp_sock *sock, const struct io_op *op)
         sock->queued += segments;
         return 0;
     }
+    bool follows = run != NULL;
     if (entry == NULL) {
         entry = index_find(&udp->index, sock, op->data.peer, &run);
     }
+    udp->index.lossy |= run == NULL && entry->epoch == udp->index.epoch;
     entry->epoch = udp->index.epoch;
-    entry->run = segments <= segments_max
-                     ? run_add(udp, sock, op, local, op->data.body, segment_size, segments)
-                     : add_cut(udp, sock, op, local, segment_size, segments_max);
+    entry->run =
+        segments <= segments_max
+            ? run_add(udp, sock, op, local, op->data.body, segment_size, segments, follows)
+            : add_cut(udp, sock, op, local, segment_size, segments_max, follows);
     sock->queued += segments;
     return 0;
 }
@@ -381,9 +387,10 @@ static void control_local(struct msghdr *header, const struct udp_sock *sock,
 
 /* Message i: `segments` datagrams to the run's peer, their vectors to come. */
 static struct msghdr *message_begin(struct udp *udp, const struct udp_sock *sock, uint32_t i,
-                                    const struct udp_run *run, uint32_t segments)
+                                    struct udp_run *run, uint32_t segments)
 {
     static const struct leat_addr any;
+    udp->send_runs[i] = run;
     struct udp_message *message = &udp->send_messages[i];
     struct msghdr *header = &udp->send_headers[i].msg_hdr;
     header->msg_name = &message->name;
@@ -401,7 +408,6 @@ static struct msghdr *message_begin(struct udp *udp, const struct udp_sock *sock
     if (header->msg_controllen == 0) {
         header->msg_control = NULL;
     }
-    udp->send_segments[i] = (uint16_t)segments;
     return header;
 }
 
@@ -412,7 +418,7 @@ static uint8_t *bytes_of(const struct udp_piece *piece)
 
 /* A run as one message; returns how many vectors it took. */
 static uint32_t build_whole(struct udp *udp, const struct udp_sock *sock, uint32_t i,
-                            const struct udp_run *run, struct iovec *vectors)
+                            struct udp_run *run, struct iovec *vectors)
 {
     struct msghdr *header = message_begin(udp, sock, i, run, run->segments);
     uint32_t n = 0;
@@ -428,12 +434,12 @@ static uint32_t build_whole(struct udp *udp, const struct udp_sock *sock, uint32
 /* A run that must not be a train, a message and a vector for each datagram, from message i on;
  * returns how many. */
 static uint32_t build_plain(struct udp *udp, const struct udp_sock *sock, uint32_t i,
-                            const struct udp_run *run, struct iovec *vectors)
+                            struct udp_run *run, struct iovec *vectors)
 {
     const struct udp_piece *piece = &run->first;
     uint32_t offset = 0;
     uint32_t n = 0;
-    for (; n < run->segments && i + n < UDP_BATCH; n++) {
+    for (; n < run->segments && i + n < udp->send_max; n++) {
         if (offset == piece->len && piece->next != NULL) {
             piece = piece->next;
             offset = 0;
@@ -450,40 +456,92 @@ static uint32_t build_plain(struct udp *udp, const struct udp_sock *sock, uint32
     return n;
 }
 
-/* As many messages as one call takes, from the front of the queue; returns how many. */
-static uint32_t build(struct udp *udp, const struct udp_sock *sock)
+void udp_batch_clear(struct udp *udp)
 {
-    uint32_t n = 0;
-    uint32_t vectors_len = 0;
-    for (struct udp_run *run = sock->first; run != NULL; run = run->next) {
-        if (n == UDP_BATCH || vectors_len + UDP_RUN_SEGMENTS > UDP_VECTORS) {
-            break;
-        }
-        struct iovec *vectors = &udp->send_vectors[vectors_len];
-        run->closed = true;
-        if (run->plain && run->segments > 1) {
-            uint32_t added = build_plain(udp, sock, n, run, vectors);
-            vectors_len += added;
-            n += added;
-        } else {
-            vectors_len += build_whole(udp, sock, n++, run, vectors);
-        }
-    }
-    return n;
+    udp->send_len = 0;
+    udp->send_vectors_len = 0;
 }
 
-static void sent(struct udp *udp, struct udp_sock *sock, uint32_t n)
+uint32_t udp_build(struct udp *udp, struct udp_sock *sock, bool *ret_ordered)
 {
-    struct io_stats *stats = udp->stats;
+    uint32_t first = udp->send_len;
+    uint32_t n = first;
+    bool ordered = false;
+    udp_index_clear(&udp->index);
+    for (struct udp_run *run = sock->first; run != NULL; run = run->next) {
+        if (n == udp->send_max || udp->send_vectors_len + UDP_RUN_SEGMENTS > UDP_VECTORS) {
+            break;
+        }
+        struct iovec *vectors = &udp->send_vectors[udp->send_vectors_len];
+        run->closed = true;
+        ordered |= run->follows && n > first;
+        if (run->plain && run->segments > 1) {
+            uint32_t added = build_plain(udp, sock, n, run, vectors);
+            udp->send_vectors_len += added;
+            n += added;
+            ordered = true;
+        } else {
+            udp->send_vectors_len += build_whole(udp, sock, n++, run, vectors);
+        }
+    }
+    udp->send_len = n;
+    *ret_ordered = ordered;
+    return n - first;
+}
+
+/* Datagrams, and bytes, of the message that is made of the front of a run. */
+static uint32_t message_segments(const struct udp_run *run)
+{
+    return run->plain ? 1 : run->segments;
+}
+
+static uint32_t message_bytes(const struct udp_run *run)
+{
+    uint32_t bytes = message_segments(run) * run->segment_size;
+    return bytes < run->bytes ? bytes : run->bytes;
+}
+
+static void count_sent(struct udp *udp, struct udp_sock *sock, const struct udp_run *run)
+{
+    sock->gso_worked |= message_segments(run) > 1;
+    udp->stats->sent_datagrams += message_segments(run);
+    udp->stats->sent_bytes += message_bytes(run);
+}
+
+void udp_sent(struct udp *udp, struct udp_sock *sock, uint32_t n)
+{
     for (uint32_t i = 0; i < n; i++) {
         struct udp_run *run = sock->first;
-        uint32_t segments = udp->send_segments[i];
-        sock->gso_worked |= segments > 1;
-        stats->sent_datagrams += segments;
-        stats->sent_bytes += udp->send_headers[i].msg_len;
         LEAT_ASSERT(run != NULL);
-        consume(udp, sock, segments);
+        count_sent(udp, sock, run);
+        consume(udp, sock, message_segments(run));
     }
+}
+
+int udp_sent_each(struct udp *udp, struct udp_sock *sock, uint32_t n)
+{
+    int error = 0;
+    struct udp_run *before = NULL; /* the last one that stays */
+    struct udp_run *run = sock->first;
+    for (uint32_t i = 0; i < n; i++) {
+        LEAT_ASSERT(run != NULL);
+        struct udp_run *next = run->next;
+        if (LEAT_UNLIKELY(run->result < 0)) {
+            error = error != 0 ? error : -run->result;
+            before = run;
+        } else {
+            count_sent(udp, sock, run);
+            LEAT_ASSERT(sock->queued >= run->segments);
+            sock->queued -= run->segments;
+            *(before == NULL ? &sock->first : &before->next) = next;
+            free_run(udp, run);
+        }
+        run = next;
+    }
+    if (run == NULL) {
+        sock->last = before;
+    }
+    return error;
 }
 
 /* The kernel refused the first run as a train: it goes on datagram by datagram. EIO is the device,
@@ -505,11 +563,12 @@ static void degrade(struct udp_sock *sock, struct udp_run *run, int error)
     }
 }
 
-/* The first message failed. Whether to go on at once; else *ret says how. */
-static bool send_failed(struct udp *udp, struct udp_sock *sock, int error, enum udp_flushed *ret)
+bool udp_refused(struct udp *udp, struct udp_sock *sock, int error, enum udp_flushed *ret)
 {
     struct udp_run *run = sock->first;
-    bool train = udp->send_segments[0] > 1;
+    LEAT_ASSERT(run != NULL);
+    uint32_t segments = message_segments(run);
+    bool train = segments > 1;
     switch (error) {
     case EINTR:
         return true;
@@ -540,23 +599,24 @@ static bool send_failed(struct udp *udp, struct udp_sock *sock, int error, enum 
         degrade(sock, run, error);
         return true;
     }
-    udp->stats->send_errors += udp->send_segments[0];
+    udp->stats->send_errors += segments;
     udp_error_add(udp, sock, -error, &run->peer);
-    consume(udp, sock, udp->send_segments[0]);
+    consume(udp, sock, segments);
     return true;
 }
 
 enum udp_flushed udp_flush(struct udp *udp, struct udp_sock *sock)
 {
     enum udp_flushed result = UDP_EMPTY;
-    udp_index_clear(&udp->index);
     while (sock->first != NULL) {
-        uint32_t n = build(udp, sock);
+        bool ordered; /* sendmmsg stops at the first that is refused */
+        udp_batch_clear(udp);
+        uint32_t n = udp_build(udp, sock, &ordered);
         int taken = sendmmsg(sock->fd, udp->send_headers, n, MSG_DONTWAIT);
         udp->stats->send_calls++;
         if (taken > 0) {
-            sent(udp, sock, (uint32_t)taken);
-        } else if (!send_failed(udp, sock, errno, &result)) {
+            udp_sent(udp, sock, (uint32_t)taken);
+        } else if (!udp_refused(udp, sock, errno, &result)) {
             break;
         }
     }

@@ -511,6 +511,9 @@ void worker_run(struct worker *worker)
         host_sweep(host);
         cpu_pause();
     }
+    if (worker->ops->leave != NULL) {
+        worker->ops->leave(worker->io);
+    }
     worker_leave(worker);
     store_release_u32(&worker->ended, 1);
     if (fetch_add_seq_u32(&worker->runtime->gone, 1) + 1 == worker->runtime->config.workers) {

@@ -31,7 +31,7 @@ static bool is_local(const struct flag *flag)
 static size_t flags_all(struct flags *flags, struct flag ret[FLAGS_MAX])
 {
     const struct flag shared[] = {
-        {"io", "NAME", "I/O backend: auto, epoll, poll or sim", FLAG_IO, &flags->io, 0, 0},
+        {"io", "NAME", "I/O backend: auto, uring, epoll, poll or sim", FLAG_IO, &flags->io, 0, 0},
         {"workers", "N", "worker threads; 0: one for each CPU", FLAG_NUMBER, &flags->workers, 0,
          LEAT_WORKERS_MAX},
         {"bind", "ADDR", "local address, numeric", FLAG_HOST, &flags->bind, 0, 0},

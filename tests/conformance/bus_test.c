@@ -19,6 +19,13 @@
     {                                                                                              \
         with_workers(name, "poll");                                                                \
     }                                                                                              \
+    TEST(bus_uring, name)                                                                          \
+    {                                                                                              \
+        if (strcmp(backend_name(3), "uring") != 0) {                                               \
+            SKIP("no io_uring in this build, or for this process");                                \
+        }                                                                                          \
+        with_workers(name, "uring");                                                               \
+    }                                                                                              \
     TEST(bus_sim, name)                                                                            \
     {                                                                                              \
         with_workers(name, "sim");                                                                 \
@@ -41,11 +48,11 @@ static void with_workers(void (*body)(const char *io, uint32_t workers), const c
 /* A backend that is added to the library is to be added above. */
 TEST(bus, all_backends_are_tried)
 {
-    static const char *const tried[] = {"auto", "epoll", "poll", "sim"};
+    static const char *const tried[] = {"auto", "uring", "epoll", "poll", "sim"};
     const char *const *names = leat_io_names();
     for (; *names != NULL; names++) {
         bool found = false;
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < 5; i++) {
             found = found || strcmp(*names, tried[i]) == 0;
         }
         CHECK_THAT_(found, "%s is not tried", *names);

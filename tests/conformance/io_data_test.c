@@ -1,5 +1,5 @@
 /* Conformance of the backends: bytes. Lengths, trains, coalescing and order, full queues, want of
- * receive buffers. Every case runs against epoll, poll and sim. */
+ * receive buffers. Every case runs against every backend. */
 #include "io_rig.h"
 
 /* ---- one datagram ---- */

@@ -32,8 +32,24 @@ struct rig {
     int                  fds;
 };
 
+/* Some machines forbid io_uring: Docker's seccomp filter does. */
+#ifdef LEAT_HAVE_URING
+#define BACKEND_URING(name)                                                                        \
+    TEST(io_uring, name)                                                                           \
+    {                                                                                              \
+        char why[256] = "";                                                                        \
+        if (io_uring.probe(why, sizeof(why)) < 0) {                                                \
+            SKIP(why);                                                                             \
+        }                                                                                          \
+        name(&io_uring);                                                                           \
+    }
+#else
+#define BACKEND_URING(name)
+#endif
+
 #define BACKENDS(name)                                                                             \
     static void name(const struct io_ops *ops);                                                    \
+    BACKEND_URING(name)                                                                            \
     TEST(io_epoll, name)                                                                           \
     {                                                                                              \
         name(&io_epoll);                                                                           \

@@ -1,5 +1,5 @@
 /* Conformance of the backends: waiting. Deadlines, waking, fairness. What needs a real clock or a
- * second thread runs against epoll and poll only: the simulation never waits. */
+ * second thread runs against those of the kernel only: the simulation never waits. */
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
@@ -8,6 +8,7 @@
 
 #define KERNELS(name)                                                                              \
     static void name(const struct io_ops *ops);                                                    \
+    BACKEND_URING(name)                                                                            \
     TEST(io_epoll, name)                                                                           \
     {                                                                                              \
         name(&io_epoll);                                                                           \

@@ -7,7 +7,7 @@ client=$root/tests/e2e/udp_echo_client.py
 hosts=(127.0.0.1)
 if has_ipv6; then hosts+=(::1); fi
 
-for io in epoll poll; do
+for io in $(uring) epoll poll; do
     for host in "${hosts[@]}"; do
         start_server --io $io --bind "$host"
         run client 0 python3 "$client" "$host" "${address##*:}"

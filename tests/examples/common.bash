@@ -47,6 +47,13 @@ program() {
     echo "$path"
 }
 
+# "uring" where the build has io_uring and this machine lets us.
+uring() {
+    local echo
+    echo=$(program udp_echo)
+    if "$echo" --io uring --seconds 1 --port 0 >/dev/null 2>&1; then echo uring; fi
+}
+
 # start <name> <command>...: in the background; sets $pid. Its output is in $temporary/<name>.out, .err.
 start() {
     local name=$1

@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
 start_server
 port=${address##*:}
-for io in epoll poll; do
+for io in $(uring) epoll poll; do
     run second 1 "$(program udp_echo)" --io "$io" --port "$port"
     says second "^udp_echo: cannot listen on 127\.0\.0\.1:$port: Address already in use"
     says second 'choose another --port'

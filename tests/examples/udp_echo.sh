@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
 client=$(program udp_echo_client)
-for io in epoll poll auto; do
+for io in $(uring) epoll poll auto; do
     start_server --io "$io"
     [[ $address == 127.0.0.1:* ]] || fail "listens on $address"
 

@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
 has_ipv6 || skip "this machine has no IPv6 loopback address"
 
-for io in epoll poll; do
+for io in $(uring) epoll poll; do
     start_server --io "$io" --bind ::1
     [[ $address == "[::1]:"* ]] || fail "listens on $address"
     run client 0 "$(program udp_echo_client)" --io "$io" --peer "$address" --seconds 1 --window 16

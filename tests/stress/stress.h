@@ -65,7 +65,7 @@ static inline struct leat_config stress_config(void)
 {
     struct leat_config config = leat_config_default();
     config.workers = WORKERS;
-    config.io = "epoll";
+    config.io = getenv("LEAT_TEST_IO") != NULL ? getenv("LEAT_TEST_IO") : "epoll";
     config.shutdown_ns = 200 * LEAT_MS;
     config.watchdog_ns = 10 * LEAT_SEC; /* a shared machine is no news */
     return config;

@@ -3,9 +3,6 @@
 #include "helpers.h"
 #include "sched.h"
 
-static const char *const backends[] = {"epoll", "poll", "sim"};
-
-#define BACKENDS (sizeof(backends) / sizeof(backends[0]))
 #define MEMBERS 3u
 
 struct end {
@@ -81,7 +78,7 @@ static void net_open_with(struct net *net, size_t backend, uint32_t send_queue_l
     struct leat_config config = leat_config_default();
     memset(net, 0, sizeof(*net));
     config.workers = 1;
-    config.io = backends[backend];
+    config.io = backend_name(backend);
     config.log = NULL;
     config.send_queue_len_max = send_queue_len_max;
     REQUIRE(leat_runtime_open(&config, &net->rig.runtime) == 0);
@@ -146,7 +143,7 @@ static uint64_t sockets_open(struct net *net)
 
 TEST(group_sockets, a_member_owns_a_socket)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct net net;
         net_open(&net, b);
         struct end *owner = &net.members[0];
@@ -172,7 +169,7 @@ TEST(group_sockets, a_member_owns_a_socket)
 
 TEST(group_sockets, a_route_names_a_member)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct net net;
         net_open(&net, b);
         struct end *owner = &net.members[0], *target = &net.members[2];
@@ -205,7 +202,7 @@ TEST(group_sockets, a_route_names_a_member)
 
 TEST(group_sockets, an_ended_member_leaves_no_socket_behind)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         for (int whole = 0; whole < 2; whole++) {
             struct net net;
             net_open(&net, b);

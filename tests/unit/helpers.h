@@ -30,6 +30,29 @@ static inline void *grown(void *at, size_t len, size_t size)
     return at;
 }
 
+/* ---- backends ---- */
+
+#define BACKENDS_LEN 4u
+
+/* What every backend is to do alike is tried on each of them; on one twice where io_uring is not in
+ * the build, or forbidden. */
+static inline const char *backend_name(size_t i)
+{
+    static const char *const names[BACKENDS_LEN] = {"epoll", "poll", "sim", "uring"};
+    static int has_uring = -1;
+    if (i == 3 && has_uring < 0) {
+        struct leat_config config = leat_config_default();
+        leat_runtime *runtime;
+        config.io = names[3];
+        config.log = NULL;
+        has_uring = leat_runtime_open(&config, &runtime) == 0;
+        if (has_uring != 0) {
+            leat_runtime_close(runtime);
+        }
+    }
+    return i == 3 && has_uring == 0 ? names[0] : names[i];
+}
+
 /* ---- log lines, kept ---- */
 
 struct lines {

@@ -42,7 +42,7 @@ static const char *make_wrong(struct leat_config *config, int how)
         return "io is NULL";
     case 3:
         config->io = "kqueue";
-        return "io \"kqueue\" is no backend; there are \"auto\", \"epoll\", \"poll\", \"sim\"";
+        return "io \"kqueue\" is no backend; there are \"auto\"";
     case 4:
         config->mailbox_len_max = 0;
         return "mailbox_len_max must be";
@@ -118,7 +118,8 @@ TEST(runtime, the_defaults_work)
     struct leat_worker_stats stats[LEAT_WORKERS_MAX];
     leat_runtime *runtime;
     REQUIRE(leat_runtime_open(&config, &runtime) == 0);
-    CHECK_STR(leat_io_name(runtime), "epoll");
+    CHECK(strcmp(leat_io_name(runtime), "auto") != 0);
+    CHECK(strcmp(leat_io_name(runtime), "sim") != 0);
     CHECK_EQ(leat_stats_workers(runtime, stats, LEAT_WORKERS_MAX), config.workers);
     CHECK_EQ(leat_sim_hash(runtime), 0);
     CHECK_EQ(leat_runtime_start(runtime), 0);
@@ -487,12 +488,11 @@ static unsigned fds_open(void)
 
 TEST(runtime, no_memory_at_start)
 {
-    static const char *const backends[] = {"epoll", "poll", "sim"};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < BACKENDS_LEN; i++) {
         struct leat_config config = rig_threads(2);
         struct lines lines;
         lines_init(&lines, &config);
-        config.io = backends[i];
+        config.io = backend_name(i);
         unsigned fds = fds_open();
         int status = -ENOMEM;
         uint32_t n = 1;
@@ -505,13 +505,15 @@ TEST(runtime, no_memory_at_start)
                 status = leat_controller_open(runtime, &controller);
             }
             mem_fail_after(0);
-            CHECK(status == 0 || status == -ENOMEM);
+            bool tried = status == -EINVAL && strcmp(config.io, "uring") == 0 &&
+                         lines_have(&lines, "cannot work here: ");
+            CHECK(status == 0 || status == -ENOMEM || tried);
             if (controller != NULL) {
                 leat_controller_close(controller);
             }
             if (runtime != NULL) {
                 CHECK_EQ(leat_runtime_close(runtime), 0);
-            } else {
+            } else if (!tried) {
                 CHECK(lines_have(&lines, "cannot open a runtime of 2 workers: Cannot allocate"));
             }
             CHECK_EQ(fds_open(), fds);

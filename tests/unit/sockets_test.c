@@ -7,9 +7,6 @@
 #include "sched.h"
 
 static const struct leat_behavior box_of_1 = PUPPET_BEHAVIOR("box_of_1", 1);
-static const char *const backends[] = {"epoll", "poll", "sim"};
-
-#define BACKENDS (sizeof(backends) / sizeof(backends[0]))
 
 /* ---- a runtime driven by hand ---- */
 
@@ -17,7 +14,7 @@ static struct leat_config net_config(size_t backend)
 {
     struct leat_config config = leat_config_default();
     config.workers = 1;
-    config.io = backends[backend];
+    config.io = backend_name(backend);
     return config;
 }
 
@@ -184,7 +181,7 @@ static uint64_t sockets_open(struct rig *rig)
 
 TEST(sockets, open_and_close)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end end;
@@ -224,7 +221,7 @@ TEST(sockets, open_and_close)
 
 TEST(sockets, a_port_in_use)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end first, second;
@@ -251,7 +248,7 @@ TEST(sockets, a_port_in_use)
 
 TEST(sockets, an_ended_actor_leaves_none_behind)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end first, second, quick;
@@ -286,7 +283,7 @@ TEST(sockets, an_ended_actor_leaves_none_behind)
 
 TEST(sockets, echo)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end server, client;
@@ -327,7 +324,7 @@ TEST(sockets, echo)
 
 TEST(sockets, trains)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end single, trains, client;
@@ -376,7 +373,7 @@ TEST(sockets, trains)
 
 TEST(sockets, one_body_to_many)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end sender, receivers[5];
@@ -417,7 +414,7 @@ TEST(sockets, one_body_to_many)
 
 TEST(sockets, too_large_and_what_no_socket_sends)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end end;
@@ -448,7 +445,7 @@ TEST(sockets, too_large_and_what_no_socket_sends)
 
 TEST(sockets, a_route_holds_from_the_very_next_datagram)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end owner, target, client;
@@ -498,7 +495,7 @@ TEST(sockets, a_route_holds_from_the_very_next_datagram)
 
 TEST(sockets, when_the_owner_dies_targets_are_told)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         for (int how = 0; how < 2; how++) {
             struct rig rig;
             struct leat_config config = net_config(b);
@@ -578,7 +575,7 @@ TEST(sockets, what_a_route_is_refused_for)
 
 TEST(sockets, a_full_queue)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         for (int full = 0; full < 2; full++) {
             struct rig rig;
             struct leat_config config = net_config(b);
@@ -617,7 +614,7 @@ TEST(sockets, a_full_queue)
 
 TEST(sockets, nobody_there)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         struct rig rig;
         struct leat_config config = net_config(b);
         struct end client, gone;
@@ -646,7 +643,7 @@ TEST(sockets, nobody_there)
 /* An actor whose drain waits, its box full: datagrams for it are dropped and counted. */
 TEST(sockets, a_full_mailbox_drops_datagrams)
 {
-    for (size_t b = 0; b < BACKENDS; b++) {
+    for (size_t b = 0; b < BACKENDS_LEN; b++) {
         for (uint32_t flags = 0; flags <= LEAT_UDP_TRAINS; flags += LEAT_UDP_TRAINS) {
             struct rig rig;
             struct leat_config config = net_config(b);
@@ -724,7 +721,7 @@ TEST(sockets, no_more_files)
         snprintf(text, sizeof(text),
                  status == -EMFILE ? "cannot start I/O backend %s: Too many"
                                    : "io \"%s\" cannot work here: ",
-                 backends[b]);
+                 backend_name(b));
         CHECK(lines_have(&rig.lines, text));
         put_open(&end, 0, 0);
         net_poke(&rig, &end.puppet);

@@ -1,0 +1,232 @@
+/* UDP on a ring. Receiving is one request for as long as it lasts: each datagram or train comes as a
+ * completion with a buffer of the pool's. It ends when the kernel has no buffer, with an error, with
+ * an empty datagram (so the kernel does), and is then asked for again. Sending is the queue of
+ * udp_send.c, a request a message: as a chain where some go to one peer, so that none overtakes one
+ * that was refused. Invariant: runs in flight are the first of the queue, and stay until the last of
+ * their completions. Backend's thread only. */
+#include <errno.h>
+#include <poll.h>
+
+#include "uring.h"
+
+#define FAILURES_MAX 8u /* of receiving, in a row, before it is given time */
+
+/* ---- receiving ---- */
+
+void uring_udp_arm(struct uring *uring, struct uring_sock *sock)
+{
+    LEAT_ASSERT(!sock->armed);
+    uring_own(sock, uring_ring_receive(&uring->ring, sock->udp.fd, &uring->recv_header),
+              URING_RECV);
+    sock->armed = true;
+}
+
+static void keep(struct uring *uring, struct uring_sock *sock, uint16_t bid, uint32_t len)
+{
+    struct uring_ring *ring = &uring->ring;
+    ring->bufs[bid].len = len;
+    ring->bufs[bid].next = URING_NONE;
+    if (sock->filled_first == URING_NONE) {
+        sock->filled_first = bid;
+    } else {
+        ring->bufs[sock->filled_last].next = bid;
+    }
+    sock->filled_last = bid;
+    URING_PUSH(&uring->hot, sock, next_hot, is_hot);
+}
+
+/* It has ended, and is to begin again unless the socket is closing. */
+static void ended(struct uring *uring, struct uring_sock *sock, int res)
+{
+    struct uring_ring *ring = &uring->ring;
+    sock->armed = false;
+    if (sock->state != URING_OPEN) {
+        return;
+    }
+    if (res == -ENOBUFS) {
+        if (ring->bufs_posted == 0 && ring->bufs_target < URING_BUFS) {
+            ring->bufs_target *= 2;
+        }
+    } else if (res < 0) {
+        udp_take_errors(uring->udp, &sock->udp); /* usually an ICMP error, which it says more about */
+        if (++sock->failures >= FAILURES_MAX) {
+            uring_retry(uring);
+            return;
+        }
+    }
+    URING_PUSH(&uring->unarmed, sock, next_unarmed, is_unarmed);
+}
+
+void uring_udp_received(struct uring *uring, struct uring_sock *sock, int res, uint32_t flags)
+{
+    struct uring_ring *ring = &uring->ring;
+    if ((flags & IORING_CQE_F_BUFFER) != 0) {
+        uint16_t bid = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
+        LEAT_ASSERT(ring->bufs_posted > 0);
+        ring->bufs_posted--;
+        ring->bufs_filled++;
+        if (res >= (int)URING_FRONT && sock->state == URING_OPEN) {
+            sock->failures = 0;
+            sock->dry = false;
+            keep(uring, sock, bid, (uint32_t)res);
+        } else {
+            leat_buf_unref(uring_ring_take(ring, bid));
+        }
+    }
+    if ((flags & IORING_CQE_F_MORE) == 0) {
+        ended(uring, sock, res);
+    }
+}
+
+/* The first of what was received into a completion; false: it was cut. */
+static bool give_one(struct uring *uring, struct uring_sock *sock, struct io_done *done)
+{
+    struct uring_ring *ring = &uring->ring;
+    uint16_t bid = sock->filled_first;
+    uint32_t len = ring->bufs[bid].len - (uint32_t)URING_FRONT;
+    sock->filled_first = ring->bufs[bid].next;
+    leat_buf *buf = uring_ring_take(ring, bid);
+    uint8_t *front = buf_train_data(buf) - URING_FRONT;
+    const struct io_uring_recvmsg_out *out = (const struct io_uring_recvmsg_out *)(void *)front;
+    struct msghdr header = {
+        .msg_name = front + sizeof(*out),
+        .msg_control = front + sizeof(*out) + URING_NAME_LEN,
+        .msg_controllen = out->controllen < URING_CONTROL_LEN ? out->controllen : URING_CONTROL_LEN,
+        .msg_flags = (int)out->flags,
+    };
+    return udp_complete(uring->udp, &sock->udp, &header, buf, len, done);
+}
+
+unsigned uring_udp_give(struct uring *uring, struct uring_sock *sock, struct io_done *done,
+                        unsigned cap)
+{
+    unsigned n = 0;
+    while (n < cap && sock->filled_first != URING_NONE) {
+        uint16_t next = uring->ring.bufs[sock->filled_first].next;
+        if (next != URING_NONE) {
+            __builtin_prefetch(buf_train_data(uring->ring.bufs[next].buf) - URING_FRONT);
+        }
+        n += give_one(uring, sock, &done[n]);
+    }
+    return n;
+}
+
+void uring_udp_drop(struct uring *uring, struct uring_sock *sock)
+{
+    while (sock->filled_first != URING_NONE) {
+        uint16_t bid = sock->filled_first;
+        sock->filled_first = uring->ring.bufs[bid].next;
+        leat_buf_unref(uring_ring_take(&uring->ring, bid));
+    }
+}
+
+/* ---- sending ---- */
+
+/* One message. What is a single piece and needs no control message goes with its address alone. */
+static enum uring_kind prepare(const struct uring_ring *ring, struct io_uring_sqe *sqe, int fd,
+                               const struct msghdr *header)
+{
+    if (!ring->send_to || header->msg_iovlen != 1 || header->msg_control != NULL) {
+        io_uring_prep_sendmsg(sqe, fd, header, MSG_DONTWAIT);
+        return URING_SEND;
+    }
+    io_uring_prep_send(sqe, fd, header->msg_iov->iov_base, header->msg_iov->iov_len,
+                       MSG_DONTWAIT);
+    io_uring_prep_send_set_addr(sqe, header->msg_name, (uint16_t)header->msg_namelen);
+    return URING_SEND_TO;
+}
+
+bool uring_udp_flush(struct uring *uring, struct uring_sock *sock)
+{
+    struct uring_ring *ring = &uring->ring;
+    struct udp *udp = uring->udp;
+    LEAT_ASSERT(sock->sending == 0);
+    LEAT_ASSERT(sock->udp.first != NULL);
+    uint32_t first = udp->send_len;
+    if (uring_ring_room(ring) < udp->send_max - first) {
+        return false;
+    }
+    uint32_t n = udp_build(udp, &sock->udp, &sock->chained);
+    for (uint32_t i = 0; i < n; i++) {
+        struct io_uring_sqe *sqe = uring_ring_sqe(ring);
+        enum uring_kind kind =
+            prepare(ring, sqe, sock->udp.fd, &udp->send_headers[first + i].msg_hdr);
+        sqe->flags |= sock->chained && i + 1 < n ? IOSQE_IO_LINK : 0;
+        sqe->user_data = (uint64_t)(uintptr_t)udp->send_runs[first + i] | kind;
+    }
+    sock->built = n;
+    sock->sending = n;
+    sock->outstanding += n;
+    sock->taken = 0;
+    sock->error = 0;
+    ring->sending += n;
+    udp->stats->send_calls += n > 0;
+    return n > 0;
+}
+
+static void arm_writable(struct uring *uring, struct uring_sock *sock)
+{
+    LEAT_ASSERT(!sock->polled);
+    struct io_uring_sqe *sqe = uring_ring_sqe(&uring->ring);
+    io_uring_prep_poll_add(sqe, sock->udp.fd, POLLOUT);
+    uring_own(sock, sqe, URING_WRITABLE);
+    sock->polled = true;
+}
+
+/* All that was in flight has come back. */
+static void settle(struct uring *uring, struct uring_sock *sock)
+{
+    struct udp *udp = uring->udp;
+    enum udp_flushed result = UDP_EMPTY;
+    int error = sock->error;
+    if (sock->chained) {
+        udp_sent(udp, &sock->udp, sock->taken);
+    } else {
+        error = udp_sent_each(udp, &sock->udp, sock->built);
+    }
+    if (LEAT_UNLIKELY(error != 0 && error != ECANCELED)) {
+        udp_refused(udp, &sock->udp, error, &result);
+    }
+    if (sock->state == URING_CLOSING) {
+        sock->given_up = result != UDP_EMPTY;
+        URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
+        return;
+    }
+    sock->blocked = result == UDP_BLOCKED;
+    sock->congested = result == UDP_CONGESTED;
+    if (sock->blocked) {
+        arm_writable(uring, sock);
+    } else if (sock->congested) {
+        uring_retry(uring);
+    } else if (sock->udp.first != NULL) {
+        URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
+    }
+    if (sock->udp.want_writable && sock->udp.queued <= udp->queue_len_max / 2) {
+        sock->udp.want_writable = false;
+        uring_tell(uring, sock, URING_TELL_WRITABLE);
+    }
+}
+
+void uring_udp_sent(struct uring *uring, struct udp_run *run, enum uring_kind kind, int res)
+{
+    struct uring_ring *ring = &uring->ring;
+    if (kind == URING_SEND_TO && !ring->send_to_works) {
+        ring->send_to_works = res >= 0;
+        ring->send_to = ring->send_to && res != -EINVAL;
+        res = res == -EINVAL ? -ECANCELED : res; /* it is not about the message: once more */
+    }
+    LEAT_ASSERT(run->sock < uring->socks_len);
+    struct uring_sock *sock = uring->socks[run->sock];
+    LEAT_ASSERT(sock->sending > 0);
+    run->result = res;
+    if (res >= 0) {
+        sock->taken++;
+    } else if (res != -ECANCELED && sock->error == 0) { /* cancelled: one before it was refused */
+        sock->error = -res;
+    }
+    ring->sending--;
+    sock->outstanding--;
+    if (--sock->sending == 0) {
+        settle(uring, sock);
+    }
+}
