@@ -26,19 +26,6 @@ static void say_line(const char *line)
     }
 }
 
-bool app_complains(const char *text)
-{
-    return strncmp(text, "cannot open UDP", strlen("cannot open UDP")) == 0;
-}
-
-void app_log(void *context, enum leat_log_level level, const char *text)
-{
-    (void)context;
-    if (level <= LEAT_LOG_WARNING && !app_complains(text)) {
-        fprintf(stderr, "leat: %s%s\n", level == LEAT_LOG_WARNING ? "warning: " : "", text);
-    }
-}
-
 static void on_signal(int number)
 {
     (void)number;
@@ -60,7 +47,6 @@ static void stop_on_signals(leat_runtime *runtime)
 struct leat_config app_config(const struct flags *flags)
 {
     struct leat_config config = leat_config_default();
-    config.log = app_log;
     config.io = flags->io;
     config.seed = flags->seed;
     if (flags->workers > 0) {

@@ -50,11 +50,6 @@ int app_close(struct app *app);
 /* One line: what was tried, why it failed (status 0: that is not known) and what to do about it. */
 void app_complain(const struct app *app, const char *what, int status);
 
-/* The log of app_config, as leat's own; but of what is complained of anyway, sockets that cannot be opened,
- * it says nothing. */
-void app_log(void *context, enum leat_log_level level, const char *text);
-bool app_complains(const char *text);
-
 /* Where those lines go instead of stderr, while a terminal view has the screen; NULL: to stderr. */
 void app_complain_to(void (*say)(void *context, const char *line), void *context);
 

@@ -28,9 +28,6 @@ void messages_start(void)
 void messages_log(void *context, enum leat_log_level level, const char *text)
 {
     (void)context;
-    if (app_complains(text)) {
-        return;
-    }
     pthread_mutex_lock(&lock);
     struct message_line *line = &lines[added++ % MESSAGES_LINES];
     line->level = level;

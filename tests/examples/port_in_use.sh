@@ -12,7 +12,7 @@ for io in $(uring) epoll poll; do
 done
 run second 1 "$(program sched_demo)" --port "$port" --seconds 5
 says second '^sched_demo: .*Address already in use'
-(($(grep -c 'already in use' "$temporary/second.err") == 1)) || fail "it is said twice"
+(($(grep -c '^sched_demo: .*already in use' "$temporary/second.err") == 1)) || fail "it is said twice"
 ! grep -q 'nothing was lost' "$temporary/second.out" || fail "a run that failed has a verdict"
 
 # TEST-NET-1 (RFC 5737) is nobody's.
