@@ -372,6 +372,7 @@ static inline bool kind_is_here(const char *io, enum stream_kind kind)
     static void name(const char *io, enum stream_kind kind);                                       \
     STREAMS_ON(epoll, name)                                                                        \
     STREAMS_ON(poll, name)                                                                         \
+    STREAMS_ON(sim, name)                                                                          \
     static void name(const char *io, enum stream_kind kind)
 
 #endif
