@@ -204,7 +204,7 @@ static int submit_bytes(struct sim *sim, struct sim_tcp *tcp, leat_slice body)
     if (tcp->finishing || tcp->stream->error != 0) {
         return -EPIPE;
     }
-    if (tcp->queued > 0 && body.len > sim->stream_queue_max - tcp->queued) {
+    if (tcp->queued > 0 && (uint64_t)tcp->queued + body.len > sim->stream_queue_max) {
         tcp->want_writable = true;
         return -EAGAIN;
     }

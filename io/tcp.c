@@ -142,7 +142,7 @@ int tcp_submit(struct tcp *tcp, struct tcp_sock *sock, const struct io_op *op)
     if (sock->finishing || sock->broken != 0) {
         return -EPIPE;
     }
-    if (sock->queued > 0 && body.len > tcp->queue_max - sock->queued) {
+    if (sock->queued > 0 && (uint64_t)sock->queued + body.len > tcp->queue_max) {
         sock->want_writable = true;
         return -EAGAIN;
     }
