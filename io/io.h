@@ -133,7 +133,7 @@ struct io_ops {
      * full (WRITABLE follows); -EMSGSIZE longer than a datagram or train can be; -EINVAL no port,
      * or addresses the socket does not speak; -EPIPE a stream that has finished; -EBADF; -ENOMEM. On an error nothing was taken over.
      * A pointer in `op` is lent until it returns. A queue that is empty takes any train,
-     * and a body of any length. */
+     * a stream's at half of its bound a body of any length. */
     int (*submit)(struct io *io, const struct io_op *op);
 
     /* Hands what is queued to the kernel, waits until something completes, `wake` is called, or

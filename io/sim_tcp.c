@@ -204,7 +204,8 @@ static int submit_bytes(struct sim *sim, struct sim_tcp *tcp, leat_slice body)
     if (tcp->finishing || tcp->stream->error != 0) {
         return -EPIPE;
     }
-    if (tcp->queued > 0 && (uint64_t)tcp->queued + body.len > sim->stream_queue_max) {
+    if (tcp->queued > sim->stream_queue_max / 2 &&
+        (uint64_t)tcp->queued + body.len > sim->stream_queue_max) { /* as tcp_submit */
         tcp->want_writable = true;
         return -EAGAIN;
     }

@@ -142,7 +142,9 @@ int tcp_submit(struct tcp *tcp, struct tcp_sock *sock, const struct io_op *op)
     if (sock->finishing || sock->broken != 0) {
         return -EPIPE;
     }
-    if (sock->queued > 0 && (uint64_t)sock->queued + body.len > tcp->queue_max) {
+    /* At half empty any body is taken, so that WRITABLE is never followed by a refusal. */
+    if (sock->queued > tcp->queue_max / 2 &&
+        (uint64_t)sock->queued + body.len > tcp->queue_max) {
         sock->want_writable = true;
         return -EAGAIN;
     }

@@ -307,17 +307,18 @@ void sockets_forget(struct sockets *sockets, void **list)
 }
 
 static void waits_pass(struct sockets *sockets, const struct socket *only, leat_time now);
+static void done_writable(struct sockets *sockets, struct socket *socket);
 
 static void done_closed(struct sockets *sockets, struct socket *socket, int status)
 {
     bool unasked = socket->state == SOCKET_OPEN;
     socket->state = SOCKET_CLOSING; /* who waits for room is refused */
-    waits_pass(sockets, socket, 0);
     if (unasked) {
-        socket->state = SOCKET_OPEN;
+        done_writable(sockets, socket); /* or tries in vain: it may have paused until then */
         stream_ended(sockets, socket, status);
         return;
     }
+    waits_pass(sockets, socket, 0);
     status = socket->fail != 0 ? socket->fail : status;
     tell_targets(sockets, socket, status);
     socket_disown(sockets, socket);

@@ -235,7 +235,7 @@ void stream_done(struct sockets *sockets, struct socket *socket, const struct io
 
 void stream_ended(struct sockets *sockets, struct socket *socket, int status)
 {
-    LEAT_ASSERT(socket->state == SOCKET_OPEN);
+    LEAT_ASSERT(socket->state == SOCKET_CLOSING && socket->is_stream);
     socket->state = SOCKET_ENDING;
     union node *node = socket->reserved;
     socket->reserved = NULL;

@@ -45,7 +45,7 @@ enum leat_event_kind {
                                opened.local */
     LEAT_EVENT_DATA,        /* a datagram or a train: sock; data.body, data.peer, segment_size. Of a
                                stream: the next bytes, in any portions */
-    LEAT_EVENT_WRITABLE,    /* a socket that refused data has room again: sock */
+    LEAT_EVENT_WRITABLE,    /* a socket that refused data has room again, or has ended: sock */
     LEAT_EVENT_SOCK_ERROR,  /* sock, status (negative errno), error.peer where known (ICMP) */
     LEAT_EVENT_SOCK_CLOSED, /* the socket is gone, or the route to it: sock, status. Of a stream: 0 both
                                directions ended well, or this side has closed it; -ECONNRESET,
@@ -477,8 +477,8 @@ static inline void leat_output_close(struct leat_output *out, leat_sock sock)
 /* ---- streams: TCP and Unix stream sockets; see docs/guide/streams.md ----
  *
  * DATA of a stream is some of its bytes. What is sent in one turn leaves together; a socket queues up
- * to stream_queue_max bytes (a body of any length, if nothing is queued), more is refused or waits
- * (leat_output_wait), and WRITABLE comes at half of it. What is received and not yet given is
+ * to stream_queue_max bytes (a body of any length, while not more than half of that is queued), more is
+ * refused or waits (leat_output_wait), and WRITABLE comes at half of it. What is received and not yet given is
  * bounded too: then the socket is not read, and the peer waits. */
 
 /* A listener. Set out->path for a Unix socket, `local` is NULL then; out->options, out->listen for

@@ -183,18 +183,16 @@ struct end {
 
 static inline void end_pump(struct end *end)
 {
-    if (end->sock.id == 0 || end->closed > 0) {
+    if (end->sock.id == 0) {
         return;
     }
-    while (!end->is_full && end->written < end->want) {
+    if (!end->is_full && end->written < end->want) { /* one an input: a refusal is known before the next */
         uint64_t left = end->want - end->written;
         uint32_t len = left < end->chunk ? (uint32_t)left : end->chunk;
         leat_output_write(puppet_put(&end->puppet), end->sock, pattern_body(end->written, len));
         end->written += len;
-        if (end->puppet.outputs_len - end->puppet.popped >= 8) {
-            leat_output_send(puppet_put(&end->puppet), end->puppet.ref, POKE, NULL, 0);
-            return; /* goes on with the next input */
-        }
+        leat_output_send(puppet_put(&end->puppet), end->puppet.ref, POKE, NULL, 0);
+        return;
     }
     if (end->owes_finish && end->written == end->want && !end->is_full) {
         end->owes_finish = false;
@@ -257,6 +255,10 @@ static inline void end_event(struct puppet *self, const struct leat_event *event
     case LEAT_EVENT_SOCK_CLOSED:
         end->closed++;
         end->closed_status = event->status;
+        end->sock = LEAT_SOCK_NONE;
+        end->owes_finish = false;
+        end->is_full = false;
+        CHECK(end->kept.buf == NULL); /* it was told that it may try */
         break;
     default:
         break;

@@ -165,7 +165,7 @@ static uint64_t bad_network(uint64_t seed)
         end_connect(&net, client, &server);
         AWAIT(&net, client->opened == 1);
         if (client->opened_status == 0 && client->owes_finish) {
-            AWAIT(&net, client->closed == 1);
+            AWAIT(&net, client->closed == 1 && server.closed == i + 1);
             CHECK_EQ(client->closed_status, 0);
             CHECK_EQ(client->received, client->want);
         } else if (client->opened_status == 0) {
@@ -190,7 +190,7 @@ static uint64_t bad_network(uint64_t seed)
 
 TEST(sim, a_bad_network_by_seeds)
 {
-    for (uint64_t seed = 1; seed <= 60; seed++) {
+    for (uint64_t seed = 1; seed <= 100; seed++) {
         uint64_t hash = bad_network(seed);
         bool replays = bad_network(seed) == hash;
         if (!replays) {
