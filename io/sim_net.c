@@ -11,7 +11,7 @@
 #define BUCKETS 1024u
 #define PORT_FIRST 32768u /* of those given for port 0 */
 #define PORT_LAST 60999u
-#define RESEND_NS (200 * LEAT_MS) /* of a stream, doubled each time */
+#define RESEND_NS (200 * LEAT_MS) /* of a stream, doubled the first three times */
 #define RESENDS_MAX 8
 
 struct sim_world {
@@ -363,7 +363,8 @@ bool sim_launch(struct sim_world *world, struct sim_flight *flight, leat_time *l
     leat_time at = world->now + delay(world);
     int losses = 0;
     while (losses <= RESENDS_MAX && chance(world, world->config.loss)) {
-        at += RESEND_NS << losses++;
+        at += RESEND_NS << (losses < 3 ? losses : 3);
+        losses++;
         world->counters.lost++;
     }
     if (losses > RESENDS_MAX || world->heap_len == SIM_HEAP_LEN) {

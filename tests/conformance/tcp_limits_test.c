@@ -242,3 +242,73 @@ TEST(sim, between_workers)
     end_free(&server);
     end_free(&client);
 }
+
+/* ---- threads ---- */
+
+static void client_event(struct puppet *self, const struct leat_event *event)
+{
+    end_event(self, event);
+    if (event->kind == LEAT_EVENT_SOCK_CLOSED || event->kind == LEAT_EVENT_OPENED) {
+        struct end *end = self->context;
+        if (event->kind == LEAT_EVENT_SOCK_CLOSED || end->opened_status != 0) {
+            leat_output_stop(puppet_put(self));
+        }
+    }
+}
+
+/* The server tells the controller, in `give_to`'s place, where it listens. */
+static void server_event(struct puppet *self, const struct leat_event *event)
+{
+    end_event(self, event);
+    struct end *end = self->context;
+    if (event->kind == LEAT_EVENT_OPENED) {
+        end->sock = LEAT_SOCK_NONE;
+        leat_output_send(puppet_put(self), end->listener.id != 0 ? (leat_ref){end->listener.id}
+                                                                 : LEAT_REF_NONE,
+                         1, &end->local, sizeof(end->local));
+    }
+}
+
+/* Both ends on workers of their own, which sleep and wake; bodies go home to the other's pool. */
+static void over_threads(const char *io)
+{
+    struct rig rig;
+    struct leat_config config = rig_threads(2);
+    config.io = io;
+    config.stream_queue_max = 30000;
+    struct net net = {.kind = KIND_V4};
+    struct end server = {.net = &net, .echoes = true, .finishes = true};
+    struct end client = {.net = &net, .want = 3000000, .chunk = 7000, .owes_finish = true};
+    server.puppet.on_event = server_event;
+    client.puppet.on_event = client_event;
+    server.puppet.on_refused = client.puppet.on_refused = end_refused;
+    server.puppet.context = &server;
+    client.puppet.context = &client;
+    rig_open(&rig, &config);
+    server.listener.id = leat_controller_ref(rig.controller).id;
+    put_listen(&server);
+    rig_spawn_as(&rig, &server.puppet, &puppet_behavior, 0);
+    REQUIRE(rig_await(&rig, 1));
+    struct end to = {.net = &net};
+    memcpy(&to.local, rig_last(&rig).payload, sizeof(to.local));
+    put_connect(&client, &to);
+    leat_ref ref = rig_spawn_as(&rig, &client.puppet, &puppet_behavior, 1);
+    CHECK_EQ(leat_monitor(rig.controller, ref, 0), 0);
+    rig_await(&rig, 2);
+    rig_close(&rig);
+    CHECK_EQ(client.received, 3000000);
+    CHECK_EQ(server.received, 3000000);
+    CHECK_EQ(client.closed_status, 0);
+    end_free(&server);
+    end_free(&client);
+}
+
+TEST(epoll, over_threads)
+{
+    over_threads("epoll");
+}
+
+TEST(poll, over_threads)
+{
+    over_threads("poll");
+}
