@@ -338,6 +338,9 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
     if (done->status < 0 && !is_remote) {
         char text[LEAT_ADDR_STRLEN];
         leat_addr_format(&socket->local, text);
+        if (socket->is_unix) {
+            snprintf(text, sizeof(text), "a Unix path");
+        }
         const char *advice = done->status == -EADDRINUSE
                                  ? "; another socket has it: choose another port, or let both "
                                    "share it (REUSEPORT)"

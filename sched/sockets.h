@@ -44,6 +44,7 @@ struct socket {
     /* streams: listeners and connections */
     bool             is_stream;
     bool             listens;
+    bool             is_unix;
     bool             is_given;  /* somebody wants what it brings */
     bool             reads;     /* the backend is to read it */
     bool             is_paused; /* its owner wants nothing just now */

@@ -268,6 +268,7 @@ static int output_begin(struct sockets *sockets, struct cell *cell,
     socket->state = SOCKET_OPENING;
     socket->is_stream = true;
     socket->listens = listens;
+    socket->is_unix = output->path != NULL;
     socket->is_given = true;
     socket->reads = true;
     socket->cookie = output->cookie;
