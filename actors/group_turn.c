@@ -178,6 +178,13 @@ static void give_one(struct host *host, struct cell *cell, leat_ref to, union no
     } else if (kind == NODE_MONITOR) {
         actor_watch(host, &member->watchers, node);
     } else {
+        if (kind == NODE_STREAM) {
+            node = host->ops->stream_next(host, cell, to, node);
+            if (node == NULL) {
+                return;
+            }
+            kind = node->head.kind;
+        }
         if (LEAT_UNLIKELY(node == host->probe)) {
             probe_over(host);
         }
@@ -452,13 +459,14 @@ void group_turn(struct host *host, struct cell *cell)
     turn_ends(host, cell);
 }
 
-int group_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event)
+bool group_input_now(struct host *host, struct cell *cell, leat_ref to,
+                     const struct leat_event *event)
 {
     bool is_idle = cell->flags == CELL_GROUP && cell->life == CELL_LIVE && cell->box.head == NULL &&
                    load_relaxed_ptr(&cell->door.data) == NULL;
     struct member *member = is_idle ? member_find(cell->group, to) : NULL;
     if (member == NULL) {
-        return box_input(host, cell, to, event);
+        return false;
     }
     cell->flags |= CELL_SCHEDULED;
     turn_is(host, cell);
@@ -469,5 +477,5 @@ int group_input(struct host *host, struct cell *cell, leat_ref to, const struct 
         between(host, cell);
     }
     turn_ends(host, cell);
-    return 0;
+    return true;
 }

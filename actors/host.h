@@ -26,6 +26,7 @@
 #define NODE_PARK (NODE_KIND_INTERNAL + 3)    /* `from` waits for room */
 #define NODE_MEMBER (NODE_KIND_INTERNAL + 4)  /* an envelope for a member of a group: post.c */
 #define NODE_SPAWN_MEMBER (NODE_KIND_INTERNAL + 7) /* as INIT, for a new member of a group */
+#define NODE_STREAM (NODE_KIND_INTERNAL + 8) /* what waits at a stream: streams.c */
 /* In the control lane: */
 #define NODE_KILL (NODE_KIND_INTERNAL + 5)
 #define NODE_UNPARK (NODE_KIND_INTERNAL + 6) /* a NODE_PARK coming back, its result in status */
@@ -47,6 +48,9 @@ struct host_ops {
     /* An output for a socket. 0: done, its body taken over; negative: refuse it; HOST_PARK: it was
      * put aside as cell->held and the drain is parked. */
     int (*socket_output)(struct host *host, struct cell *cell, union node *out);
+    /* A NODE_STREAM in the mailbox of `cell`, for `to`, has its turn: the input it stands for, a node of
+     * this host's pool; NULL: there is none any more. Takes the node over. */
+    union node *(*stream_next)(struct host *host, struct cell *cell, leat_ref to, union node *node);
     /* cell->deadline has changed. */
     void (*rearm)(struct host *host, struct cell *cell);
     /* The actor ends: its timer, sockets and routes go. */
@@ -231,6 +235,10 @@ void actor_turn_watched(struct host *host, struct cell *cell); /* the same, with
  * is for, and `cell` its group. */
 int actor_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event);
 
+/* The same if it can be given at once; false: the actor is not idle. */
+bool actor_input_now(struct host *host, struct cell *cell, leat_ref to,
+                     const struct leat_event *event);
+
 /* The same, through the box in any case. */
 int box_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event);
 
@@ -404,8 +412,8 @@ void group_member_ends(struct host *host, struct cell *cell, int status);
 /* A forced stop of one member has arrived. */
 void group_kill(struct host *host, struct cell *cell, leat_ref member);
 
-/* actor_input for a member. */
-int group_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event);
+/* actor_input_now for a member. */
+bool group_input_now(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event);
 
 /* Whether a member, or else an actor, lives on this host. */
 bool host_lives(struct host *host, leat_ref ref);

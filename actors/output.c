@@ -268,7 +268,13 @@ enum done output_other(struct host *host, struct cell *cell, union node *out)
     case LEAT_OUTPUT_DATA:
     case LEAT_OUTPUT_DATA_MANY:
     case LEAT_OUTPUT_ROUTE:
-    case LEAT_OUTPUT_CLOSE: {
+    case LEAT_OUTPUT_CLOSE:
+    case LEAT_OUTPUT_LISTEN:
+    case LEAT_OUTPUT_CONNECT:
+    case LEAT_OUTPUT_GIVE:
+    case LEAT_OUTPUT_FINISH:
+    case LEAT_OUTPUT_PAUSE:
+    case LEAT_OUTPUT_RESUME: {
         uint8_t full = output->full;
         int status = host->ops->socket_output(host, cell, out);
         if (status < 0) {

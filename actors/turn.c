@@ -209,7 +209,7 @@ static uint64_t hash_body(uint64_t hash, leat_slice body)
 /* FNV-1a over what was given to whom and when: a run in simulation in one number. */
 void hash_input(struct host *host, leat_ref to, const struct leat_event *event)
 {
-    bool is_bus = event->kind >= LEAT_EVENT_PUBLISHED;
+    bool is_bus = event->kind >= LEAT_EVENT_PUBLISHED && event->kind <= LEAT_EVENT_REFUSED;
     uint64_t from = is_bus ? channel_name_hash(event->channel) : event->from.id;
     uint64_t words[5] = {to.id, event->kind, host->now, event->type, from};
     uint64_t hash = host->hash;
@@ -300,6 +300,11 @@ OUT_OF_LINE bool give_item(struct host *host, struct cell *cell, union node *nod
     case NODE_SPAWN_MEMBER:
         member_answer(host, node, LEAT_REF_NONE, -EINVAL); /* it is no group */
         break;
+    case NODE_STREAM:
+        node = host->ops->stream_next(host, cell, cell_ref(cell), node);
+        if (node == NULL) {
+            break;
+        } /* fall through */
     default:
         node->event.now = host->now;
         count_given(host, node->event.kind);
@@ -551,7 +556,8 @@ static bool is_idle(const struct cell *cell)
            load_relaxed_ptr(&cell->door.data) == NULL;
 }
 
-int actor_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event)
+bool actor_input_now(struct host *host, struct cell *cell, leat_ref to,
+                     const struct leat_event *event)
 {
     if (LEAT_LIKELY(is_idle(cell))) {
         cell->flags = CELL_SCHEDULED;
@@ -563,12 +569,14 @@ int actor_input(struct host *host, struct cell *cell, leat_ref to, const struct 
         } else {
             turn_ends(host, cell);
         }
-        return 0;
+        return true;
     }
-    if ((cell->flags & CELL_GROUP) != 0) {
-        return group_input(host, cell, to, event);
-    }
-    return box_input(host, cell, to, event);
+    return (cell->flags & CELL_GROUP) != 0 && group_input_now(host, cell, to, event);
+}
+
+int actor_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event)
+{
+    return actor_input_now(host, cell, to, event) ? 0 : box_input(host, cell, to, event);
 }
 
 int box_input(struct host *host, struct cell *cell, leat_ref to, const struct leat_event *event)

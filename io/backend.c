@@ -1,5 +1,6 @@
 /* Which backends there are, and which one a name means. "auto" tries those that need nothing but a
- * kernel, best first; each refusal is logged with its reason. "sim" must be asked for.
+ * kernel, best first; each refusal is logged with its reason. "uring", which has no streams
+ * yet, and "sim" must be asked for.
  * Any thread. */
 #include <stdio.h>
 
@@ -9,13 +10,12 @@
 
 #ifdef LEAT_HAVE_URING
 static const struct io_ops *const all[] = {&io_uring, &io_epoll, &io_poll, &io_sim};
-static const struct io_ops *const preferred[] = {&io_uring, &io_epoll, &io_poll};
 static const char *const names[] = {"auto", "uring", "epoll", "poll", "sim", NULL};
 #else
 static const struct io_ops *const all[] = {&io_epoll, &io_poll, &io_sim};
-static const struct io_ops *const preferred[] = {&io_epoll, &io_poll};
 static const char *const names[] = {"auto", "epoll", "poll", "sim", NULL};
 #endif
+static const struct io_ops *const preferred[] = {&io_epoll, &io_poll};
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -44,8 +44,7 @@ static bool works(const struct io_ops *ops, const struct io_config *config,
 static const struct io_ops *find_auto(const struct io_config *config)
 {
     for (size_t i = 0; i < LEN(preferred); i++) {
-        bool usual = preferred[i] != &io_epoll; /* many a machine forbids io_uring */
-        if (works(preferred[i], config, usual ? LEAT_LOG_INFO : LEAT_LOG_WARNING)) {
+        if (works(preferred[i], config, LEAT_LOG_WARNING)) {
             return preferred[i];
         }
     }

@@ -36,10 +36,10 @@ static int epoll_probe(char *why, size_t why_len)
 static int control(struct epoll *epoll, int what, const struct ready_sock *sock)
 {
     uint32_t interest = ready_interest(sock);
-    struct epoll_event event = {.data.u32 = sock->udp.index};
+    struct epoll_event event = {.data.u32 = sock->index};
     event.events = ((interest & READY_READ) != 0 ? (uint32_t)EPOLLIN : 0u) |
                    ((interest & READY_WRITE) != 0 ? (uint32_t)EPOLLOUT : 0u);
-    return epoll_ctl(epoll->fd, what, sock->udp.fd, &event) < 0 ? -errno : 0;
+    return epoll_ctl(epoll->fd, what, sock->fd, &event) < 0 ? -errno : 0;
 }
 
 static int epoll_add(struct ready *ready, struct ready_sock *sock)
@@ -56,7 +56,7 @@ static void epoll_change(struct ready *ready, struct ready_sock *sock)
 static void epoll_remove(struct ready *ready, struct ready_sock *sock)
 {
     /* Not left to close(): a fork may hold the file open. */
-    epoll_ctl(((struct epoll *)ready)->fd, EPOLL_CTL_DEL, sock->udp.fd, NULL);
+    epoll_ctl(((struct epoll *)ready)->fd, EPOLL_CTL_DEL, sock->fd, NULL);
 }
 
 static int wait_coarse(struct epoll *epoll, leat_time ns)

@@ -17,6 +17,7 @@ struct sim_world; /* the network and clock that all simulated backends of a runt
 struct io_config {
     struct pool      *pool; /* the worker's: receive buffers come from it */
     uint32_t          send_queue_len_max; /* datagrams per socket that wait for the kernel */
+    uint32_t          stream_queue_max;   /* the same for streams, bytes */
     uint32_t          worker;             /* index, for messages */
     struct sim_world *world;              /* "sim" only */
     void (*log)(void *context, enum leat_log_level level, const char *text);
@@ -29,6 +30,15 @@ enum io_op_kind {
     IO_OP_OPEN, /* answered by IO_DONE_OPENED with the same token */
     IO_OP_DATA, /* to one peer; no answer, unless the kernel does not take it: IO_DONE_ERROR */
     IO_OP_CLOSE, /* what is queued is tried once, then IO_DONE_CLOSED is the socket's last word */
+    /* Streams. DATA has no peer; CLOSE tries for 5 s, or with `reset` not at all. */
+    IO_OP_LISTEN,  /* answered by IO_DONE_OPENED, as OPEN is */
+    IO_OP_CONNECT, /* the same, when it is connected or has failed */
+    IO_OP_CANCEL,  /* of a CONNECT by its token: OPENED says -ECANCELED, if it is not on its way */
+    IO_OP_ADOPT,   /* a connection that ACCEPTED brought: its token from now on. Before that it may
+                      only be closed, silently */
+    IO_OP_READ,    /* `on`: whether it is read, or accepted from. At first a listener and what
+                      CONNECT opened are, what was accepted is not. Off, some may still come */
+    IO_OP_FINISH,  /* what is queued is sent, then FIN */
 };
 
 struct io_op {
@@ -48,6 +58,25 @@ struct io_op {
                                               where it is the one the socket is bound to */
             uint32_t                segment_size; /* 0: one datagram; else a train */
         } data;
+        struct {
+            const char      *path; /* lent until submit returns; NULL: TCP */
+            struct leat_addr local;
+            uint32_t         backlog, recv_buf, send_buf; /* 0: default */
+            uint32_t         options; /* enum leat_stream_options */
+        } listen;
+        struct {
+            const char             *path;
+            struct leat_addr        peer;
+            const struct leat_addr *local; /* lent until submit returns; NULL: the kernel's choice */
+            leat_time               timeout_ns; /* 0: none */
+            uint32_t                options;
+        } connect;
+        struct {
+            bool on;
+        } read;
+        struct {
+            bool reset;
+        } close;
     };
 };
 
@@ -59,8 +88,14 @@ enum io_done_kind {
                          the socket has heard of too many */
     IO_DONE_WRITABLE, /* a submit was refused with -EAGAIN: the socket's queue is half empty now */
     IO_DONE_ERROR,    /* status, and peer where known (else zero): ICMP, ENOBUFS, EMSGSIZE, ... */
-    IO_DONE_CLOSED,   /* status; the index may be used again from now on */
+    IO_DONE_CLOSED,   /* status; the index may be used again from now on. Of a stream also unasked:
+                         -ECONNRESET, ..., or 0 when both sides have finished. Then the socket takes
+                         nothing more, -EBADF, and what was read before comes before */
+    IO_DONE_ACCEPTED, /* token: the listener's; sock: the connection, to be adopted; peer */
+    IO_DONE_FINISHED, /* a stream: the peer's FIN, behind all its bytes */
 };
+
+#define IO_TOKEN_NONE UINT64_MAX /* of a connection that nobody has adopted */
 
 struct io_done {
     enum io_done_kind kind;
@@ -80,6 +115,8 @@ struct io_stats {
     uint64_t sent_datagrams, sent_bytes, send_calls;
     uint64_t send_errors; /* datagrams the kernel did not take */
     uint64_t sockets; /* open now */
+    uint64_t accepted;
+    uint64_t accept_failed; /* connections turned away: no descriptor, no memory */
 };
 
 struct io_ops {
@@ -94,8 +131,9 @@ struct io_ops {
 
     /* Queues one operation; no system call but for OPEN and a full queue. 0, or: -EAGAIN the socket's send queue is
      * full (WRITABLE follows); -EMSGSIZE longer than a datagram or train can be; -EINVAL no port,
-     * or addresses the socket does not speak; -EBADF; -ENOMEM. On an error nothing was taken over.
-     * A pointer in `op` is lent until it returns. A queue that is empty takes any train. */
+     * or addresses the socket does not speak; -EPIPE a stream that has finished; -EBADF; -ENOMEM. On an error nothing was taken over.
+     * A pointer in `op` is lent until it returns. A queue that is empty takes any train,
+     * a stream's at half of its bound a body of any length. */
     int (*submit)(struct io *io, const struct io_op *op);
 
     /* Hands what is queued to the kernel, waits until something completes, `wake` is called, or

@@ -63,8 +63,8 @@ static int poll_add(struct ready *ready, struct ready_sock *sock)
         return -ENOMEM;
     }
     sock->slot = poll->len++;
-    poll->fds[sock->slot] = (struct pollfd){.fd = sock->udp.fd, .events = events_of(sock)};
-    poll->indexes[sock->slot] = sock->udp.index;
+    poll->fds[sock->slot] = (struct pollfd){.fd = sock->fd, .events = events_of(sock)};
+    poll->indexes[sock->slot] = sock->index;
     return 0;
 }
 

@@ -18,20 +18,6 @@
 #define BUSY_LEN 4u        /* completions of a read after which more are likely next turn */
 #define STARVED_NS (100 * LEAT_MS) /* who returns a buffer wakes; this is for lack of memory */
 
-enum state {
-    STATE_FREE,
-    STATE_OPEN,
-    STATE_FAILED,  /* OPENED with an error is still to be told */
-    STATE_CLOSING, /* the queue is to be tried once more */
-    STATE_CLOSED,  /* CLOSED is still to be told */
-};
-
-enum tell {
-    TELL_OPENED = 1,
-    TELL_WRITABLE = 2,
-    TELL_CLOSED = 4,
-};
-
 /* ---- queues ---- */
 
 #define PUSH(queue, sock, link, flag)                                                              \
@@ -56,21 +42,21 @@ enum tell {
         (ret)->flag = false;                                                                       \
     } while (0)
 
-static void make_hot(struct ready *ready, struct ready_sock *sock)
+void ready_make_hot(struct ready *ready, struct ready_sock *sock)
 {
     if (!sock->is_hot) {
         PUSH(&ready->hot, sock, next_hot, is_hot);
     }
 }
 
-static void make_dirty(struct ready *ready, struct ready_sock *sock)
+void ready_make_dirty(struct ready *ready, struct ready_sock *sock)
 {
     if (!sock->is_dirty) {
         PUSH(&ready->dirty, sock, next_dirty, is_dirty);
     }
 }
 
-static void tell(struct ready *ready, struct ready_sock *sock, enum tell what)
+void ready_tell(struct ready *ready, struct ready_sock *sock, enum ready_tell what)
 {
     sock->tell |= what;
     if (!sock->is_told) {
@@ -93,16 +79,21 @@ int ready_init(struct ready *ready, const struct io_config *config, const struct
     ready->base.ops = ops;
     ready->ops = wait;
     ready->retry_at = LEAT_NEVER;
+    ready->log = config->log;
+    ready->log_context = config->log_context;
     ready->udp = mem_zalloc(sizeof(*ready->udp), 64);
-    if (ready->udp == NULL) {
-        return -ENOMEM;
-    }
+    ready->tcp = mem_zalloc(sizeof(*ready->tcp), 64);
     ready->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (ready->wake_fd < 0) {
-        int status = -errno;
+    if (ready->udp == NULL || ready->tcp == NULL || ready->wake_fd < 0) {
+        int status = ready->wake_fd < 0 ? -errno : -ENOMEM;
+        if (ready->wake_fd >= 0) {
+            close(ready->wake_fd);
+        }
         mem_free(ready->udp);
+        mem_free(ready->tcp);
         return status;
     }
+    tcp_init(ready->tcp, config->pool, &ready->base.stats, config->stream_queue_max);
     udp_init(ready->udp, config->pool, &ready->base.stats, config->send_queue_len_max);
     config->pool->starved_context = ready;
     config->pool->starved_wake = starved_wake;
@@ -113,13 +104,21 @@ void ready_fini(struct ready *ready)
 {
     struct pool *pool = ready->udp->pool;
     for (uint32_t i = 0; i < ready->socks_len; i++) {
-        udp_close(ready->udp, &ready->socks[i]->udp);
-        mem_free(ready->socks[i]);
+        struct ready_sock *sock = ready->socks[i];
+        if (sock->is_stream) {
+            stream_end(ready, sock);
+        } else {
+            udp_close(ready->udp, &sock->udp);
+        }
+        mem_free(sock);
     }
     mem_free(ready->socks);
     exchange_seq_u32(&pool->starved, 0);
     udp_fini(ready->udp);
     mem_free(ready->udp);
+    tcp_fini(ready->tcp);
+    mem_free(ready->tcp);
+    alarms_fini(&ready->alarms);
     close(ready->wake_fd);
 }
 
@@ -153,15 +152,14 @@ static struct ready_sock *find(const struct ready *ready, uint32_t index)
     return ready->socks[index];
 }
 
-/* A socket's memory, its index set; NULL: no memory. */
-static struct ready_sock *sock_take(struct ready *ready)
+struct ready_sock *ready_sock_take(struct ready *ready)
 {
     struct ready_sock *sock = ready->free_socks;
     if (sock != NULL) {
         LEAT_ASSERT(sock->state == STATE_FREE);
         ready->free_socks = sock->next_hot;
-        uint32_t index = sock->udp.index;
-        *sock = (struct ready_sock){.udp.index = index};
+        uint32_t index = sock->index;
+        *sock = (struct ready_sock){.index = index};
         return sock;
     }
     if (ready->socks_len == ready->socks_max) {
@@ -179,7 +177,7 @@ static struct ready_sock *sock_take(struct ready *ready)
     }
     sock = mem_zalloc(sizeof(*sock), 64);
     if (sock != NULL) {
-        sock->udp.index = ready->socks_len;
+        sock->index = ready->socks_len;
         ready->socks[ready->socks_len++] = sock;
     }
     return sock;
@@ -194,12 +192,12 @@ static void free_sock(struct ready *ready, struct ready_sock *sock)
 
 static int submit_open(struct ready *ready, const struct io_op *op)
 {
-    struct ready_sock *sock = sock_take(ready);
+    struct ready_sock *sock = ready_sock_take(ready);
     if (sock == NULL) {
         return -ENOMEM;
     }
-    sock->udp.fd = -1;
-    sock->udp.token = op->token;
+    sock->fd = -1;
+    sock->token = op->token;
     sock->status = udp_open(ready->udp, &sock->udp, op);
     if (sock->status == 0) {
         sock->status = ready->ops->add(ready, sock);
@@ -207,12 +205,12 @@ static int submit_open(struct ready *ready, const struct io_op *op)
     if (sock->status == 0) {
         sock->state = STATE_OPEN;
         ready->base.stats.sockets++;
-        make_hot(ready, sock);
+        ready_make_hot(ready, sock);
     } else {
         sock->state = STATE_FAILED;
         udp_close(ready->udp, &sock->udp);
     }
-    tell(ready, sock, TELL_OPENED);
+    ready_tell(ready, sock, TELL_OPENED);
     return 0;
 }
 
@@ -222,9 +220,15 @@ int ready_submit(struct io *io, const struct io_op *op)
     if (op->kind == IO_OP_OPEN) {
         return submit_open(ready, op);
     }
+    if (op->kind == IO_OP_LISTEN || op->kind == IO_OP_CONNECT || op->kind == IO_OP_CANCEL) {
+        return stream_open(ready, op);
+    }
     struct ready_sock *sock = find(ready, op->sock);
     if (LEAT_UNLIKELY(sock == NULL)) {
         return -EBADF;
+    }
+    if (sock->is_stream) {
+        return stream_submit(ready, sock, op);
     }
     if (op->kind == IO_OP_DATA) {
         int status = udp_submit(ready->udp, &sock->udp, op);
@@ -234,13 +238,13 @@ int ready_submit(struct io *io, const struct io_op *op)
             status = udp_submit(ready->udp, &sock->udp, op);
         }
         if (LEAT_LIKELY(status == 0) && !sock->writable && !sock->congested) {
-            make_dirty(ready, sock);
+            ready_make_dirty(ready, sock);
         }
         return status;
     }
     LEAT_ASSERT(op->kind == IO_OP_CLOSE);
     sock->state = STATE_CLOSING;
-    make_dirty(ready, sock);
+    ready_make_dirty(ready, sock);
     return 0;
 }
 
@@ -248,7 +252,9 @@ int ready_submit(struct io *io, const struct io_op *op)
 
 uint32_t ready_interest(const struct ready_sock *sock)
 {
-    return (sock->paused ? 0u : READY_READ) | (sock->writable ? READY_WRITE : 0u);
+    return sock->is_stream ? sock->interest
+                           : (sock->paused ? 0u : (uint32_t)READY_READ) |
+                                 (sock->writable ? (uint32_t)READY_WRITE : 0u);
 }
 
 /* Tells that the queue is half empty, if somebody waits for that. */
@@ -256,12 +262,22 @@ static void check_writable(struct ready *ready, struct ready_sock *sock)
 {
     if (sock->udp.want_writable && sock->udp.queued <= ready->udp->queue_len_max / 2) {
         sock->udp.want_writable = false;
-        tell(ready, sock, TELL_WRITABLE);
+        ready_tell(ready, sock, TELL_WRITABLE);
     }
+}
+
+void ready_congested(struct ready *ready)
+{
+    leat_time at = ready_now((struct io *)ready) + UDP_RETRY_NS;
+    ready->retry_at = at < ready->retry_at ? at : ready->retry_at;
 }
 
 static void flush_sock(struct ready *ready, struct ready_sock *sock)
 {
+    if (sock->is_stream) {
+        stream_flush(ready, sock);
+        return;
+    }
     enum udp_flushed result = udp_flush(ready->udp, &sock->udp);
     if (sock->state == STATE_CLOSING) {
         ready->ops->remove(ready, sock);
@@ -269,14 +285,13 @@ static void flush_sock(struct ready *ready, struct ready_sock *sock)
         udp_close(ready->udp, &sock->udp);
         sock->state = STATE_CLOSED;
         ready->base.stats.sockets--;
-        tell(ready, sock, TELL_CLOSED);
+        ready_tell(ready, sock, TELL_CLOSED);
         return;
     }
     bool writable = result == UDP_BLOCKED;
     sock->congested = result == UDP_CONGESTED;
     if (sock->congested) {
-        leat_time at = ready_now((struct io *)ready) + UDP_RETRY_NS;
-        ready->retry_at = at < ready->retry_at ? at : ready->retry_at;
+        ready_congested(ready);
     }
     if (sock->writable != writable) {
         sock->writable = writable;
@@ -302,8 +317,10 @@ static void retry_congested(struct ready *ready)
     }
     ready->retry_at = LEAT_NEVER;
     for (uint32_t i = 0; i < ready->socks_len; i++) {
-        if (ready->socks[i]->state == STATE_OPEN && ready->socks[i]->congested) {
-            make_dirty(ready, ready->socks[i]);
+        uint8_t state = ready->socks[i]->state;
+        bool is_alive = state == STATE_OPEN || state == STATE_CLOSING;
+        if (is_alive && ready->socks[i]->congested) {
+            ready_make_dirty(ready, ready->socks[i]);
         }
     }
     flush(ready);
@@ -342,7 +359,7 @@ static unsigned read_sock(struct ready *ready, struct ready_sock *sock, struct i
         set_paused(ready, sock, false);
     }
     if (n >= BUSY_LEN || more != UDP_DRAINED) {
-        make_hot(ready, sock);
+        ready_make_hot(ready, sock);
     }
     return n;
 }
@@ -355,7 +372,9 @@ static unsigned read_hot(struct ready *ready, struct io_done *done, unsigned cap
     while (n < cap && ready->hot.first != NULL && ready->hot.first->read_turn != ready->turn) {
         struct ready_sock *sock;
         POP(&ready->hot, sock, next_hot, is_hot);
-        if (sock->state == STATE_OPEN) {
+        if (sock->is_stream && sock->state != STATE_FREE) {
+            n += stream_read(ready, sock, &done[n], cap - n);
+        } else if (sock->state == STATE_OPEN) {
             n += read_sock(ready, sock, &done[n], cap - n);
         } else if (sock->state == STATE_FREE) {
             free_sock(ready, sock);
@@ -366,11 +385,11 @@ static unsigned read_hot(struct ready *ready, struct io_done *done, unsigned cap
 
 /* ---- completions ---- */
 
-static struct io_done *done_fill(struct io_done *done, enum io_done_kind kind,
-                                 const struct ready_sock *sock, int status)
+struct io_done *ready_done_fill(struct io_done *done, enum io_done_kind kind,
+                                const struct ready_sock *sock, int status)
 {
     *done = (struct io_done){
-        .kind = kind, .sock = sock->udp.index, .token = sock->udp.token, .status = status};
+        .kind = kind, .sock = sock->index, .token = sock->token, .status = status};
     return done;
 }
 
@@ -380,7 +399,7 @@ static unsigned take_errors(struct ready *ready, struct io_done *done, unsigned 
     unsigned n = 0;
     for (; n < cap && udp->errors_len > 0; n++) {
         const struct udp_error *error = &udp->errors[udp->errors_first];
-        done_fill(&done[n], IO_DONE_ERROR, (struct ready_sock *)error->sock, error->status)->peer =
+        ready_done_fill(&done[n], IO_DONE_ERROR, (struct ready_sock *)error->sock, error->status)->peer =
             error->peer;
         udp->errors_first = (udp->errors_first + 1) % UDP_ERRORS;
         udp->errors_len--;
@@ -388,8 +407,7 @@ static unsigned take_errors(struct ready *ready, struct io_done *done, unsigned 
     return n;
 }
 
-/* Nothing more is owed: the index may be used again. */
-static void release(struct ready *ready, struct ready_sock *sock)
+void ready_release(struct ready *ready, struct ready_sock *sock)
 {
     LEAT_ASSERT(sock->tell == 0);
     LEAT_ASSERT(!sock->is_dirty);
@@ -406,20 +424,23 @@ static unsigned tell_sock(struct ready *ready, struct ready_sock *sock, struct i
     unsigned n = 0;
     if ((sock->tell & TELL_OPENED) != 0) {
         sock->tell &= ~(uint32_t)TELL_OPENED;
-        done_fill(&done[n++], IO_DONE_OPENED, sock, sock->status)->peer = sock->udp.bound;
+        ready_done_fill(&done[n++], IO_DONE_OPENED, sock, sock->status)->peer =
+            sock->is_stream ? sock->tcp.bound : sock->udp.bound;
         if (sock->state == STATE_FAILED) {
-            release(ready, sock);
+            ready_release(ready, sock);
             return n;
         }
     }
     if ((sock->tell & TELL_WRITABLE) != 0 && n < cap) {
         sock->tell &= ~(uint32_t)TELL_WRITABLE;
-        done_fill(&done[n++], IO_DONE_WRITABLE, sock, 0);
+        ready_done_fill(&done[n++], IO_DONE_WRITABLE, sock, 0);
     }
     if ((sock->tell & TELL_CLOSED) != 0 && n < cap) {
         sock->tell = 0;
-        done_fill(&done[n++], IO_DONE_CLOSED, sock, 0);
-        release(ready, sock);
+        ready_done_fill(&done[n++], IO_DONE_CLOSED, sock, sock->is_stream ? sock->status : 0);
+        if (sock->state == STATE_CLOSED) {
+            ready_release(ready, sock);
+        }
     }
     return n;
 }
@@ -433,7 +454,7 @@ static unsigned take_told(struct ready *ready, struct io_done *done, unsigned ca
         POP(&ready->told, sock, next_told, is_told);
         n += tell_sock(ready, sock, &done[n], cap - n);
         if (sock->tell != 0) {
-            tell(ready, sock, sock->tell);
+            ready_tell(ready, sock, sock->tell);
         }
     }
     return n;
@@ -445,15 +466,19 @@ void ready_mark(struct ready *ready, uint32_t index, uint32_t bits)
 {
     LEAT_ASSERT(index < ready->socks_len);
     struct ready_sock *sock = ready->socks[index];
+    if (sock->is_stream) {
+        stream_mark(ready, sock, bits);
+        return;
+    }
     if (sock->state != STATE_OPEN) {
         return;
     }
     if ((bits & READY_WRITE) != 0 && sock->writable) {
-        make_dirty(ready, sock);
+        ready_make_dirty(ready, sock);
     }
     sock->errors |= (bits & READY_ERROR) != 0;
     if ((bits & (READY_READ | READY_ERROR)) != 0) {
-        make_hot(ready, sock);
+        ready_make_hot(ready, sock);
     }
 }
 
@@ -461,10 +486,13 @@ void ready_mark(struct ready *ready, uint32_t index, uint32_t bits)
 static leat_time wait_ns(struct ready *ready, leat_time deadline)
 {
     bool unread = ready->hot.first != NULL && !ready->starved;
-    if (deadline == 0 || unread || ready->udp->errors_len > 0) {
+    if (deadline == 0 || unread || ready->udp->errors_len > 0 || ready->told.first != NULL ||
+        ready->dirty.first != NULL) {
         return 0;
     }
     deadline = ready->retry_at < deadline ? ready->retry_at : deadline;
+    leat_time alarm = alarms_next(&ready->alarms);
+    deadline = alarm < deadline ? alarm : deadline;
     if (deadline == LEAT_NEVER) {
         return ready->starved ? STARVED_NS : LEAT_NEVER;
     }
@@ -488,6 +516,7 @@ unsigned ready_turn(struct io *io, leat_time deadline, struct io_done *done, uns
     LEAT_ASSERT(cap > 0);
     flush(ready);
     retry_congested(ready);
+    stream_alarms(ready);
     unsigned n = take_told(ready, done, cap);
     if (ready->hot.first != NULL && ++ready->unasked == READY_LOOK) {
         ready->unasked = 0;
@@ -495,7 +524,7 @@ unsigned ready_turn(struct io *io, leat_time deadline, struct io_done *done, uns
         flush(ready);
     }
     n += read_hot(ready, done + n, cap - n);
-    if (n > 0 || (deadline == 0 && ready->base.stats.sockets == 0)) {
+    if (n > 0 || (deadline == 0 && ready->base.stats.sockets + ready->lingering_len == 0)) {
         return n;
     }
     set_slack(ready);
@@ -505,6 +534,7 @@ unsigned ready_turn(struct io *io, leat_time deadline, struct io_done *done, uns
             break;
         }
     }
+    stream_alarms(ready);
     flush(ready);
     n = take_told(ready, done, cap);
     return n + read_hot(ready, done + n, cap - n);

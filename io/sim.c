@@ -7,55 +7,10 @@
 
 #include "data.h"
 #include "mem.h"
-#include "sim_net.h"
+#include "sim_sock.h"
 
 #define READS_PER_TURN 64u /* completions of one socket, before the next has its turn */
 #define TRAIN_SEGMENTS 64u
-
-enum state {
-    STATE_FREE,
-    STATE_OPEN,
-    STATE_FAILED,
-    STATE_CLOSING,
-};
-
-/* A datagram or train that waits for the turn. */
-struct sim_item {
-    struct sim_item *next;
-    leat_slice       body;
-    struct leat_addr peer;
-    struct leat_addr local;
-    bool             has_local;
-    uint32_t         segment_size;
-    uint32_t         segments;
-};
-
-struct sim_sock {
-    struct sim_port  port;
-    uint64_t         token;
-    uint32_t         index;
-    uint8_t          state;
-    bool             opened;        /* OPENED is owed */
-    bool             want_writable; /* a submit was refused */
-    bool             writable;      /* WRITABLE is owed */
-    bool             starved;       /* since then nothing was read: counted once */
-    int              status;
-    uint32_t         queued; /* datagrams */
-    struct sim_item *first;
-    struct sim_item *last;
-    struct addr_set  locals;
-};
-
-struct sim {
-    struct io_base    base;
-    struct sim_world *world;
-    struct pool      *pool;
-    uint32_t          queue_len_max;
-    struct sim_sock **socks; /* by index */
-    uint32_t          socks_len;
-    uint32_t          socks_max;
-    uint32_t          next; /* where the next turn starts to read */
-};
 
 /* ---- life ---- */
 
@@ -89,6 +44,7 @@ static int sim_init(const struct io_config *config, struct io **ret)
     sim->pool = config->pool;
     sim->pool->starved_wake = starved_wake;
     sim->queue_len_max = config->send_queue_len_max;
+    sim->stream_queue_max = config->stream_queue_max;
     sim_world_attach(sim->world);
     *ret = (struct io *)sim;
     return 0;
@@ -116,7 +72,9 @@ static void sim_fini(struct io *io)
     struct sim *sim = (struct sim *)io;
     for (uint32_t i = 0; i < sim->socks_len; i++) {
         struct sim_sock *sock = sim->socks[i];
-        if (sock->state == STATE_OPEN || sock->state == STATE_CLOSING) {
+        if (sock->tcp != NULL) {
+            sim_tcp_end(sim, sock);
+        } else if (sock->state == STATE_OPEN || sock->state == STATE_CLOSING) {
             sim_unbind(sim->world, &sock->port);
         }
         drop_queue(sock);
@@ -129,8 +87,7 @@ static void sim_fini(struct io *io)
 
 /* ---- operations ---- */
 
-/* A free socket, all zero but for its index; NULL: no memory. */
-static struct sim_sock *sock_take(struct sim *sim)
+struct sim_sock *sim_sock_take(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->socks_len; i++) {
         if (sim->socks[i]->state == STATE_FREE) {
@@ -161,7 +118,7 @@ static struct sim_sock *sock_take(struct sim *sim)
 
 static int submit_open(struct sim *sim, const struct io_op *op)
 {
-    struct sim_sock *sock = sock_take(sim);
+    struct sim_sock *sock = sim_sock_take(sim);
     if (sock == NULL) {
         return -ENOMEM;
     }
@@ -216,10 +173,16 @@ static int sim_submit(struct io *io, const struct io_op *op)
     if (op->kind == IO_OP_OPEN) {
         return submit_open(sim, op);
     }
+    if (op->kind == IO_OP_LISTEN || op->kind == IO_OP_CONNECT || op->kind == IO_OP_CANCEL) {
+        return sim_tcp_open(sim, op);
+    }
     if (op->sock >= sim->socks_len || sim->socks[op->sock]->state != STATE_OPEN) {
         return -EBADF;
     }
     struct sim_sock *sock = sim->socks[op->sock];
+    if (sock->tcp != NULL) {
+        return sim_tcp_submit(sim, sock, op);
+    }
     if (op->kind == IO_OP_DATA) {
         return submit_data(sim, sock, op);
     }
@@ -247,6 +210,10 @@ static void send_item(struct sim *sim, struct sim_sock *sock, const struct sim_i
 
 static void flush(struct sim *sim, struct sim_sock *sock)
 {
+    if (sock->tcp != NULL) {
+        sim_tcp_flush(sim, sock);
+        return;
+    }
     for (const struct sim_item *item = sock->first; item != NULL; item = item->next) {
         send_item(sim, sock, item);
     }
@@ -313,6 +280,9 @@ static void read_error(struct sim *sim, struct sim_sock *sock, struct io_done *d
 static unsigned read_sock(struct sim *sim, struct sim_sock *sock, struct io_done *done,
                           unsigned cap)
 {
+    if (sock->tcp != NULL) {
+        return sim_tcp_read(sim, sock, done, cap);
+    }
     unsigned n = 0;
     for (; n < cap && n < READS_PER_TURN && sock->port.inbox != NULL; n++) {
         done[n] = (struct io_done){.sock = sock->index, .token = sock->token};
@@ -337,6 +307,9 @@ static unsigned read_sock(struct sim *sim, struct sim_sock *sock, struct io_done
 
 static unsigned tell(struct sim *sim, struct sim_sock *sock, struct io_done *done, unsigned cap)
 {
+    if (sock->tcp != NULL) {
+        return sim_tcp_tell(sim, sock, done, cap);
+    }
     unsigned n = 0;
     struct io_done about = {.sock = sock->index, .token = sock->token, .status = sock->status};
     if (sock->opened && n < cap) {

@@ -2,7 +2,7 @@
  * every address is local, as on one host. Deterministic: nothing depends on a pointer's value, a
  * real clock or the C library's rand, so the same calls with the same seed do the same. Bounded:
  * what does not fit is lost, as on a network. One thread. */
-#include "sim_net.h"
+#include "sim_stream.h"
 
 #include <errno.h>
 
@@ -11,6 +11,8 @@
 #define BUCKETS 1024u
 #define PORT_FIRST 32768u /* of those given for port 0 */
 #define PORT_LAST 60999u
+#define RESEND_NS (200 * LEAT_MS) /* of a stream, doubled the first three times */
+#define RESENDS_MAX 8
 
 struct sim_world {
     uint64_t               random[4];
@@ -22,7 +24,7 @@ struct sim_world {
     uint32_t               port_next;
     struct sim_port       *buckets[BUCKETS]; /* by port */
     uint32_t               heap_len;
-    struct sim_flight     *heap[SIM_FLIGHTS_MAX]; /* earliest first */
+    struct sim_flight     *heap[SIM_HEAP_LEN]; /* earliest first */
     struct sim_counters    counters;
 };
 
@@ -84,9 +86,25 @@ struct sim_world *sim_world_open(uint64_t seed, const struct leat_sim_config *co
     return world;
 }
 
+/* Those that the actors have closed, and the world still keeps. */
+static void free_streams(struct sim_world *world, uint32_t bucket)
+{
+    struct sim_port *port = world->buckets[bucket];
+    while (port != NULL) {
+        struct sim_port *next = port->next;
+        if (port->is_stream) {
+            sim_stream_free(world, (struct sim_stream *)(void *)port);
+        }
+        port = next;
+    }
+}
+
 void sim_world_close(struct sim_world *world)
 {
     LEAT_ASSERT(world->attached == 0);
+    for (uint32_t i = 0; i < BUCKETS; i++) {
+        free_streams(world, i);
+    }
     for (uint32_t i = 0; i < world->heap_len; i++) {
         mem_free(world->heap[i]);
     }
@@ -135,7 +153,7 @@ static bool earlier(const struct sim_flight *a, const struct sim_flight *b)
 
 static void heap_push(struct sim_world *world, struct sim_flight *flight)
 {
-    LEAT_ASSERT(world->heap_len < SIM_FLIGHTS_MAX);
+    LEAT_ASSERT(world->heap_len < SIM_HEAP_LEN);
     uint32_t i = world->heap_len++;
     for (; i > 0 && earlier(flight, world->heap[(i - 1) / 2]); i = (i - 1) / 2) {
         world->heap[i] = world->heap[(i - 1) / 2];
@@ -194,6 +212,8 @@ static bool conflict(struct sim_world *world, const struct sim_port *port)
     for (const struct sim_port *other = *bucket(world, port->bound.port); other != NULL;
          other = other->next) {
         bool overlap = match(port, &other->bound) > 0 || match(other, &port->bound) > 0;
+        overlap = overlap && port->is_stream == other->is_stream &&
+                  (!port->is_stream || other->listens); /* connections are beside each other */
         if (overlap && !(port->reuseport && other->reuseport)) {
             return true;
         }
@@ -229,6 +249,12 @@ int sim_bind(struct sim_world *world, struct sim_port *port, const struct leat_a
     if (status < 0) {
         return status;
     }
+    sim_join(world, port);
+    return 0;
+}
+
+void sim_join(struct sim_world *world, struct sim_port *port)
+{
     struct sim_port **at = bucket(world, port->bound.port);
     while (*at != NULL) {
         at = &(*at)->next;
@@ -236,7 +262,6 @@ int sim_bind(struct sim_world *world, struct sim_port *port, const struct leat_a
     *at = port;
     port->next = NULL;
     port->serial = ++world->serial;
-    return 0;
 }
 
 void sim_unbind(struct sim_world *world, struct sim_port *port)
@@ -252,6 +277,13 @@ void sim_unbind(struct sim_world *world, struct sim_port *port)
     }
 }
 
+/* As match, for a flight that looks for a receiver: a datagram, or a SYN. */
+static int takes(const struct sim_port *port, const struct sim_flight *flight)
+{
+    bool fits = flight->kind == SIM_SYN ? port->listens : !port->is_stream;
+    return fits ? match(port, &flight->to) : 0;
+}
+
 /* The socket a datagram is for; among several that share the address the peer decides, always in
  * the same way. */
 static struct sim_port *find_receiver(struct sim_world *world, const struct sim_flight *flight)
@@ -259,7 +291,7 @@ static struct sim_port *find_receiver(struct sim_world *world, const struct sim_
     int best = 1;
     uint32_t n = 0;
     for (struct sim_port *port = *bucket(world, flight->to.port); port; port = port->next) {
-        int score = match(port, &flight->to);
+        int score = takes(port, flight);
         n = score > best ? 1 : n + (score == best);
         best = score > best ? score : best;
     }
@@ -272,14 +304,18 @@ static struct sim_port *find_receiver(struct sim_world *world, const struct sim_
     }
     uint32_t nth = (uint32_t)((hash ^ hash >> 32) % n);
     struct sim_port *port = *bucket(world, flight->to.port);
-    while (match(port, &flight->to) != best || nth-- > 0) {
+    while (takes(port, flight) != best || nth-- > 0) {
         port = port->next;
     }
     return port;
 }
 
-static struct sim_port *find_serial(struct sim_world *world, const struct leat_addr *bound,
-                                    uint64_t serial)
+struct sim_port *sim_find_listener(struct sim_world *world, const struct sim_flight *syn)
+{
+    return find_receiver(world, syn);
+}
+
+struct sim_port *sim_find(struct sim_world *world, const struct leat_addr *bound, uint64_t serial)
 {
     struct sim_port *port = *bucket(world, bound->port);
     while (port != NULL && port->serial != serial) {
@@ -303,7 +339,7 @@ static leat_time delay(struct sim_world *world)
 /* Takes the flight: it leaves now. */
 static void launch(struct sim_world *world, struct sim_flight *flight)
 {
-    if (world->heap_len == SIM_FLIGHTS_MAX) {
+    if (world->heap_len >= SIM_FLIGHTS_MAX) {
         world->counters.overflowed++;
         mem_free(flight);
         return;
@@ -315,6 +351,62 @@ static void launch(struct sim_world *world, struct sim_flight *flight)
     }
     flight->seq = world->seq++;
     heap_push(world, flight);
+}
+
+bool sim_has_room(const struct sim_world *world)
+{
+    return world->heap_len < SIM_FLIGHTS_MAX + SIM_FLIGHTS_MAX / 2;
+}
+
+bool sim_launch(struct sim_world *world, struct sim_flight *flight, leat_time *last_at)
+{
+    leat_time at = world->now + delay(world);
+    int losses = 0;
+    while (losses <= RESENDS_MAX && chance(world, world->config.loss)) {
+        at += RESEND_NS << (losses < 3 ? losses : 3);
+        losses++;
+        world->counters.lost++;
+    }
+    if (losses > RESENDS_MAX || world->heap_len == SIM_HEAP_LEN) {
+        mem_free(flight);
+        return false;
+    }
+    if (chance(world, world->config.reorder)) {
+        at += delay(world);
+    }
+    *last_at = at > *last_at ? at : *last_at;
+    flight->at = *last_at;
+    flight->seq = world->seq++;
+    heap_push(world, flight);
+    return true;
+}
+
+void sim_launch_alarm(struct sim_world *world, struct sim_flight *flight, leat_time at)
+{
+    if (world->heap_len == SIM_HEAP_LEN) {
+        mem_free(flight);
+        return;
+    }
+    flight->at = at;
+    flight->seq = world->seq++;
+    heap_push(world, flight);
+}
+
+void sim_cancel(struct sim_world *world, struct sim_flight *flight)
+{
+    for (uint32_t i = 0; i < world->heap_len; i++) {
+        if (world->heap[i] == flight) {
+            flight->at = 0; /* to the top, and off */
+            flight->seq = 0;
+            for (; i > 0; i = (i - 1) / 2) {
+                world->heap[i] = world->heap[(i - 1) / 2];
+            }
+            world->heap[0] = flight;
+            mem_free(heap_pop(world));
+            return;
+        }
+    }
+    LEAT_UNREACHABLE();
 }
 
 static struct sim_flight *copy(const struct sim_flight *flight)
@@ -343,6 +435,11 @@ static void source_address(const struct sim_port *port, const struct leat_addr *
     if (chosen == to && leat_addr_is_v4(to) && to->ip[12] == 127) {
         memcpy(ret->ip + 12, loopback_v4, 4);
     }
+}
+
+void sim_source(const struct sim_port *port, const struct leat_addr *to, struct leat_addr *ret)
+{
+    source_address(port, to, NULL, ret);
 }
 
 void sim_send(struct sim_world *world, const struct sim_port *port, const struct leat_addr *to,
@@ -395,8 +492,12 @@ void sim_deliver(struct sim_world *world)
 {
     while (world->heap_len > 0 && world->heap[0]->at <= world->now) {
         struct sim_flight *flight = heap_pop(world);
+        if (flight->kind != SIM_DATAGRAM) {
+            sim_stream_arrived(world, flight);
+            continue;
+        }
         struct sim_port *port = flight->error != 0
-                                    ? find_serial(world, &flight->to, flight->sender)
+                                    ? sim_find(world, &flight->to, flight->sender)
                                     : find_receiver(world, flight);
         if (port == NULL) {
             refuse(world, flight);

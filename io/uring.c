@@ -281,6 +281,9 @@ static int uring_submit(struct io *io, const struct io_op *op)
     if (op->kind == IO_OP_OPEN) {
         return submit_open(uring, op);
     }
+    if (op->kind != IO_OP_DATA && op->kind != IO_OP_CLOSE) {
+        return -EOPNOTSUPP; /* it has no streams yet */
+    }
     struct uring_sock *sock = find(uring, op->sock);
     if (LEAT_UNLIKELY(sock == NULL)) {
         return -EBADF;

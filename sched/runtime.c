@@ -49,6 +49,7 @@ struct leat_config leat_config_default(void)
         .actors_max = 16000000,
         .recv_bufs_max = 256,
         .send_queue_len_max = 1024,
+        .stream_queue_max = 262144,
         .routes_max = 65536,
         .seed = 1,
         .sim = {.delay_min_ns = 50 * LEAT_US, .delay_max_ns = 200 * LEAT_US},
@@ -90,8 +91,9 @@ static const char *config_fault(const struct leat_config *config)
     if (config->actors_max > INT32_MAX / 2) {
         return "actors_max must be at most 1073741823";
     }
-    if (config->actors_max == 0 || config->recv_bufs_max == 0 || config->send_queue_len_max == 0) {
-        return "actors_max, recv_bufs_max and send_queue_len_max must not be 0";
+    if (config->actors_max == 0 || config->recv_bufs_max == 0 || config->send_queue_len_max == 0 ||
+        config->stream_queue_max == 0) {
+        return "actors_max, recv_bufs_max, send_queue_len_max and stream_queue_max must not be 0";
     }
     if (config->watchdog_ns == 0 || config->shutdown_ns == 0 || config->drain_warn_ns == 0) {
         return "watchdog_ns, shutdown_ns and drain_warn_ns must not be 0";

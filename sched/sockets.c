@@ -1,7 +1,6 @@
 /* From outputs to operations, from completions to inputs.
  *
- * A socket's id carries worker, index and generation, so one that has been closed fails instead of
- * reaching its successor. A socket keeps two promises with one node each, taken when it is opened:
+ * A socket keeps two promises with one node each, taken when it is opened:
  * OPENED and CLOSED reach the owner whatever its mailbox holds. Whoever on this worker knows a
  * socket may send on it. All of it is called by the worker's thread. */
 #include "sockets.h"
@@ -13,8 +12,7 @@
 
 #include "mem.h"
 #include "routes.h"
-
-#define SOCKETS_MAX (1u << 20)
+#include "streams.h"
 
 /* A drain parked on a socket, or an actor that is to be told when there is room. */
 struct wait {
@@ -35,38 +33,6 @@ static struct wait *wait_of(union node *node)
     return (struct wait *)(void *)node;
 }
 
-/* ---- ids ---- */
-
-static leat_sock sock_id(const struct sockets *sockets, const struct socket *socket)
-{
-    return (leat_sock){.id = (uint64_t)sockets->host->index << 56 |
-                             (uint64_t)socket->index << 32 | socket->generation};
-}
-
-/* NULL: of another worker, closed, or never there. */
-static struct socket *socket_find(const struct sockets *sockets, leat_sock sock)
-{
-    uint32_t index = (uint32_t)(sock.id >> 32) & 0xffffff;
-    if (sock.id >> 56 != sockets->host->index || index >= sockets->len) {
-        return NULL;
-    }
-    struct socket *socket = sockets->table[index];
-    bool fits = socket->generation == (uint32_t)sock.id && socket->state == SOCKET_OPEN;
-    return fits ? socket : NULL;
-}
-
-/* The cell of an actor of this worker, or of a member's group; NULL: it does not live here. */
-static struct cell *local_cell(const struct sockets *sockets, leat_ref ref)
-{
-    struct host *host = sockets->host;
-    leat_ref home = registry_home(host->registry, ref);
-    struct cell *cell = registry_cell(host->registry, home);
-    if (cell == NULL || !host_has(host, cell, home)) {
-        return NULL;
-    }
-    return LEAT_LIKELY(!ref_is_member(ref)) || host_lives(host, ref) ? cell : NULL;
-}
-
 /* Whether a route may lead to it: a member, but no group as a whole. */
 static bool is_local(void *context, leat_ref ref)
 {
@@ -74,136 +40,18 @@ static bool is_local(void *context, leat_ref ref)
     return host_sockets(sockets->host, ref) != NULL;
 }
 
-/* ---- the table ---- */
-
-static struct socket *socket_add(struct sockets *sockets)
-{
-    if (sockets->len == SOCKETS_MAX) {
-        return NULL;
-    }
-    if (sockets->len == sockets->cap) {
-        uint32_t cap = sockets->cap == 0 ? 16 : sockets->cap * 2;
-        struct socket **table = mem_alloc(cap * sizeof(struct socket *), 64);
-        if (table == NULL) {
-            return NULL;
-        }
-        if (sockets->len > 0) {
-            memcpy(table, sockets->table, sockets->len * sizeof(struct socket *));
-        }
-        mem_free(sockets->table);
-        sockets->table = table;
-        sockets->cap = cap;
-    }
-    struct socket *socket = mem_zalloc(sizeof(*socket), 64);
-    if (socket != NULL) {
-        socket->index = sockets->len;
-        socket->generation = 1;
-        sockets->table[sockets->len++] = socket;
-    }
-    return socket;
-}
-
-static struct socket *socket_take(struct sockets *sockets)
-{
-    struct socket *socket = sockets->free;
-    if (socket != NULL) {
-        sockets->free = socket->free_next;
-    } else {
-        socket = socket_add(sockets);
-    }
-    return socket;
-}
-
-static void refused_drop(struct sockets *sockets, struct socket *socket)
-{
-    while (socket->refused != NULL) {
-        union node *node = socket->refused;
-        socket->refused = node->next;
-        pool_give(sockets->host->pool, node);
-    }
-}
-
-static void socket_give(struct sockets *sockets, struct socket *socket)
-{
-    LEAT_ASSERT(socket->state != SOCKET_FREE);
-    refused_drop(sockets, socket);
-    routes_fini(socket);
-    if (socket->reserved != NULL) {
-        pool_give(sockets->host->pool, socket->reserved);
-        socket->reserved = NULL;
-    }
-    if (socket->error != 0) {
-        socket->error = 0;
-        sockets->errors_len--;
-    }
-    socket->state = SOCKET_FREE;
-    socket->owner = LEAT_REF_NONE;
-    socket->generation++;
-    socket->free_next = sockets->free;
-    sockets->free = socket;
-}
-
-void sockets_fini(struct sockets *sockets)
-{
-    while (sockets->waits != NULL) {
-        union node *node = sockets->waits;
-        sockets->waits = node->next;
-        pool_give(sockets->host->pool, node);
-    }
-    for (uint32_t i = 0; i < sockets->len; i++) {
-        if (sockets->table[i]->state != SOCKET_FREE) {
-            socket_give(sockets, sockets->table[i]);
-        }
-        mem_free(sockets->table[i]);
-    }
-    mem_free(sockets->table);
-    sockets->table = NULL;
-    sockets->len = 0;
-}
-
-static void owner_add(struct sockets *sockets, struct socket *socket, leat_ref owner)
-{
-    void **list = host_sockets(sockets->host, owner);
-    LEAT_ASSERT(list != NULL);
-    socket->owner = owner;
-    socket->owner_next = *list;
-    *list = socket;
-}
-
-static void owner_remove(struct sockets *sockets, struct socket *socket)
-{
-    void **list = host_sockets(sockets->host, socket->owner);
-    if (list == NULL) {
-        return;
-    }
-    struct socket *at = *list;
-    if (at == socket) {
-        *list = socket->owner_next;
-        return;
-    }
-    while (at->owner_next != socket) {
-        at = at->owner_next;
-    }
-    at->owner_next = socket->owner_next;
-}
-
 /* ---- outputs ---- */
 
 static int output_open(struct sockets *sockets, struct cell *cell, const struct leat_output *output)
 {
-    union node *reserved = pool_take(sockets->host->pool);
-    struct socket *socket = reserved != NULL ? socket_take(sockets) : NULL;
+    struct socket *socket = socket_make(sockets);
     if (socket == NULL) {
-        if (reserved != NULL) {
-            pool_give(sockets->host->pool, reserved);
-        }
         return -ENOMEM;
     }
     socket->state = SOCKET_OPENING;
     socket->flags = output->open.flags;
     socket->cookie = output->cookie;
     socket->local = output->open.local;
-    socket->reserved = reserved;
     struct io_op op = {
         .kind = IO_OP_OPEN,
         .token = socket->index,
@@ -217,7 +65,7 @@ static int output_open(struct sockets *sockets, struct cell *cell, const struct 
         socket_give(sockets, socket);
         return status;
     }
-    owner_add(sockets, socket, cell_self(cell));
+    socket_own(sockets, socket, cell_self(cell));
     return 0;
 }
 
@@ -294,7 +142,8 @@ static int output_data(struct sockets *sockets, struct cell *cell, union node *o
     struct leat_output *output = &out->output;
     uint8_t full = output->full;
     struct socket *socket = socket_find(sockets, output->sock);
-    if (socket == NULL || output->data.body.buf == NULL || leat_batch_len(output->data.body) > 0) {
+    if (socket == NULL || output->data.body.buf == NULL || leat_batch_len(output->data.body) > 0 ||
+        (output->kind == LEAT_OUTPUT_DATA_MANY && socket->is_stream)) {
         return socket == NULL ? -EBADF : -EINVAL;
     }
     int status = data_submit(sockets, socket, output);
@@ -318,6 +167,9 @@ static int output_route(struct sockets *sockets, const struct cell *cell,
     if (!leat_ref_equal(socket->owner, cell_self(cell))) {
         return -EPERM;
     }
+    if (socket->is_stream) {
+        return -EINVAL;
+    }
     if (leat_ref_equal(output->route.target, LEAT_REF_NONE)) {
         struct route *route = routes_find(socket, &output->route.peer);
         if (route != NULL) {
@@ -332,26 +184,43 @@ static int output_route(struct sockets *sockets, const struct cell *cell,
                       sockets->routes_max, sockets->host->count.stopped + 1, is_local, sockets);
 }
 
-/* Nobody is served by it any more; the backend's CLOSED is the end. */
-static void socket_close(struct sockets *sockets, struct socket *socket)
+void socket_close(struct sockets *sockets, struct socket *socket, bool reset)
 {
+    LEAT_ASSERT(socket->state == SOCKET_OPEN);
     socket->state = SOCKET_CLOSING;
-    struct io_op op = {.kind = IO_OP_CLOSE, .sock = socket->io};
+    struct io_op op = {.kind = IO_OP_CLOSE, .sock = socket->io, .close.reset = reset};
     int status = sockets->ops->submit(sockets->io, &op);
-    LEAT_ASSERT(status == 0);
+    /* The backend may have ended a stream already: then its CLOSED is on its way. */
+    LEAT_ASSERT(status == 0 || (status == -EBADF && socket->is_stream));
+}
+
+static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref to,
+                        union node *node, int status);
+
+/* The backend has ended it: of what waits only SOCK_CLOSED, the last, is still told. */
+static void ending_closed(struct sockets *sockets, struct socket *socket)
+{
+    int status = socket->waiting_last->event.status;
+    socket_disown(sockets, socket);
+    tell_closed(sockets, socket, socket->owner, pool_take(sockets->host->pool), status);
+    socket_give(sockets, socket);
 }
 
 static int output_close(struct sockets *sockets, const struct cell *cell,
                         const struct leat_output *output)
 {
-    struct socket *socket = socket_find(sockets, output->sock);
-    if (socket == NULL) {
+    struct socket *socket = socket_at(sockets, output->sock);
+    if (socket == NULL || socket->state == SOCKET_CLOSING) {
         return -EBADF;
     }
     if (!leat_ref_equal(socket->owner, cell_self(cell))) {
         return -EPERM;
     }
-    socket_close(sockets, socket);
+    if (socket->state == SOCKET_ENDING) {
+        ending_closed(sockets, socket);
+    } else {
+        socket_close(sockets, socket, (output->options & LEAT_STREAM_RESET) != 0);
+    }
     return 0;
 }
 
@@ -365,8 +234,11 @@ int sockets_output(struct sockets *sockets, struct cell *cell, union node *out)
         return output_route(sockets, cell, output);
     case LEAT_OUTPUT_CLOSE:
         return output_close(sockets, cell, output);
-    default:
+    case LEAT_OUTPUT_DATA:
+    case LEAT_OUTPUT_DATA_MANY:
         return output_data(sockets, cell, out);
+    default:
+        return stream_output(sockets, cell, output);
     }
 }
 
@@ -375,7 +247,7 @@ int sockets_output(struct sockets *sockets, struct cell *cell, union node *out)
 static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref to,
                         union node *node, int status)
 {
-    struct cell *cell = local_cell(sockets, to);
+    struct cell *cell = sockets_cell(sockets, to);
     if (cell == NULL || node == NULL) {
         if (node != NULL) {
             pool_give(sockets->host->pool, node);
@@ -385,7 +257,7 @@ static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref
     node->head.kind = LEAT_EVENT_SOCK_CLOSED;
     node->head.len = 0;
     node->event.status = status;
-    node->event.sock = sock_id(sockets, socket);
+    node->event.sock = socket_id(sockets, socket);
     actor_input_reserved(sockets->host, cell, to, node);
 }
 
@@ -423,19 +295,33 @@ void sockets_forget(struct sockets *sockets, void **list)
         tell_targets(sockets, socket, -EPIPE);
         socket->owner = LEAT_REF_NONE;
         if (socket->state == SOCKET_OPEN) {
-            socket_close(sockets, socket);
+            socket_close(sockets, socket, socket->is_stream && !socket->is_given);
+        } else if (socket->state == SOCKET_ENDING) {
+            socket_give(sockets, socket);
+        } else if (socket->state == SOCKET_OPENING && socket->is_stream) {
+            struct io_op op = {.kind = IO_OP_CANCEL, .token = socket->index};
+            sockets->ops->submit(sockets->io, &op);
         }
         socket = next;
     }
 }
 
 static void waits_pass(struct sockets *sockets, const struct socket *only, leat_time now);
+static void done_writable(struct sockets *sockets, struct socket *socket);
 
 static void done_closed(struct sockets *sockets, struct socket *socket, int status)
 {
+    bool unasked = socket->state == SOCKET_OPEN;
+    socket->state = SOCKET_CLOSING; /* who waits for room is refused */
+    if (unasked) {
+        done_writable(sockets, socket); /* or tries in vain: it may have paused until then */
+        stream_ended(sockets, socket, status);
+        return;
+    }
     waits_pass(sockets, socket, 0);
+    status = socket->fail != 0 ? socket->fail : status;
     tell_targets(sockets, socket, status);
-    owner_remove(sockets, socket);
+    socket_disown(sockets, socket);
     tell_closed(sockets, socket, socket->owner, socket->reserved, status);
     socket->reserved = NULL;
     socket_give(sockets, socket);
@@ -447,19 +333,24 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
 {
     struct host *host = sockets->host;
     leat_ref owner = socket->owner;
-    struct cell *cell = local_cell(sockets, owner);
-    if (done->status < 0) {
+    struct cell *cell = sockets_cell(sockets, owner);
+    bool is_remote = socket->is_stream && !socket->listens; /* what a peer does is no error here */
+    if (done->status < 0 && !is_remote) {
         char text[LEAT_ADDR_STRLEN];
         leat_addr_format(&socket->local, text);
+        if (socket->is_unix) {
+            snprintf(text, sizeof(text), "a Unix path");
+        }
         const char *advice = done->status == -EADDRINUSE
                                  ? "; another socket has it: choose another port, or let both "
-                                   "set LEAT_UDP_REUSEPORT"
+                                   "share it (REUSEPORT)"
                              : done->status == -EACCES ? "; ports below 1024 need a privilege"
                              : done->status == -EMFILE ? "; raise the limit of open files (ulimit -n)"
                                                        : "";
-        host_log(host, LEAT_LOG_ERROR, ++host->logged_opens, "cannot open UDP %s: %s%s", text,
-                 strerror(-done->status), advice);
-    } else {
+        host_log(host, LEAT_LOG_ERROR, ++host->logged_opens, "cannot %s %s: %s%s",
+                 socket->is_stream ? "listen on" : "open UDP", text, strerror(-done->status),
+                 advice);
+    } else if (done->status == 0) {
         socket->io = done->sock;
         socket->state = SOCKET_OPEN;
     }
@@ -467,7 +358,7 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
         if (done->status < 0) {
             socket_give(sockets, socket);
         } else {
-            socket_close(sockets, socket);
+            socket_close(sockets, socket, socket->is_stream);
         }
         return;
     }
@@ -475,12 +366,12 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
     node->head.kind = LEAT_EVENT_OPENED;
     node->head.len = 0;
     node->event.status = done->status;
-    node->event.sock = done->status < 0 ? LEAT_SOCK_NONE : sock_id(sockets, socket);
+    node->event.sock = done->status < 0 ? LEAT_SOCK_NONE : socket_id(sockets, socket);
     node->event.opened.cookie = socket->cookie;
     node->event.opened.local = done->status < 0 ? socket->local : done->peer;
     socket->reserved = NULL;
     if (done->status < 0) {
-        owner_remove(sockets, socket);
+        socket_disown(sockets, socket);
         socket_give(sockets, socket);
     } else {
         socket->reserved = pool_take(host->pool); /* for CLOSED; if memory is out, that is silent */
@@ -495,7 +386,7 @@ static struct cell *receiver(struct sockets *sockets, struct socket *socket,
     *ret_trains = (socket->flags & LEAT_UDP_TRAINS) != 0;
     struct route *route = routes_find(socket, peer);
     if (route != NULL) {
-        struct cell *cell = local_cell(sockets, route->target);
+        struct cell *cell = sockets_cell(sockets, route->target);
         if (cell != NULL) {
             *ret_trains = (route->flags & LEAT_UDP_TRAINS) != 0;
             *ret = route->target;
@@ -504,7 +395,7 @@ static struct cell *receiver(struct sockets *sockets, struct socket *socket,
         routes_remove(socket, route);
     }
     *ret = socket->owner;
-    return local_cell(sockets, socket->owner);
+    return sockets_cell(sockets, socket->owner);
 }
 
 static void done_data(struct sockets *sockets, struct socket *socket, const struct io_done *done)
@@ -514,7 +405,7 @@ static void done_data(struct sockets *sockets, struct socket *socket, const stru
         .now = host->now,
         .kind = LEAT_EVENT_DATA,
         .segment_size = done->segment_size,
-        .sock = sock_id(sockets, socket),
+        .sock = socket_id(sockets, socket),
         .data = {.body = done->body, .peer = done->peer},
     };
     uint32_t generation = socket->generation;
@@ -547,7 +438,7 @@ static void done_data(struct sockets *sockets, struct socket *socket, const stru
             skip += size;
         } while (skip < done->body.len && socket->routes_version == version &&
                  socket->generation == generation && socket->state == SOCKET_OPEN &&
-                 local_cell(sockets, to) == cell);
+                 sockets_cell(sockets, to) == cell);
     } while (skip < done->body.len);
     leat_buf_unref(done->body.buf);
 }
@@ -561,7 +452,7 @@ static bool give_error(struct sockets *sockets, struct socket *socket)
         .now = sockets->host->now,
         .kind = LEAT_EVENT_SOCK_ERROR,
         .status = socket->error,
-        .sock = sock_id(sockets, socket),
+        .sock = socket_id(sockets, socket),
         .error = {.peer = socket->error_peer},
     };
     if (cell != NULL && actor_input(sockets->host, cell, to, &event) < 0) {
@@ -589,7 +480,7 @@ static void done_error(struct sockets *sockets, struct socket *socket, const str
 static bool wait_retry(struct sockets *sockets, struct wait *wait, int refuse_with)
 {
     struct host *host = sockets->host;
-    struct cell *cell = local_cell(sockets, wait->from);
+    struct cell *cell = sockets_cell(sockets, wait->from);
     if (cell == NULL) {
         return true; /* it has ended */
     }
@@ -643,7 +534,7 @@ static void done_writable(struct sockets *sockets, struct socket *socket)
         union node *node = socket->refused;
         socket->refused = node->next;
         leat_ref to = node->event.from;
-        struct cell *cell = local_cell(sockets, to);
+        struct cell *cell = sockets_cell(sockets, to);
         if (cell == NULL) {
             pool_give(sockets->host->pool, node);
             continue;
@@ -651,7 +542,7 @@ static void done_writable(struct sockets *sockets, struct socket *socket)
         node->head.kind = LEAT_EVENT_WRITABLE;
         node->head.len = 0;
         node->event.status = 0;
-        node->event.sock = sock_id(sockets, socket);
+        node->event.sock = socket_id(sockets, socket);
         actor_input_reserved(sockets->host, cell, to, node);
     }
 }
@@ -659,6 +550,9 @@ static void done_writable(struct sockets *sockets, struct socket *socket)
 void sockets_done(struct sockets *sockets, struct io_done *done, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
+        if (done[i].token == IO_TOKEN_NONE) {
+            continue; /* the end of a connection that was turned away */
+        }
         LEAT_ASSERT(done[i].token < sockets->len);
         struct socket *socket = sockets->table[done[i].token];
         LEAT_ASSERT(socket->state != SOCKET_FREE);
@@ -667,7 +561,13 @@ void sockets_done(struct sockets *sockets, struct io_done *done, uint32_t n)
             done_opened(sockets, socket, &done[i]);
             break;
         case IO_DONE_DATA:
-            done_data(sockets, socket, &done[i]);
+            if (!socket->is_stream) {
+                done_data(sockets, socket, &done[i]);
+                break;
+            } /* fall through */
+        case IO_DONE_ACCEPTED:
+        case IO_DONE_FINISHED:
+            stream_done(sockets, socket, &done[i]);
             break;
         case IO_DONE_WRITABLE:
             done_writable(sockets, socket);

@@ -21,6 +21,7 @@ struct socket {
         SOCKET_OPENING,
         SOCKET_OPEN,
         SOCKET_CLOSING,
+        SOCKET_ENDING, /* a stream: the backend has ended it, what it brought is still to be given */
     } state;
     uint32_t       flags; /* enum leat_udp_flags */
     uint32_t       io;    /* the backend's index */
@@ -39,6 +40,21 @@ struct socket {
     union node    *refused;     /* actors that are to be given WRITABLE */
     int32_t        error;       /* an error that did not fit into its actor's box; 0: none */
     struct leat_addr error_peer;
+
+    /* streams: listeners and connections */
+    bool             is_stream;
+    bool             listens;
+    bool             is_unix;
+    bool             is_given;  /* somebody wants what it brings */
+    bool             reads;     /* the backend is to read it */
+    bool             is_paused; /* its owner wants nothing just now */
+    int32_t          fail;      /* why it is being closed; 0: it was asked for */
+    uint32_t         epoch;     /* of the token: it changes with the owner */
+    union node      *token;     /* NULL: it is in the owner's mailbox */
+    union node      *waiting;   /* inputs not yet given, oldest first */
+    union node      *waiting_last;
+    uint32_t         waiting_cost; /* bytes of memory they take */
+    struct leat_addr peer;
 };
 
 struct sockets {
@@ -56,6 +72,34 @@ struct sockets {
 };
 
 void sockets_fini(struct sockets *sockets);
+
+/* ---- socket_table.c ---- */
+
+leat_sock socket_id(const struct sockets *sockets, const struct socket *socket);
+
+/* The socket of that id; NULL: of another worker, gone, or never there. */
+struct socket *socket_at(const struct sockets *sockets, leat_sock sock);
+
+/* The same if it is open. */
+struct socket *socket_find(const struct sockets *sockets, leat_sock sock);
+
+/* The cell of an actor of this worker, or of a member's group; NULL: it does not live here. */
+struct cell *sockets_cell(const struct sockets *sockets, leat_ref ref);
+
+/* A socket with the nodes it will need, to be filled in; NULL: no memory. */
+struct socket *socket_make(struct sockets *sockets);
+
+/* Frees all that it holds, and the slot. */
+void socket_give(struct sockets *sockets, struct socket *socket);
+
+/* Puts it on the list of an actor or member that lives here, and takes it off. */
+void socket_own(struct sockets *sockets, struct socket *socket, leat_ref owner);
+void socket_disown(struct sockets *sockets, struct socket *socket);
+
+/* ---- sockets.c ---- */
+
+/* An open one: nobody is served by it any more; the backend's CLOSED is the end. */
+void socket_close(struct sockets *sockets, struct socket *socket, bool reset);
 
 /* host_ops.socket_output. */
 int sockets_output(struct sockets *sockets, struct cell *cell, union node *out);

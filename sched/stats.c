@@ -66,6 +66,8 @@ void worker_publish(struct worker *worker)
     count->recv_bytes = io->recv_bytes;
     count->recv_calls = io->recv_calls;
     count->recv_starved = io->recv_starved;
+    count->accepted = io->accepted;
+    count->accept_failed = io->accept_failed;
     count->sent_datagrams = io->sent_datagrams;
     count->sent_bytes = io->sent_bytes;
     count->send_calls = io->send_calls;

@@ -11,6 +11,7 @@
 
 #include "mem.h"
 #include "sched.h"
+#include "streams.h"
 
 #define CLOCK_LOOKS 32u /* at the bell, between two looks at the clock */
 #define SOCKET_LOOKS 8u /* the same, where the kernel is asked too */
@@ -22,6 +23,13 @@ static int ops_socket_output(struct host *host, struct cell *cell, union node *o
 {
     struct worker *worker = host->sched;
     return sockets_output(&worker->sockets, cell, out);
+}
+
+static union node *ops_stream_next(struct host *host, struct cell *cell, leat_ref to,
+                                   union node *node)
+{
+    struct worker *worker = host->sched;
+    return stream_next(&worker->sockets, cell, to, node);
 }
 
 static void ops_rearm(struct host *host, struct cell *cell)
@@ -68,6 +76,7 @@ static leat_time ops_clock(struct host *host)
 
 static const struct host_ops worker_ops = {
     .socket_output = ops_socket_output,
+    .stream_next = ops_stream_next,
     .rearm = ops_rearm,
     .forget = ops_forget,
     .forget_sockets = ops_forget_sockets,
@@ -89,6 +98,7 @@ static int io_open(struct worker *worker, uint32_t index)
     struct io_config io_config = {
         .pool = worker->host->pool,
         .send_queue_len_max = config->send_queue_len_max,
+        .stream_queue_max = config->stream_queue_max,
         .worker = index,
         .world = worker->runtime->world,
         .log = config->log,

@@ -87,6 +87,9 @@ static const char *event_name(unsigned kind)
         [LEAT_EVENT_SUBSCRIBED] = "subscribed",
         [LEAT_EVENT_UNSUBSCRIBED] = "unsubscribed",
         [LEAT_EVENT_REFUSED] = "refused",
+        [LEAT_EVENT_ACCEPTED] = "accepted",
+        [LEAT_EVENT_GIVEN] = "given",
+        [LEAT_EVENT_FINISHED] = "finished",
     };
     return kind < sizeof(names) / sizeof(names[0]) && names[kind] != NULL ? names[kind] : "";
 }
@@ -110,6 +113,12 @@ static const char *output_name(unsigned kind)
         [LEAT_OUTPUT_BROADCAST] = "broadcast",
         [LEAT_OUTPUT_SPAWN_GROUP] = "spawn group",
         [LEAT_OUTPUT_SPAWN_MEMBER] = "spawn member",
+        [LEAT_OUTPUT_LISTEN] = "listen",
+        [LEAT_OUTPUT_CONNECT] = "connect",
+        [LEAT_OUTPUT_GIVE] = "give",
+        [LEAT_OUTPUT_FINISH] = "finish",
+        [LEAT_OUTPUT_PAUSE] = "pause",
+        [LEAT_OUTPUT_RESUME] = "resume",
     };
     return kind < sizeof(names) / sizeof(names[0]) && names[kind] != NULL ? names[kind] : "";
 }

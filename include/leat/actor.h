@@ -41,11 +41,15 @@ enum leat_event_kind {
                                force at shutdown; -ESRCH it had ended before */
     LEAT_EVENT_SHUTDOWN,    /* the runtime is closing: finish, and pop LEAT_OUTPUT_STOP last.
                                Messages go on until then; who is spawned meanwhile is told too */
-    LEAT_EVENT_OPENED,      /* answers an open: status, sock; opened.cookie, opened.local */
-    LEAT_EVENT_DATA,        /* a datagram or a train: sock; data.body, data.peer, segment_size */
-    LEAT_EVENT_WRITABLE,    /* a socket that refused data has room again: sock */
+    LEAT_EVENT_OPENED,      /* answers an open, a listen or a connect: status, sock; opened.cookie,
+                               opened.local */
+    LEAT_EVENT_DATA,        /* a datagram or a train: sock; data.body, data.peer, segment_size. Of a
+                               stream: the next bytes, in any portions */
+    LEAT_EVENT_WRITABLE,    /* a socket that refused data has room again, or has ended: sock */
     LEAT_EVENT_SOCK_ERROR,  /* sock, status (negative errno), error.peer where known (ICMP) */
-    LEAT_EVENT_SOCK_CLOSED, /* the socket is gone, or the route to it: sock, status */
+    LEAT_EVENT_SOCK_CLOSED, /* the socket is gone, or the route to it: sock, status. Of a stream: 0 both
+                               directions ended well, or this side has closed it; -ECONNRESET,
+                               -ETIMEDOUT, ... */
     LEAT_EVENT_STATS,       /* controllers only: a statistics period has passed */
     LEAT_EVENT_PUBLISHED,   /* from the bus: channel, type, and payload or body */
     LEAT_EVENT_SUBSCRIBED,  /* answers a subscribe: status, channel; bus.cookie, bus.subscriber.
@@ -56,6 +60,10 @@ enum leat_event_kind {
                                it: status, channel; bus.cookie, bus.subscriber. -EAGAIN: its mailbox
                                is full; -ENOMEM. With LEAT_REF_NONE: several on one worker, which has
                                too much waiting, or this actor has no room to hear of each */
+    LEAT_EVENT_ACCEPTED, /* a listener has a new connection: sock is the listener; accepted.sock,
+                            accepted.peer. Nothing is read from it before it is given to somebody */
+    LEAT_EVENT_GIVEN,    /* a connection is this actor's from now on: sock; given.cookie, given.peer */
+    LEAT_EVENT_FINISHED, /* a stream's peer sends nothing more, and all it sent has been given: sock */
 };
 
 /* One input, one cache line. All of it is lent: it is valid until on_event returns. */
@@ -73,7 +81,8 @@ struct leat_event {
     };
     union {
         leat_ref     from;    /* MESSAGE, DOWN */
-        leat_sock    sock;    /* OPENED, DATA, WRITABLE, SOCK_ERROR, SOCK_CLOSED */
+        leat_sock    sock;    /* OPENED, DATA, WRITABLE, SOCK_ERROR, SOCK_CLOSED, ACCEPTED, GIVEN,
+                                 FINISHED */
         leat_channel channel; /* PUBLISHED, SUBSCRIBED, UNSUBSCRIBED, REFUSED */
     };
     union {
@@ -89,7 +98,7 @@ struct leat_event {
         } spawned;
         struct {
             uint64_t         cookie;
-            struct leat_addr local; /* the address bound, its port filled in */
+            struct leat_addr local; /* the address bound, its port filled in; all zero: a Unix path */
         } opened;
         struct {
             uint64_t cookie;
@@ -101,6 +110,14 @@ struct leat_event {
         struct {
             struct leat_addr peer; /* all zero: not known */
         } error;
+        struct {
+            leat_sock        sock; /* the connection */
+            struct leat_addr peer; /* all zero: over a Unix socket */
+        } accepted;
+        struct {
+            uint64_t         cookie; /* of the GIVE */
+            struct leat_addr peer;
+        } given;
     };
 };
 
@@ -132,13 +149,19 @@ enum leat_output_kind {
     LEAT_OUTPUT_DATA,     /* sock, data, local, segment_size: a datagram or a train to a peer */
     LEAT_OUTPUT_DATA_MANY, /* sock, data_many, local, segment_size: one body to many peers */
     LEAT_OUTPUT_ROUTE,    /* sock, route: a peer's datagrams go to another actor of this worker */
-    LEAT_OUTPUT_CLOSE,    /* sock; answered by SOCK_CLOSED */
+    LEAT_OUTPUT_CLOSE,    /* sock, options; answered by SOCK_CLOSED */
     LEAT_OUTPUT_PUBLISH,  /* channel, type, payload or body; flags: enum leat_publish_flags, cookie */
     LEAT_OUTPUT_SUBSCRIBE, /* channel, subscriber, cookie; answered by SUBSCRIBED */
     LEAT_OUTPUT_UNSUBSCRIBE, /* the same; answered by UNSUBSCRIBED */
     LEAT_OUTPUT_BROADCAST, /* worker, behavior, type, payload or body: to every actor there */
     LEAT_OUTPUT_SPAWN_GROUP, /* group, cookie; answered by SPAWNED, whose child is the group */
     LEAT_OUTPUT_SPAWN_MEMBER, /* to: the group, spawn, cookie; answered by SPAWNED */
+    LEAT_OUTPUT_LISTEN,  /* listen, path, options, cookie; answered by OPENED */
+    LEAT_OUTPUT_CONNECT, /* connect, path, options, cookie; answered by OPENED */
+    LEAT_OUTPUT_GIVE,    /* sock, target, cookie: a connection becomes another actor's of this worker */
+    LEAT_OUTPUT_FINISH,  /* sock: this side of a stream sends nothing more */
+    LEAT_OUTPUT_PAUSE,   /* sock: nothing of a stream, or of a listener, is given from here on */
+    LEAT_OUTPUT_RESUME,  /* sock: it is again */
 };
 
 /* What happens to a SEND at a full mailbox, or to DATA at a full socket queue. */
@@ -162,6 +185,17 @@ enum leat_udp_flags {
     LEAT_UDP_TRAINS = 1 << 2,     /* the owner takes a whole train as one event */
 };
 
+/* Options of a stream socket, as bits. */
+enum leat_stream_options {
+    LEAT_STREAM_REUSEPORT = 1 << 0,  /* LISTEN: several listeners share the port (SO_REUSEPORT) */
+    LEAT_STREAM_DUAL_STACK = 1 << 1, /* LISTEN: one bound to [::] takes IPv4 too */
+    LEAT_STREAM_NAGLE = 1 << 2,      /* a small segment waits for the answer to the one before. Without
+                                        it (TCP_NODELAY) what one turn sends leaves at once, together */
+    LEAT_STREAM_KEEPALIVE = 1 << 3,  /* a silent peer that is gone is noticed within a minute */
+    LEAT_STREAM_RESET = 1 << 4,      /* CLOSE: at once, what is queued is dropped, the peer is told
+                                        (RST) */
+};
+
 /* One output. The memory given to pop_output is not cleared: assign a whole struct, or use the
  * constructors below, which fill in every field. */
 struct leat_output {
@@ -179,10 +213,14 @@ struct leat_output {
         uint32_t type;         /* SEND, PUBLISH, BROADCAST */
         int32_t  status;       /* FAIL */
         uint32_t segment_size; /* DATA: 0, or the body is a train of datagrams of this many bytes */
+        uint32_t options;      /* LISTEN, CONNECT, CLOSE: enum leat_stream_options */
     };
     union {
         leat_ref     to;      /* SEND, MONITOR, STOP, SPAWN_MEMBER */
-        leat_sock    sock;    /* DATA, ROUTE, CLOSE */
+        leat_sock    sock;    /* DATA, ROUTE, CLOSE, GIVE, FINISH, PAUSE, RESUME */
+        const char  *path;    /* LISTEN, CONNECT: NULL is TCP; else a Unix stream socket, at a path of
+                                 up to 107 bytes, or with a leading '@' an abstract name; lent until
+                                 the next pop */
         leat_channel channel; /* PUBLISH, SUBSCRIBE, UNSUBSCRIBE */
         const struct leat_behavior *behavior; /* BROADCAST: only to those; NULL: to any */
     };
@@ -223,8 +261,22 @@ struct leat_output {
             struct leat_addr peer;
             leat_ref         target; /* LEAT_REF_NONE ends the route */
         } route;
+        struct {
+            struct leat_addr local;    /* port 0: the kernel chooses */
+            uint32_t         backlog;  /* connections not yet accepted; 0: the most there may be */
+            uint32_t         recv_buf; /* SO_RCVBUF of its connections, bytes; 0: the kernel adapts it */
+            uint32_t         send_buf; /* SO_SNDBUF */
+            uint32_t         zero;
+        } listen;
+        struct {
+            struct leat_addr        peer;
+            const struct leat_addr *local; /* NULL: the kernel's choice; lent until the next pop */
+            leat_time               timeout_ns; /* 0: as long as the kernel tries, about 2 minutes */
+        } connect;
+        leat_ref target; /* GIVE */
     };
 };
+
 
 /* Constructors: each fills in every field of *out. Bodies are given away with the output. */
 
@@ -418,9 +470,85 @@ static inline void leat_output_route(struct leat_output *out, leat_sock sock,
     out->route.target = target;
 }
 
+/* The end of a socket. A stream sends what is queued first, for at most 5 s; set out->options to
+ * LEAT_STREAM_RESET to drop it. Nothing more is given but SOCK_CLOSED. */
 static inline void leat_output_close(struct leat_output *out, leat_sock sock)
 {
     leat_output_clear(out, LEAT_OUTPUT_CLOSE);
+    out->sock = sock;
+}
+
+/* ---- streams: TCP and Unix stream sockets; see docs/guide/streams.md ----
+ *
+ * DATA of a stream is some of its bytes. What is sent in one turn leaves together; a socket queues up
+ * to stream_queue_max bytes (a body of any length, while not more than half of that is queued), more is
+ * refused or waits (leat_output_wait), and WRITABLE comes at half of it. What is received and not yet given is
+ * bounded too: then the socket is not read, and the peer waits. */
+
+/* A listener. Set out->path for a Unix socket, `local` is NULL then; out->options, out->listen for
+ * more. OPENED says -EADDRINUSE, -EACCES, ... */
+static inline void leat_output_listen(struct leat_output *out, const struct leat_addr *local,
+                                      uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_LISTEN);
+    out->cookie = cookie;
+    out->path = NULL;
+    if (local != NULL) {
+        out->listen.local = *local;
+    }
+}
+
+/* A connection. OPENED says -ECONNREFUSED, -ETIMEDOUT, ...; with 0 it is read from then on. */
+static inline void leat_output_connect(struct leat_output *out, const struct leat_addr *peer,
+                                       leat_time timeout_ns, uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_CONNECT);
+    out->cookie = cookie;
+    out->path = NULL;
+    if (peer != NULL) {
+        out->connect.peer = *peer;
+    }
+    out->connect.timeout_ns = timeout_ns;
+}
+
+/* Bytes for a stream. */
+static inline void leat_output_write(struct leat_output *out, leat_sock sock, leat_slice body)
+{
+    leat_output_clear(out, LEAT_OUTPUT_DATA);
+    out->sock = sock;
+    out->data.body = body;
+}
+
+/* A connection becomes another's: an actor or a member on this worker, oneself to keep it. It hears
+ * GIVEN, then all that nobody was given yet; an accepted connection is read from here on. -ESRCH:
+ * nobody there; -EPERM: it is not this actor's; -EINVAL: no connection. */
+static inline void leat_output_give(struct leat_output *out, leat_sock sock, leat_ref target,
+                                    uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_GIVE);
+    out->cookie = cookie;
+    out->sock = sock;
+    out->target = target;
+}
+
+/* Half close: what is queued is sent, then the peer is told that this was all (FIN). */
+static inline void leat_output_finish(struct leat_output *out, leat_sock sock)
+{
+    leat_output_clear(out, LEAT_OUTPUT_FINISH);
+    out->sock = sock;
+}
+
+/* Stops and restarts what a stream or a listener gives: ACCEPTED, DATA, FINISHED, SOCK_CLOSED. Who
+ * cannot pass on what it is given pauses, and so makes the peer wait. */
+static inline void leat_output_pause(struct leat_output *out, leat_sock sock)
+{
+    leat_output_clear(out, LEAT_OUTPUT_PAUSE);
+    out->sock = sock;
+}
+
+static inline void leat_output_resume(struct leat_output *out, leat_sock sock)
+{
+    leat_output_clear(out, LEAT_OUTPUT_RESUME);
     out->sock = sock;
 }
 

@@ -91,6 +91,7 @@ struct leat_config {
     uint32_t  actors_max;       /* live at once; default 16,000,000 */
     uint32_t  recv_bufs_max;    /* receive buffers of 64 KiB per worker; default 256 */
     uint32_t  send_queue_len_max; /* datagrams per socket that wait for the kernel; default 1024 */
+    uint32_t  stream_queue_max; /* bytes per stream that wait for the kernel; default 262,144 */
     uint32_t  routes_max;       /* per socket; default 65,536 */
     uint64_t  seed;             /* "sim": the same seed replays the same run */
     struct leat_sim_config sim;
@@ -265,7 +266,7 @@ struct leat_worker_stats {
     uint64_t pool_nodes;    /* message nodes made so far, in use or free */
     uint64_t pool_bytes;    /* memory of this worker's pools, now */
     uint64_t recv_datagrams;
-    uint64_t recv_bytes;
+    uint64_t recv_bytes;    /* of datagrams and streams */
     uint64_t recv_calls;    /* system calls */
     uint64_t recv_dropped;  /* no room in the actor's mailbox, or nobody there */
     uint64_t recv_starved;  /* times all receive buffers were held by actors */
@@ -274,6 +275,8 @@ struct leat_worker_stats {
     uint64_t send_calls;
     uint64_t send_errors;   /* datagrams the kernel did not take */
     uint64_t sockets;       /* now */
+    uint64_t accepted;      /* connections */
+    uint64_t accept_failed; /* of those that came, turned away for want of file descriptors or memory */
 };
 
 /* One behaviour, summed over the workers. */

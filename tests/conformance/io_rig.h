@@ -91,7 +91,7 @@ static inline void rig_begin(struct rig *rig, const struct io_ops *ops, uint32_t
         REQUIRE(rig->world != NULL);
     }
     rig->config = (struct io_config){
-        .pool = rig->pool, .send_queue_len_max = queue_len_max, .world = rig->world};
+        .pool = rig->pool, .send_queue_len_max = queue_len_max, .stream_queue_max = 65536, .world = rig->world};
 }
 
 static inline void rig_open(struct rig *rig, const struct io_ops *ops, uint32_t trains_max,

@@ -53,6 +53,13 @@ cat "$temporary"/block-*.c >"$temporary/one-to-many.c"
 cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/one-to-many.c" ||
     fail "the page about the bus and groups does not compile"
 
+# So is the page about streams.
+rm "$temporary"/block-*.c
+blocks docs/guide/streams.md
+cat "$temporary"/block-*.c >"$temporary/streams.c"
+cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/streams.c" ||
+    fail "the page about streams does not compile"
+
 # Its port is a fixed one; here it is one that is free.
 port=$(python3 -c 'import socket; s = socket.socket(type=socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')

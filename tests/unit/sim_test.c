@@ -287,7 +287,7 @@ static uint64_t trace(uint64_t seed)
     REQUIRE(pool != NULL);
     pool_set_current(pool);
     for (uint32_t i = 0; i < BACKENDS_LEN; i++) {
-        struct io_config io_config = {.pool = pool, .send_queue_len_max = 64, .world = world};
+        struct io_config io_config = {.pool = pool, .send_queue_len_max = 64, .stream_queue_max = 65536, .world = world};
         struct io_op op = {.kind = IO_OP_OPEN, .token = i};
         REQUIRE(io_sim.init(&io_config, &ios[i]) == 0);
         REQUIRE(leat_addr_from_host(i == 0 ? "0.0.0.0" : "10.0.0.7", 0, &op.open.local) == 0);

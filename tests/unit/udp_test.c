@@ -522,7 +522,7 @@ static void blocked_then_writable(const struct io_ops *ops, int error)
 {
     struct pools pools = {0};
     struct pool *pool = pool_open(&pools, 0, 32);
-    struct io_config config = {.pool = pool, .send_queue_len_max = 4};
+    struct io_config config = {.pool = pool, .send_queue_len_max = 4, .stream_queue_max = 65536};
     struct io *io;
     struct io_done done[8];
     pool_set_current(pool);

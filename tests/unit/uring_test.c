@@ -183,6 +183,19 @@ TEST(uring, setup_falls_back)
     }
 }
 
+TEST(uring, streams_are_refused)
+{
+    need_uring();
+    struct rig rig;
+    rig_open(&rig, &io_uring, 64, 256);
+    static const enum io_op_kind kinds[] = {IO_OP_LISTEN, IO_OP_CONNECT};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct io_op op = {.kind = kinds[i]};
+        CHECK_EQ(io_uring.submit(rig.io, &op), -EOPNOTSUPP);
+    }
+    rig_close(&rig);
+}
+
 /* ---- a queue of completions that is too short ---- */
 
 TEST(uring, completions_overflow)
