@@ -238,6 +238,12 @@ void uring_retry(struct uring *uring)
 
 static void hand_over(struct uring *uring);
 
+/* Its thread has said `leave`: no request is made any more, only what there is is ended. */
+static bool has_left(const struct uring *uring)
+{
+    return uring->ring.enabled && uring->ring.owner == 0;
+}
+
 static int submit_open(struct uring *uring, const struct io_op *op)
 {
     struct uring_sock *sock = sock_take(uring);
@@ -246,7 +252,7 @@ static int submit_open(struct uring *uring, const struct io_op *op)
     }
     sock->udp.fd = -1;
     sock->udp.token = op->token;
-    sock->status = udp_open(uring->udp, &sock->udp, op);
+    sock->status = has_left(uring) ? -ESHUTDOWN : udp_open(uring->udp, &sock->udp, op);
     if (sock->status == 0) {
         sock->state = URING_OPEN;
         uring->base.stats.sockets++;
@@ -261,7 +267,7 @@ static int submit_open(struct uring *uring, const struct io_op *op)
 static int submit_data(struct uring *uring, struct uring_sock *sock, const struct io_op *op)
 {
     int status = udp_submit(uring->udp, &sock->udp, op);
-    bool waits = sock->blocked || sock->congested;
+    bool waits = sock->blocked || sock->congested || has_left(uring);
     if (LEAT_UNLIKELY(status == -EAGAIN) && !waits && sock->udp.first != NULL) {
         sock->udp.want_writable = false; /* full with what the kernel was not asked to take yet */
         URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
@@ -416,7 +422,7 @@ static void flush(struct uring *uring)
         struct uring_sock *sock = uring->dirty.first;
         bool tries = sock->state == URING_OPEN ? !sock->blocked && !sock->congested
                                                : !sock->given_up && !sock->cancelled;
-        if (tries && sock->sending == 0 && sock->udp.first != NULL &&
+        if (!has_left(uring) && tries && sock->sending == 0 && sock->udp.first != NULL &&
             !uring_udp_flush(uring, sock)) {
             uring_ring_enter(&uring->ring, 0);
             reap(uring);
@@ -581,7 +587,7 @@ static leat_time wait_ns(struct uring *uring, leat_time deadline)
 {
     bool unarmed = uring->unarmed.first != NULL && !uring->starved;
     bool owed = uring->told.first != NULL || uring->udp->errors_len > 0;
-    if (deadline == 0 || unarmed || owed || uring->hot.first != NULL ||
+    if (deadline == 0 || uring->woken || unarmed || owed || uring->hot.first != NULL ||
         uring->dirty.first != NULL) {
         return 0;
     }
@@ -612,15 +618,17 @@ static unsigned uring_turn(struct io *io, leat_time deadline, struct io_done *do
         begin(uring);
     }
     for (;;) {
-        uring->woken = false;
         retry(uring);
         flush(uring);
-        arm(uring);
-        uring_ring_enter(&uring->ring, wait_ns(uring, deadline));
-        reap(uring);
+        if (LEAT_LIKELY(!has_left(uring))) {
+            arm(uring);
+            uring_ring_enter(&uring->ring, wait_ns(uring, deadline));
+            reap(uring);
+        }
         unsigned n = take_told(uring, done, cap);
         n += give(uring, done + n, cap - n);
         if (n > 0 || uring->woken || deadline == 0) {
+            uring->woken = false; /* also one that came before this turn */
             return n;
         }
         if (deadline != LEAT_NEVER && uring_now(io) >= deadline) {

@@ -1,6 +1,7 @@
 /* A connection's bytes, where the kernel says no. sendmsg, recv and accept4 are this file's: they
  * follow a script, then do as they are told. */
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>

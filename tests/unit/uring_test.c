@@ -183,6 +183,56 @@ TEST(uring, setup_falls_back)
     }
 }
 
+/* A worker whose thread has ended is turned once more by the one that closes the runtime. */
+TEST(uring, after_its_thread_has_left_nothing_begins_and_what_there_is_ends)
+{
+    need_uring();
+    struct rig rig;
+    rig_open(&rig, &io_uring, 64, 256);
+    struct end end = rig_socket(&rig, "127.0.0.1");
+    io_uring.leave(rig.io);
+    struct io_op open = {.kind = IO_OP_OPEN, .token = 9, .open = {.local = end.addr}};
+    struct io_op close = {.kind = IO_OP_CLOSE, .sock = end.sock};
+    CHECK_EQ(io_uring.submit(rig.io, &open), 0);
+    CHECK_EQ(io_uring.submit(rig.io, &close), 0);
+    struct io_done done[4];
+    bool opened = false, closed = false;
+    for (int i = 0; i < 4; i++) {
+        unsigned n = io_uring.turn(rig.io, 0, done, 4);
+        for (unsigned at = 0; at < n; at++) {
+            opened = opened || (done[at].kind == IO_DONE_OPENED && done[at].status == -ESHUTDOWN);
+            closed = closed || done[at].kind == IO_DONE_CLOSED;
+        }
+    }
+    CHECK(opened);
+    CHECK(closed);
+    rig_close(&rig);
+}
+
+/* Whoever calls it when nobody waits ends the next wait, also if a full queue was handed over since. */
+TEST(uring, a_wake_is_not_lost_to_a_full_queue)
+{
+    need_uring();
+    struct rig rig;
+    rig_open(&rig, &io_uring, 64, 8);
+    struct end a = rig_socket(&rig, "127.0.0.1");
+    struct leat_addr nobody = a.addr;
+    leat_addr_from_host("127.0.0.1", 9, &nobody);
+    rig_expect_nothing(&rig);
+    io_uring.wake(rig.io);
+    for (uint32_t i = 0; i < 20; i++) {
+        rig_submit(&rig, a.sock, &nobody, NULL, body_of(8 + i % 2, 0), 0);
+    }
+    struct io_done done[8];
+    leat_time before = io_uring.now(rig.io);
+    unsigned n = io_uring.turn(rig.io, before + 5 * LEAT_SEC, done, 8);
+    for (unsigned at = 0; at < n; at++) {
+        leat_buf_unref(done[at].body.buf);
+    }
+    CHECK(io_uring.now(rig.io) - before < 2 * LEAT_SEC);
+    rig_close(&rig);
+}
+
 TEST(uring, streams_are_refused)
 {
     need_uring();
