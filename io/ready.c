@@ -424,7 +424,8 @@ static unsigned tell_sock(struct ready *ready, struct ready_sock *sock, struct i
     unsigned n = 0;
     if ((sock->tell & TELL_OPENED) != 0) {
         sock->tell &= ~(uint32_t)TELL_OPENED;
-        ready_done_fill(&done[n++], IO_DONE_OPENED, sock, sock->status)->peer =
+        int status = sock->state == STATE_FAILED ? sock->status : 0; /* else it is CLOSED's */
+        ready_done_fill(&done[n++], IO_DONE_OPENED, sock, status)->peer =
             sock->is_stream ? sock->tcp.bound : sock->udp.bound;
         if (sock->state == STATE_FAILED) {
             ready_release(ready, sock);
@@ -524,7 +525,8 @@ unsigned ready_turn(struct io *io, leat_time deadline, struct io_done *done, uns
         flush(ready);
     }
     n += read_hot(ready, done + n, cap - n);
-    if (n > 0 || (deadline == 0 && ready->base.stats.sockets + ready->lingering_len == 0)) {
+    uint64_t watched = ready->base.stats.sockets + ready->lingering_len + ready->watched_len;
+    if (n > 0 || (deadline == 0 && watched == 0)) {
         return n;
     }
     set_slack(ready);

@@ -41,6 +41,16 @@ static uint32_t interest_of(const struct ready_sock *sock)
 
 static void stream_closed(struct ready *ready, struct ready_sock *sock, int status, bool reset);
 
+static void stream_unwatch(struct ready *ready, struct ready_sock *sock)
+{
+    if (sock->is_watched) {
+        ready->ops->remove(ready, sock);
+        ready->watched_len--;
+    }
+    sock->is_watched = false;
+    sock->interest = 0;
+}
+
 /* Tells the wait what has changed. */
 static void stream_watch(struct ready *ready, struct ready_sock *sock)
 {
@@ -50,27 +60,18 @@ static void stream_watch(struct ready *ready, struct ready_sock *sock)
     }
     sock->interest = interest;
     if (interest == 0) {
-        ready->ops->remove(ready, sock);
-        sock->is_watched = false;
+        stream_unwatch(ready, sock);
     } else if (sock->is_watched) {
         ready->ops->change(ready, sock);
     } else {
         int status = ready->ops->add(ready, sock);
         sock->is_watched = status == 0;
+        ready->watched_len += status == 0;
         if (status < 0) {
             sock->interest = 0;
             stream_closed(ready, sock, status, true);
         }
     }
-}
-
-static void stream_unwatch(struct ready *ready, struct ready_sock *sock)
-{
-    if (sock->is_watched) {
-        ready->ops->remove(ready, sock);
-    }
-    sock->is_watched = false;
-    sock->interest = 0;
 }
 
 /* If memory is out there is no alarm: whoever is to be tried again is so at once. */
@@ -140,7 +141,7 @@ void stream_end(struct ready *ready, struct ready_sock *sock)
         !sock->tcp.listens) {
         tcp_flush(ready->tcp, &sock->tcp);
     }
-    tcp_close(ready->tcp, &sock->tcp, false);
+    tcp_close(ready->tcp, &sock->tcp, sock->tcp.queued > 0); /* what is cut off is no orderly end */
 }
 
 /* ---- operations ---- */
@@ -472,11 +473,18 @@ static unsigned read_once(struct ready *ready, struct ready_sock *sock, struct i
     leat_slice body;
     enum tcp_more more = tcp_receive(ready->tcp, &sock->tcp, &body, &status);
     set_paused(ready, sock, more == TCP_STARVED);
+    if (sock->state != STATE_OPEN) { /* it could not be waited for, and has been closed */
+        more = TCP_STARVED;
+    }
     switch (more) {
     case TCP_MORE:
         ready_make_hot(ready, sock);
         break;
     case TCP_FINISHED:
+        if (sock->tcp.broken != 0 && sock->tcp.broken != -EPIPE) { /* a reset, which sending heard of */
+            stream_closed(ready, sock, sock->tcp.broken, false);
+            return 0;
+        }
         ready_done_fill(done, IO_DONE_FINISHED, sock, 0);
         if (sock->tcp.broken != 0 || (sock->tcp.fin_sent && sock->tcp.queued == 0)) {
             stream_closed(ready, sock, sock->tcp.broken, false);
@@ -502,6 +510,10 @@ unsigned stream_read(struct ready *ready, struct ready_sock *sock, struct io_don
                      unsigned cap)
 {
     sock->read_turn = ready->turn;
+    if ((sock->tell & TELL_OPENED) != 0) { /* which comes first, also where it opened in this turn */
+        ready_make_hot(ready, sock);
+        return 0;
+    }
     if (sock->state == STATE_LINGERING) {
         linger_on(ready, sock);
         return 0;

@@ -72,8 +72,18 @@ static int output_open(struct sockets *sockets, struct cell *cell, const struct 
 /* Remembers that `ref` is to be told when the socket has room. */
 static void refused_add(struct sockets *sockets, struct socket *socket, leat_ref ref)
 {
-    if (socket->refused != NULL && leat_ref_equal(socket->refused->event.from, ref)) {
-        return; /* who has others refused in between is told twice */
+    union node **link = &socket->refused;
+    while (*link != NULL) { /* a stream may be full for as long as its peer likes: nobody twice */
+        union node *at = *link;
+        if (leat_ref_equal(at->event.from, ref)) {
+            return;
+        }
+        if (host_lives(sockets->host, at->event.from)) {
+            link = &at->next;
+        } else {
+            *link = at->next;
+            pool_give(sockets->host->pool, at);
+        }
     }
     union node *node = pool_take(sockets->host->pool);
     if (node != NULL) { /* else it hears nothing, and tries again when it has something to send */
