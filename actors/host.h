@@ -100,7 +100,7 @@ struct host {
     struct leat_worker_stats count; /* the thread's own; published now and then */
     uint64_t other_inputs;  /* that are no messages: `inputs` is these and `delivered` */
     uint64_t other_outputs; /* that are no sends: `outputs` is these and `sent` */
-    uint64_t copies;        /* of broadcasts: counted in `sent`, but no outputs */
+    uint64_t copies;        /* of broadcasts and publishes: counted in `sent`, but no outputs */
     uint64_t logged_kinds, logged_opens, logged_timers; /* times each cause has come up */
     union node *probe;              /* the message whose wait is being measured */
     leat_time   probe_at;
