@@ -1,6 +1,6 @@
 # What leat is built with. Sets LEAT_CK_INCLUDE_DIR (when atomics are CK's), LEAT_HAVE_MIMALLOC,
 # LEAT_MIMALLOC_WHY and the target mimalloc; LEAT_HAVE_URING, LEAT_URING_WHY, LEAT_URING_INCLUDE_DIR and
-# LEAT_URING_LIBRARY.
+# LEAT_URING_LIBRARY; LEAT_HAVE_TLS, LEAT_TLS_WHY and the target OpenSSL::SSL.
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
@@ -95,5 +95,23 @@ else()
         message(FATAL_ERROR
             "liburing: ${LEAT_URING_WHY}. Install liburing-dev, or configure with "
             "-DLEAT_WITH_URING=OFF.")
+    endif()
+endif()
+
+if(NOT LEAT_WITH_TLS MATCHES "^(AUTO|ON|OFF)$")
+    message(FATAL_ERROR "LEAT_WITH_TLS is '${LEAT_WITH_TLS}'; it must be AUTO, ON or OFF.")
+endif()
+set(LEAT_HAVE_TLS OFF)
+if(LEAT_WITH_TLS STREQUAL "OFF")
+    set(LEAT_TLS_WHY "not wanted")
+else()
+    find_package(OpenSSL 3.0 QUIET)
+    set(LEAT_TLS_WHY "OpenSSL 3.0 was not found")
+    if(OPENSSL_FOUND)
+        set(LEAT_HAVE_TLS ON)
+        set(LEAT_TLS_WHY "OpenSSL ${OPENSSL_VERSION}")
+    elseif(LEAT_WITH_TLS STREQUAL "ON")
+        message(FATAL_ERROR
+            "${LEAT_TLS_WHY}. Install libssl-dev, or configure with -DLEAT_WITH_TLS=OFF.")
     endif()
 endif()

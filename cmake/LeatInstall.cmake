@@ -13,7 +13,7 @@ install(TARGETS leat_static EXPORT leatStaticTargets
 foreach(leat_protocol IN LISTS LEAT_PROTOCOLS)
     install(TARGETS leat_${leat_protocol} EXPORT leatTargets
         LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-    # It needs nothing, so it is there even where leat::leat_static is not.
+    # It needs nothing that CMake must find, so it is there even where leat::leat_static is not.
     install(TARGETS leat_${leat_protocol}_static EXPORT leatTargets
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 endforeach()
@@ -48,6 +48,10 @@ endif()
 configure_file(cmake/leat.pc.in leat.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/leat.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 foreach(leat_protocol IN LISTS LEAT_PROTOCOLS)
+    set(leat_pc_requires "")
+    if(LEAT_PROTOCOL_${leat_protocol}_REQUIRES)
+        set(leat_pc_requires "Requires.private: ${LEAT_PROTOCOL_${leat_protocol}_REQUIRES}\n")
+    endif()
     configure_file(cmake/leat-protocol.pc.in leat-${leat_protocol}.pc @ONLY)
     install(FILES "${PROJECT_BINARY_DIR}/leat-${leat_protocol}.pc"
         DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

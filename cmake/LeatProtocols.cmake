@@ -1,14 +1,16 @@
 # The folders of protocols/, each a library of its own that needs neither leat nor threads.
+# LEAT_PROTOCOL_<name>_REQUIRES: what its .pc file requires for static linking.
 
 set(LEAT_PROTOCOLS "")
 
-# leat_protocol(<name> HEADERS <public header>...)
+# leat_protocol(<name> HEADERS <public header>... [NEEDS <imported target> NAMED <library>... PKG <.pc>])
 #
 # protocols/<name>/*.c becomes libleat-<name>, shared and static: leat::<name>, leat::<name>_static. It is
 # compiled against links to the public headers named and to no other, so that including the runtime does
-# not compile.
+# not compile. NEEDS is a library it is built on; the installed static library names it as the linker does,
+# so that no place is in the package.
 function(leat_protocol name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "NEEDS;PKG" "HEADERS;NAMED")
     set(visible "${PROJECT_BINARY_DIR}/protocols/${name}/include")
     file(REMOVE_RECURSE "${visible}")
     file(MAKE_DIRECTORY "${visible}/leat")
@@ -30,6 +32,13 @@ function(leat_protocol name)
     add_library(leat_${name}_static STATIC $<TARGET_OBJECTS:${objects}>)
     set_target_properties(leat_${name} PROPERTIES
         VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+    if(arg_NEEDS)
+        target_link_libraries(${objects} PRIVATE ${arg_NEEDS})
+        target_link_libraries(leat_${name} PRIVATE $<BUILD_INTERFACE:${arg_NEEDS}>)
+        target_link_libraries(leat_${name}_static PRIVATE
+            $<BUILD_INTERFACE:${arg_NEEDS}> "$<INSTALL_INTERFACE:${arg_NAMED}>")
+        set(LEAT_PROTOCOL_${name}_REQUIRES ${arg_PKG} PARENT_SCOPE)
+    endif()
     target_link_options(leat_${name} PRIVATE ${LEAT_INSTRUMENT} -Wl,--as-needed)
     if(NOT LEAT_SANITIZE)
         target_link_options(leat_${name} PRIVATE -Wl,-z,defs)
