@@ -3,14 +3,18 @@
 
 set(LEAT_PROTOCOLS "")
 
-# leat_protocol(<name> HEADERS <public header>... [NEEDS <imported target> NAMED <library>... PKG <.pc>])
+# leat_protocol(<name> [FOLDER <folder>] HEADERS <public header>...
+#               [NEEDS <imported target> NAMED <library>... PKG <.pc>])
 #
-# protocols/<name>/*.c becomes libleat-<name>, shared and static: leat::<name>, leat::<name>_static. It is
-# compiled against links to the public headers named and to no other, so that including the runtime does
-# not compile. NEEDS is a library it is built on; the installed static library names it as the linker does,
-# so that no place is in the package.
+# protocols/<folder>/*.c, <name> where none is said, becomes libleat-<name>, shared and static:
+# leat::<name>, leat::<name>_static. It is compiled against links to the public headers named and to no
+# other, so that including the runtime does not compile. NEEDS is a library it is built on; the installed
+# static library names it as the linker does, so that no place is in the package.
 function(leat_protocol name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "NEEDS;PKG" "HEADERS;NAMED")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER;NEEDS;PKG" "HEADERS;NAMED")
+    if(NOT arg_FOLDER)
+        set(arg_FOLDER ${name})
+    endif()
     set(visible "${PROJECT_BINARY_DIR}/protocols/${name}/include")
     file(REMOVE_RECURSE "${visible}")
     file(MAKE_DIRECTORY "${visible}/leat")
@@ -19,7 +23,7 @@ function(leat_protocol name)
             SYMBOLIC COPY_ON_ERROR)
     endforeach()
 
-    file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/protocols/${name}/*.c")
+    file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/protocols/${arg_FOLDER}/*.c")
     set(objects leat_protocol_${name})
     add_library(${objects} OBJECT ${sources})
     leat_flags(${objects})
