@@ -86,7 +86,8 @@ struct leat_config {
     uint32_t  mailbox_len_max;  /* messages, where the behaviour does not say; default 1024 */
     leat_time send_wait_ns;     /* the longest LEAT_FULL_WAIT; default 100 ms */
     leat_time drain_warn_ns;    /* a drain open longer is counted and named; default 1 s */
-    leat_time shutdown_ns;      /* what actors have to finish in; default 1 s */
+    leat_time shutdown_ns;      /* what actors have to finish in, and then what they wrote to streams has to
+                                   leave in; default 1 s */
     leat_time watchdog_ns;      /* an actor that holds its worker longer is named; default 10 ms */
     uint32_t  actors_max;       /* live at once; default 16,000,000 */
     uint32_t  recv_bufs_max;    /* receive buffers of 64 KiB per worker; default 256 */
@@ -129,7 +130,8 @@ LEAT_API int leat_runtime_run(leat_runtime *runtime);
 LEAT_API void leat_runtime_stop(leat_runtime *runtime);
 
 /* Stops, waits for the workers and frees everything. All controllers must be closed before.
- * Blocks up to twice shutdown_ns and send_wait_ns; in simulation, and for a runtime that was never
+ * Blocks up to three times shutdown_ns and send_wait_ns: streams that were closed with something queued
+ * have as long as the actors had; in simulation, and for a runtime that was never
  * run, the actors end in the caller's thread. -ETIMEDOUT: an actor, named in the log, has not returned; its
  * thread and the runtime's memory are left alone. -EBUSY: a controller is open. -EPROTO: the pools
  * do not balance (a body was leaked, or freed twice), said in the log; the memory is freed. */
