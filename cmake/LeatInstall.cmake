@@ -17,6 +17,12 @@ foreach(leat_protocol IN LISTS LEAT_PROTOCOLS)
     install(TARGETS leat_${leat_protocol}_static EXPORT leatTargets
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 endforeach()
+foreach(leat_service IN LISTS LEAT_SERVICES)
+    install(TARGETS leat_${leat_service} EXPORT leatTargets
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    install(TARGETS leat_${leat_service}_static EXPORT leatStaticTargets
+        ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+endforeach()
 install(EXPORT leatTargets NAMESPACE leat:: DESTINATION "${leat_cmake_dir}")
 install(EXPORT leatStaticTargets NAMESPACE leat:: DESTINATION "${leat_cmake_dir}")
 
@@ -50,5 +56,12 @@ install(FILES "${PROJECT_BINARY_DIR}/leat.pc" DESTINATION "${CMAKE_INSTALL_LIBDI
 foreach(leat_protocol IN LISTS LEAT_PROTOCOLS)
     configure_file(cmake/leat-protocol.pc.in leat-${leat_protocol}.pc @ONLY)
     install(FILES "${PROJECT_BINARY_DIR}/leat-${leat_protocol}.pc"
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endforeach()
+foreach(leat_service IN LISTS LEAT_SERVICES)
+    set(leat_service_requires "${LEAT_SERVICE_${leat_service}_REQUIRES}")
+    set(leat_service_libraries "${LEAT_SERVICE_${leat_service}_LIBRARIES}")
+    configure_file(cmake/leat-service.pc.in leat-${leat_service}.pc @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/leat-${leat_service}.pc"
         DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endforeach()

@@ -2,13 +2,16 @@
 
 set(LEAT_PROTOCOLS "")
 
-# leat_protocol(<name> HEADERS <public header>...)
+# leat_protocol(<name> [FOLDER <folder>] HEADERS <public header>...)
 #
-# protocols/<name>/*.c becomes libleat-<name>, shared and static: leat::<name>, leat::<name>_static. It is
-# compiled against links to the public headers named and to no other, so that including the runtime does
+# protocols/<folder>/*.c, <name> where none is said, becomes libleat-<name>, shared and static:
+# leat::<name>, leat::<name>_static. It is compiled against links to the public headers named and to no other, so that including the runtime does
 # not compile.
 function(leat_protocol name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "HEADERS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "FOLDER" "HEADERS")
+    if(NOT arg_FOLDER)
+        set(arg_FOLDER ${name})
+    endif()
     set(visible "${PROJECT_BINARY_DIR}/protocols/${name}/include")
     file(REMOVE_RECURSE "${visible}")
     file(MAKE_DIRECTORY "${visible}/leat")
@@ -17,7 +20,7 @@ function(leat_protocol name)
             SYMBOLIC COPY_ON_ERROR)
     endforeach()
 
-    file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/protocols/${name}/*.c")
+    file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/protocols/${arg_FOLDER}/*.c")
     set(objects leat_protocol_${name})
     add_library(${objects} OBJECT ${sources})
     leat_flags(${objects})

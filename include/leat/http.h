@@ -1,6 +1,6 @@
 /* HTTP/1.1 without I/O, in one include: bytes and time in, bytes and deadlines out (RFC 9110, RFC 9112).
  *
- * This is the library leat::http. It stands alone: it needs libc and nothing else of leat, has no socket,
+ * This is the library leat::http1. It stands alone: it needs libc and nothing else of leat, has no socket,
  * no clock and no thread. What holds for all of it:
  *
  * - Thread: an object is used by one thread at a time; functions without an object are pure. Nothing

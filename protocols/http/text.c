@@ -36,7 +36,7 @@ const uint8_t leat__http_chars[256] = {
 
 void leat__http_ensure_failed(const char *expr, const char *file, int line)
 {
-    (void)fprintf(stderr, "leat-http: %s:%d: assertion failed: %s\n", file, line, expr);
+    (void)fprintf(stderr, "leat-http1: %s:%d: assertion failed: %s\n", file, line, expr);
     abort();
 }
 

@@ -1,0 +1,387 @@
+/* Requests answered by actors: what is sent to them, and what they send back. A message to a session carries in
+ * its type which of its requests it is for, so what comes late is known for it and dropped. The session
+ * monitors who is to answer. */
+#include "session.h"
+
+#include <errno.h>
+
+/* type: 8 bits that are ours, 20 of the exchange's number, 4 of what it is */
+#define TYPE_OURS 0x49u
+#define NUMBER_MASK 0xfffffu
+
+enum word {
+    WORD_RESPOND = 1, /* struct answer, then the headers and their bytes */
+    WORD_REPLY,       /* the same; or a batch of that and the body */
+    WORD_DATA,
+    WORD_END,
+    WORD_ABORT,
+    WORD_TAKEN, /* uint32_t */
+};
+
+struct answer {
+    struct leat_http_response response; /* `headers` is behind it */
+};
+
+/* ---- for the actor ---- */
+
+static uint32_t type_of(struct leat_httpd_exchange exchange, enum word word)
+{
+    return TYPE_OURS << 24 | (exchange.number & NUMBER_MASK) << 4 | (uint32_t)word;
+}
+
+const struct leat_httpd_request *leat_httpd_request_of(const struct leat_event *event)
+{
+    ENSURE(event->kind == LEAT_EVENT_MESSAGE && event->type == LEAT_HTTPD_REQUEST);
+    return request_of(leat_batch_len(event->body) > 0 ? leat_batch_at(event->body, 0) : event->body);
+}
+
+uint32_t leat_httpd_drained_of(const struct leat_event *event, struct leat_httpd_exchange *ret)
+{
+    struct {
+        struct leat_httpd_exchange exchange;
+        uint32_t bytes;
+    } payload;
+    ENSURE(event->kind == LEAT_EVENT_MESSAGE && event->type == LEAT_HTTPD_DRAINED &&
+           event->len == sizeof(payload));
+    memcpy(&payload, event->payload, sizeof(payload));
+    *ret = payload.exchange;
+    return payload.bytes;
+}
+
+/* The head of a response in a buffer of its own. */
+static int answer_pack(const struct leat_http_response *response, leat_slice *ret)
+{
+    const size_t headers_len = response->header_count * sizeof(*response->headers);
+    size_t len = sizeof(struct answer) + headers_len;
+    for (size_t i = 0; i < response->header_count; i++) {
+        len += response->headers[i].name.len + response->headers[i].value.len;
+    }
+    leat_slice slice;
+    if (len > OUT_LEN_MAX) {
+        return -EINVAL;
+    }
+    if (leat_buf_alloc((uint32_t)len, &slice) < 0) {
+        return -ENOMEM;
+    }
+    struct answer *answer = (struct answer *)(void *)leat_slice_data(slice);
+    struct leat_http_header *headers = (struct leat_http_header *)(void *)(answer + 1);
+    char *at = (char *)headers + headers_len;
+    answer->response = *response;
+    answer->response.headers = headers;
+    for (size_t i = 0; i < response->header_count; i++) {
+        leat_http_str parts[2] = {response->headers[i].name, response->headers[i].value};
+        for (int part = 0; part < 2; part++) {
+            if (parts[part].len > 0) {
+                memcpy(at, parts[part].data, parts[part].len);
+            }
+            parts[part].data = at;
+            at += parts[part].len;
+        }
+        headers[i] = (struct leat_http_header){parts[0], parts[1]};
+    }
+    *ret = slice;
+    return 0;
+}
+
+int leat_httpd_respond(struct leat_output *out, struct leat_httpd_exchange exchange,
+                       const struct leat_http_response *response)
+{
+    leat_slice head;
+    const int status = answer_pack(response, &head);
+    if (status == 0) {
+        leat_output_send_body(out, exchange.session, type_of(exchange, WORD_RESPOND), head);
+    }
+    return status;
+}
+
+int leat_httpd_reply(struct leat_output *out, struct leat_httpd_exchange exchange,
+                     const struct leat_http_response *response, leat_slice body)
+{
+    struct leat_http_response whole = *response;
+    leat_slice head, both;
+    whole.body_len = body.len;
+    int status = answer_pack(&whole, &head);
+    if (status != 0) {
+        leat_buf_unref(body.buf);
+        return status;
+    }
+    if (body.len == 0) {
+        leat_buf_unref(body.buf);
+        leat_output_send_body(out, exchange.session, type_of(exchange, WORD_REPLY), head);
+        return 0;
+    }
+    status = leat_batch_alloc(2, &both);
+    if (status != 0) {
+        leat_buf_unref(head.buf);
+        leat_buf_unref(body.buf);
+        return status;
+    }
+    const bool is_added = leat_batch_add(&both, head) == 0 && leat_batch_add(&both, body) == 0;
+    ENSURE(is_added); /* a body is no batch */
+    leat_output_send_body(out, exchange.session, type_of(exchange, WORD_REPLY), both);
+    return 0;
+}
+
+void leat_httpd_data(struct leat_output *out, struct leat_httpd_exchange exchange, leat_slice body)
+{
+    leat_output_send_body(out, exchange.session, type_of(exchange, WORD_DATA), body);
+}
+
+void leat_httpd_end(struct leat_output *out, struct leat_httpd_exchange exchange)
+{
+    leat_output_send(out, exchange.session, type_of(exchange, WORD_END), NULL, 0);
+}
+
+void leat_httpd_abort(struct leat_output *out, struct leat_httpd_exchange exchange)
+{
+    leat_output_send(out, exchange.session, type_of(exchange, WORD_ABORT), NULL, 0);
+}
+
+void leat_httpd_taken(struct leat_output *out, struct leat_httpd_exchange exchange, uint32_t bytes)
+{
+    leat_output_send(out, exchange.session, type_of(exchange, WORD_TAKEN), &bytes, sizeof(bytes));
+}
+
+/* ---- to the actor ---- */
+
+static struct leat_httpd_exchange exchange_of(const struct session *self)
+{
+    return (struct leat_httpd_exchange){.session = leat_self(self), .number = self->number};
+}
+
+/* DOWN is wanted from `who`. A monitor lasts as long as either side does, so a connection that has set a few
+ * of them ends after its response. */
+static void watch(struct session *self, leat_ref who)
+{
+    for (uint32_t i = 0; i < self->monitors_len; i++) {
+        if (leat_ref_equal(self->monitors[i], who)) {
+            return;
+        }
+    }
+    if (self->monitors_len == MONITORS_MAX) {
+        return;
+    }
+    self->monitors[self->monitors_len++] = who;
+    self->is_last |= self->monitors_len >= MONITORS_MAX - 1;
+    leat_output_monitor(leat_outbox_put(&self->control), who, 0);
+}
+
+void answer_ask(struct session *self, leat_slice request, leat_slice body)
+{
+    const leat_ref actor = self->shard->httpd->routes[self->route].actor;
+    request_of(request)->exchange = exchange_of(self);
+    leat_slice message = request;
+    if (body.len > 0) {
+        if (leat_batch_alloc(2, &message) < 0) {
+            leat_buf_unref(request.buf);
+            leat_buf_unref(body.buf);
+            session_reset(self);
+            return;
+        }
+        request_of(request)->body = body;
+        const bool is_added =
+            leat_batch_add(&message, request) == 0 && leat_batch_add(&message, body) == 0;
+        ENSURE(is_added);
+    } else {
+        leat_buf_unref(body.buf);
+    }
+    self->answerer = actor;
+    self->untaken = 0;
+    self->owed = 0;
+    const leat_time answer_ns = config_of(self)->answer_ns;
+    self->answer_until = answer_ns < LEAT_NEVER - self->now ? self->now + answer_ns : LEAT_NEVER;
+    watch(self, actor);
+    leat_output_send_body(leat_outbox_put(&self->control), actor, LEAT_HTTPD_REQUEST, message);
+}
+
+void answer_body(struct session *self, leat_http_str bytes)
+{
+    leat_slice copy; /* what arrived lies in a buffer for receiving, of which there are few */
+    if (leat_buf_alloc((uint32_t)bytes.len, &copy) < 0) {
+        session_reset(self);
+        return;
+    }
+    memcpy(leat_slice_data(copy), bytes.data, bytes.len);
+    self->untaken += (uint32_t)bytes.len;
+    struct leat_output *out = leat_outbox_put(&self->control);
+    leat_output_send_body(out, self->answerer, LEAT_HTTPD_BODY, copy);
+    leat_output_wait(out);
+}
+
+void answer_body_end(struct session *self)
+{
+    struct leat_output *out = leat_outbox_put(&self->control);
+    leat_output_send(out, self->answerer, LEAT_HTTPD_BODY_END, NULL, 0);
+    leat_output_wait(out);
+}
+
+void answer_gone(struct session *self)
+{
+    if (self->answerer.id == 0) {
+        return;
+    }
+    const struct leat_httpd_exchange exchange = exchange_of(self);
+    struct leat_output *out = leat_outbox_put(&self->control);
+    leat_output_send(out, self->answerer, LEAT_HTTPD_GONE, &exchange, sizeof(exchange));
+    leat_output_wait(out);
+    count(&stats_of(self)->gone, 1);
+    self->answerer = LEAT_REF_NONE;
+}
+
+void answer_drained(struct session *self)
+{
+    if (self->owed < LEAT_HTTPD_WINDOW / 4 || self->is_late || !writes_are_empty(self) ||
+        self->answerer.id == 0) {
+        return;
+    }
+    struct {
+        struct leat_httpd_exchange exchange;
+        uint32_t bytes;
+        uint32_t zero;
+    } payload = {exchange_of(self), self->owed, 0};
+    leat_output_send(leat_outbox_put(&self->control), self->answerer, LEAT_HTTPD_DRAINED, &payload,
+                     sizeof(payload));
+    self->owed = 0;
+}
+
+/* ---- from the actor ---- */
+
+/* It did not answer, or not to the end. */
+static void give_up(struct session *self, unsigned status)
+{
+    if (self->answered) {
+        session_reset(self); /* only that shows the client that it is not whole */
+    } else {
+        const struct leat_http_header later = {leat_http_str_of("Retry-After"),
+                                               leat_http_str_of("1")};
+        writes_problem(self, status, status == 503 ? &later : NULL);
+    }
+}
+
+static void begin(struct session *self, const struct leat_event *event)
+{
+    const struct leat_slice part =
+        leat_batch_len(event->body) > 0 ? leat_batch_at(event->body, 0) : event->body;
+    const struct answer *answer = (const struct answer *)(const void *)leat_slice_data(part);
+    self->answerer = event->from;
+    watch(self, event->from);
+    if (writes_respond(self, &answer->response) != 0 && session_is_open(self)) {
+        self->answerer = LEAT_REF_NONE;
+        writes_problem(self, 500, NULL);
+    }
+}
+
+static void end(struct session *self)
+{
+    if (writes_end(self) != 0) { /* less than was announced */
+        session_reset(self);
+    } else {
+        session_response_over(self);
+    }
+}
+
+static void data(struct session *self, const struct leat_event *event)
+{
+    if (self->owed + event->body.len < self->owed || self->writes_bytes > 2 * LEAT_HTTPD_WINDOW) {
+        answer_gone(self);
+        session_reset(self); /* it does not keep to the window */
+        return;
+    }
+    self->owed += event->body.len;
+    if (writes_data(self, leat_slice_ref(event->body)) != 0) { /* more than was announced */
+        answer_gone(self);
+        session_reset(self);
+    }
+}
+
+static void reply(struct session *self, const struct leat_event *event)
+{
+    begin(self, event);
+    if (!self->answered || !session_is_open(self) || self->answerer.id == 0) {
+        return;
+    }
+    int status = 0;
+    if (leat_batch_len(event->body) > 1) {
+        status = writes_data(self, leat_slice_ref(leat_batch_at(event->body, 1)));
+    }
+    if (status != 0) {
+        session_reset(self);
+    } else {
+        end(self);
+    }
+}
+
+void answer_message(struct session *self, const struct leat_event *event)
+{
+    const bool is_ours = event->type >> 24 == TYPE_OURS;
+    const bool is_now = (event->type >> 4 & NUMBER_MASK) == (self->number & NUMBER_MASK) &&
+                        (self->phase == PHASE_ANSWER || self->phase == PHASE_STREAM) &&
+                        self->answerer.id != 0 && session_is_open(self);
+    if (!is_ours || !is_now) {
+        return;
+    }
+    const enum word word = (enum word)(event->type & 15);
+    const bool begins = word == WORD_RESPOND || word == WORD_REPLY;
+    if (word == WORD_ABORT) {
+        self->answerer = LEAT_REF_NONE;
+        give_up(self, 500);
+    } else if (word == WORD_TAKEN) {
+        uint32_t bytes;
+        memcpy(&bytes, event->payload, sizeof(bytes));
+        self->untaken -= bytes < self->untaken ? bytes : self->untaken;
+        self->more = true;
+    } else if (begins == self->answered) {
+        return; /* twice, or too early */
+    } else if (word == WORD_RESPOND) {
+        begin(self, event);
+    } else if (word == WORD_REPLY) {
+        reply(self, event);
+    } else if (word == WORD_DATA && event->len == LEAT_LEN_BODY) {
+        data(self, event);
+    } else if (word == WORD_END) {
+        end(self);
+    }
+}
+
+void answer_down(struct session *self, leat_ref who)
+{
+    for (uint32_t i = 0; i < self->monitors_len; i++) {
+        if (leat_ref_equal(self->monitors[i], who)) {
+            self->monitors[i] = self->monitors[--self->monitors_len];
+            break;
+        }
+    }
+    if (leat_ref_equal(self->answerer, who) && session_is_open(self)) {
+        self->answerer = LEAT_REF_NONE;
+        give_up(self, 502);
+    }
+}
+
+void answer_expire(struct session *self)
+{
+    count(&stats_of(self)->timeouts, 1);
+    answer_gone(self);
+    give_up(self, 504);
+}
+
+void answer_refused(struct session *self, struct leat_output *output, int status)
+{
+    const bool is_now = leat_ref_equal(output->to, self->answerer) && session_is_open(self);
+    const uint32_t type = output->type;
+    (void)status;
+    if (is_now && type == LEAT_HTTPD_DRAINED) {
+        uint32_t bytes;
+        memcpy(&bytes, output->payload + sizeof(struct leat_httpd_exchange), sizeof(bytes));
+        self->owed += bytes;
+        self->is_late = true;
+    } else if (is_now && (type == LEAT_HTTPD_REQUEST || type == LEAT_HTTPD_BODY ||
+                          type == LEAT_HTTPD_BODY_END)) {
+        if (type == LEAT_HTTPD_REQUEST) {
+            self->answerer = LEAT_REF_NONE; /* it knows nothing of it */
+        } else {
+            answer_gone(self);
+        }
+        give_up(self, 503);
+    }
+    leat_output_release(output);
+}

@@ -1,0 +1,241 @@
+/* Bytes in. They are fed to the machine as far as what it makes of them can be answered now; the rest is kept,
+ * and the socket paused, until it can. This is the one place where bytes enter a connection: a TLS filter
+ * would stand before intake_pump. */
+#include "session.h"
+
+#include <errno.h>
+
+#define BODY_LEN_FIRST 4096u
+
+/* ---- what is not fed yet ---- */
+
+void intake_drop(struct session *self)
+{
+    if (self->in_owned) {
+        leat_buf_unref(self->in.buf);
+    }
+    self->in = (leat_slice){0};
+    self->in_owned = false;
+}
+
+void intake_keep(struct session *self)
+{
+    if (self->in_owned || self->in.len == 0) {
+        if (self->in.len == 0) {
+            intake_drop(self);
+        }
+        return;
+    }
+    leat_slice copy; /* the buffer that was lent is one of a few, for receiving into */
+    if (leat_buf_alloc(self->in.len, &copy) < 0) {
+        intake_drop(self);
+        session_reset(self);
+        return;
+    }
+    memcpy(leat_slice_data(copy), leat_slice_data(self->in), self->in.len);
+    self->in = copy;
+    self->in_owned = true;
+}
+
+/* ---- bodies ---- */
+
+static int body_begin(struct session *self, uint64_t body_len)
+{
+    const uint32_t cap = body_len == LEAT_HTTP_LEN_UNKNOWN ? BODY_LEN_FIRST : (uint32_t)body_len;
+    if (body_len != LEAT_HTTP_LEN_UNKNOWN && body_len > LEAT_BUF_LEN_MAX) {
+        return -ENOMEM;
+    }
+    const int status = leat_buf_alloc(cap, &self->body);
+    self->body_cap = status == 0 ? cap : 0;
+    self->body.len = 0;
+    return status;
+}
+
+static int body_grow(struct session *self, size_t len)
+{
+    leat_slice larger;
+    uint64_t cap = 2 * (uint64_t)self->body_cap;
+    while (cap < self->body.len + len) {
+        cap *= 2;
+    }
+    if (cap > LEAT_BUF_LEN_MAX || leat_buf_alloc((uint32_t)cap, &larger) < 0) {
+        return -ENOMEM;
+    }
+    memcpy(leat_slice_data(larger), leat_slice_data(self->body), self->body.len);
+    larger.len = self->body.len;
+    leat_buf_unref(self->body.buf);
+    self->body = larger;
+    self->body_cap = (uint32_t)cap;
+    return 0;
+}
+
+/* The machine sees to it that it is no longer than allowed. */
+static void body_add(struct session *self, leat_http_str bytes)
+{
+    if (bytes.len > self->body_cap - self->body.len && body_grow(self, bytes.len) < 0) {
+        session_reset(self);
+        return;
+    }
+    memcpy(leat_slice_data(self->body) + self->body.len, bytes.data, bytes.len);
+    self->body.len += (uint32_t)bytes.len;
+}
+
+/* ---- what the machine tells ---- */
+
+/* A request with a body: its head is copied, for the machine reads on. */
+static void begin_body(struct session *self, const struct leat_httpd_request *request)
+{
+    const struct leat_httpd_route *route = &self->shard->httpd->routes[self->route];
+    leat_slice copy;
+    if (request_copy(request, &copy) < 0) {
+        session_reset(self);
+        return;
+    }
+    if (request->http.continues && writes_continue(self) < 0) {
+        leat_buf_unref(copy.buf);
+        session_reset(self);
+        return;
+    }
+    if (route->handler == NULL && route->streams) {
+        self->phase = PHASE_STREAM;
+        request_of(copy)->streams = true;
+        answer_ask(self, copy, (leat_slice){0});
+        return;
+    }
+    self->phase = PHASE_COLLECT;
+    self->request = copy;
+    if (body_begin(self, request->http.body_len) < 0) {
+        session_reset(self);
+    }
+}
+
+static void on_request(struct session *self, const struct leat_http_request *http)
+{
+    const struct leat_httpd *httpd = self->shard->httpd;
+    struct leat_http_match match;
+    count(&stats_of(self)->requests, 1);
+    self->number++;
+    self->phase = PHASE_ANSWER;
+    self->request_ended = false;
+    self->answered = false;
+    self->is_head = http->method == LEAT_HTTP_HEAD;
+    leat_http_router_find(httpd->table, httpd->config.route_count, http->method, http->path, &match);
+    if (match.status != 200) {
+        call_nobody(self, &match);
+        return;
+    }
+    self->route = match.id;
+    const struct leat_httpd_request request = {.http = *http,
+                                               .params = match.params,
+                                               .param_count = match.param_count,
+                                               .peer = self->peer};
+    if (http->body_len != 0) {
+        begin_body(self, &request);
+    } else if (httpd->routes[match.id].handler != NULL) {
+        call_route(self, &request);
+    } else {
+        leat_slice copy;
+        if (request_copy(&request, &copy) < 0) {
+            session_reset(self);
+            return;
+        }
+        answer_ask(self, copy, (leat_slice){0});
+    }
+}
+
+static void on_body(struct session *self, leat_http_str bytes)
+{
+    if (self->phase == PHASE_COLLECT) {
+        body_add(self, bytes);
+    } else if (self->phase == PHASE_STREAM) {
+        answer_body(self, bytes);
+    }
+}
+
+static void on_collected(struct session *self)
+{
+    const leat_slice request = self->request, body = self->body;
+    self->phase = PHASE_ANSWER;
+    self->request = self->body = (leat_slice){0};
+    if (self->shard->httpd->routes[self->route].handler == NULL) {
+        answer_ask(self, request, body);
+        return;
+    }
+    request_of(request)->body = body;
+    call_route(self, request_of(request));
+    leat_buf_unref(request.buf);
+    leat_buf_unref(body.buf);
+}
+
+static void on_end(struct session *self)
+{
+    self->request_ended = true;
+    switch (self->phase) {
+    case PHASE_COLLECT:
+        on_collected(self);
+        break;
+    case PHASE_STREAM:
+        self->phase = PHASE_ANSWER;
+        answer_body_end(self);
+        break;
+    case PHASE_DROP:
+        session_exchange_over(self);
+        break;
+    default:
+        break;
+    }
+}
+
+void intake_fault(struct session *self, const struct leat_http_event *event)
+{
+    if (event->kind == LEAT_HTTP_CLOSE) {
+        session_finish(self);
+        return;
+    }
+    if (event->kind != LEAT_HTTP_ERROR) {
+        return;
+    }
+    count(&stats_of(self)->refused, 1);
+    answer_gone(self);
+    if (self->answered && self->phase != PHASE_IDLE && self->phase != PHASE_DROP) {
+        session_reset(self); /* within a response: only that shows the client that it is not whole */
+        return;
+    }
+    writes_refuse(self, &event->u.error);
+    session_finish(self);
+}
+
+/* Whether what another event may cause can be done: be written, sent to an actor. */
+static bool can_take(const struct session *self)
+{
+    return self->more && session_is_open(self) && !self->is_full && writes_have_room(self) &&
+           self->untaken < LEAT_HTTPD_WINDOW && leat_outbox_room(&self->control) >= 8;
+}
+
+void intake_pump(struct session *self)
+{
+    while (can_take(self)) {
+        struct leat_http_event event;
+        const leat_http_str bytes = {
+            self->in.len > 0 ? (const char *)leat_slice_data(self->in) : NULL, self->in.len};
+        const size_t used = leat_http_server_read(self->machine, self->now, bytes, &event);
+        self->in = leat_slice_sub(self->in, (uint32_t)used, self->in.len);
+        switch (event.kind) {
+        case LEAT_HTTP_REQUEST:
+            on_request(self, &event.u.request);
+            break;
+        case LEAT_HTTP_BODY:
+            on_body(self, event.u.body);
+            break;
+        case LEAT_HTTP_END:
+            on_end(self);
+            break;
+        case LEAT_HTTP_NONE:
+            self->more = false;
+            break;
+        default:
+            intake_fault(self, &event);
+            break;
+        }
+    }
+}
