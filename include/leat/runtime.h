@@ -221,6 +221,13 @@ LEAT_API int leat_spawn_member(leat_controller *controller, leat_ref group, cons
 LEAT_API int leat_receive(leat_controller *controller, leat_time timeout_ns,
                           struct leat_event *ret);
 
+/* A descriptor for poll(2) and its kin, for a thread that waits for other descriptors too. Receive with
+ * timeout 0 until -ETIMEDOUT says that there is nothing; from then on it is readable as soon as there may be
+ * something again, the runtime's end included, but for STATS. Do not read it, nor close it: it is the
+ * controller's, made at the first call. -EMFILE, -ENFILE, -ENOMEM; -ENOTSUP: in simulation, where nothing
+ * happens by itself. */
+LEAT_API int leat_controller_descriptor(leat_controller *controller);
+
 /* Gives back the body of a MESSAGE, PUBLISHED or DATA event; does nothing for one without. */
 LEAT_API void leat_event_release(struct leat_event *event);
 
