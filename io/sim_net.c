@@ -18,6 +18,7 @@ struct sim_world {
     uint64_t               random[4];
     struct leat_sim_config config;
     leat_time              now;
+    leat_time              cut_until; /* nothing that is sent before arrives */
     uint64_t               seq;
     uint64_t               serial;
     uint32_t               attached;
@@ -142,6 +143,24 @@ void sim_world_advance(struct sim_world *world, leat_time to)
 struct sim_counters sim_world_counters(const struct sim_world *world)
 {
     return world->counters;
+}
+
+void sim_world_cut(struct sim_world *world, leat_time until)
+{
+    world->cut_until = until;
+}
+
+bool sim_world_reset(struct sim_world *world, uint32_t nth)
+{
+    for (uint32_t i = 0; i < BUCKETS; i++) {
+        struct sim_port *port = world->buckets[(nth + i) % BUCKETS];
+        for (; port != NULL; port = port->next) {
+            if (port->is_stream && sim_stream_reset(world, (struct sim_stream *)(void *)port)) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 /* ---- what is on its way: a binary heap ---- */
@@ -361,9 +380,13 @@ bool sim_has_room(const struct sim_world *world)
 bool sim_launch(struct sim_world *world, struct sim_flight *flight, leat_time *last_at)
 {
     leat_time at = world->now + delay(world);
+    leat_time sent = world->now;
     int losses = 0;
-    while (losses <= RESENDS_MAX && chance(world, world->config.loss)) {
-        at += RESEND_NS << (losses < 3 ? losses : 3);
+    while (losses <= RESENDS_MAX &&
+           (sent < world->cut_until || chance(world, world->config.loss))) {
+        leat_time again = RESEND_NS << (losses < 3 ? losses : 3);
+        sent += again;
+        at += again;
         losses++;
         world->counters.lost++;
     }
@@ -381,15 +404,16 @@ bool sim_launch(struct sim_world *world, struct sim_flight *flight, leat_time *l
     return true;
 }
 
-void sim_launch_alarm(struct sim_world *world, struct sim_flight *flight, leat_time at)
+bool sim_launch_alarm(struct sim_world *world, struct sim_flight *flight, leat_time at)
 {
     if (world->heap_len == SIM_HEAP_LEN) {
         mem_free(flight);
-        return;
+        return false;
     }
     flight->at = at;
     flight->seq = world->seq++;
     heap_push(world, flight);
+    return true;
 }
 
 void sim_cancel(struct sim_world *world, struct sim_flight *flight)
@@ -447,7 +471,7 @@ void sim_send(struct sim_world *world, const struct sim_port *port, const struct
 {
     LEAT_ASSERT(len <= LEAT_DATAGRAM_LEN_MAX);
     world->counters.sent++;
-    if (chance(world, world->config.loss)) {
+    if (world->now < world->cut_until || chance(world, world->config.loss)) {
         world->counters.lost++;
         return;
     }

@@ -76,7 +76,7 @@ void sim_source(const struct sim_port *port, const struct leat_addr *to, struct 
 bool sim_launch(struct sim_world *world, struct sim_flight *flight, leat_time *last_at);
 
 /* The same for an alarm, exactly at `at`; and takes it back. */
-void sim_launch_alarm(struct sim_world *world, struct sim_flight *flight, leat_time at);
+bool sim_launch_alarm(struct sim_world *world, struct sim_flight *flight, leat_time at);
 void sim_cancel(struct sim_world *world, struct sim_flight *flight);
 
 /* Whether streams may put more bytes on their way. */

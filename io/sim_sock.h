@@ -58,6 +58,7 @@ struct sim_tcp {
     struct leat_addr   local;
     struct leat_addr   peer; /* all zero: Unix */
     bool               is_unix;
+    bool               is_file; /* of that, a path in the file system: there only while it listens */
     bool               listens;
     bool               connecting;
     bool               reads;

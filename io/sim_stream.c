@@ -226,14 +226,15 @@ void sim_stream_alarm(struct sim_world *world, struct sim_stream *stream, leat_t
         return;
     }
     struct sim_flight *flight = mem_zalloc(sizeof(*flight), 16);
-    stream->alarmed = flight == NULL;
-    if (flight != NULL) {
-        flight->kind = SIM_ALARM;
-        flight->to = stream->port.bound;
-        flight->target = stream->port.serial;
-        stream->alarm = flight;
-        sim_launch_alarm(world, flight, at);
+    if (flight == NULL) {
+        stream->alarmed = true; /* too early, rather than never */
+        return;
     }
+    flight->kind = SIM_ALARM;
+    flight->to = stream->port.bound;
+    flight->target = stream->port.serial;
+    stream->alarmed = !sim_launch_alarm(world, flight, at);
+    stream->alarm = stream->alarmed ? NULL : flight;
 }
 
 void sim_stream_free(struct sim_world *world, struct sim_stream *stream)
@@ -259,12 +260,30 @@ void sim_stream_close(struct sim_world *world, struct sim_stream *stream, bool r
         if (!stream->eof && stream->error == 0) {
             stream->state = SIM_DISCARDING;
             sim_stream_alarm(world, stream, sim_world_now(world) + DISCARD_NS);
-            return;
+            if (!stream->alarmed) {
+                return;
+            }
         }
     } else if (!is_over) {
         launch(world, stream, SIM_RST, 0);
     }
     sim_stream_free(world, stream);
+}
+
+bool sim_stream_reset(struct sim_world *world, struct sim_stream *stream)
+{
+    if (stream->state != SIM_CONNECTED || stream->error != 0) {
+        return false;
+    }
+    struct sim_flight *flight = flight_new(stream, SIM_RST, 0);
+    if (flight != NULL) {
+        flight->to = stream->port.bound;
+        flight->target = stream->port.serial;
+        leat_time at = 0;
+        sim_launch(world, flight, &at);
+    }
+    launch(world, stream, SIM_RST, 0);
+    return true;
 }
 
 /* ---- arriving ---- */
@@ -296,7 +315,7 @@ static void syn_arrived(struct sim_world *world, struct sim_flight *flight)
         if (++flight->tries > SYN_TRIES_MAX) {
             mem_free(flight);
         } else {
-            sim_launch_alarm(world, flight, sim_world_now(world) + (SYN_AGAIN_NS << flight->tries));
+            (void)sim_launch_alarm(world, flight, sim_world_now(world) + (SYN_AGAIN_NS << flight->tries));
         }
         return;
     }
@@ -350,11 +369,12 @@ void sim_stream_arrived(struct sim_world *world, struct sim_flight *flight)
     switch (flight->kind) {
     case SIM_BYTES:
     case SIM_FIN:
-        if (stream->error == 0) {
+        if (stream->error != 0) {
+            refuse(world, flight);
+        } else {
             inbox_add(stream, flight);
-            return;
         }
-        break;
+        return;
     case SIM_SYN_ACK:
         if (stream->state == SIM_CONNECTING) {
             stream->state = SIM_CONNECTED;

@@ -65,6 +65,9 @@ void sim_stream_alarm(struct sim_world *world, struct sim_stream *stream, leat_t
  * second. */
 void sim_stream_close(struct sim_world *world, struct sim_stream *stream, bool reset);
 
+/* Whether it is a connection, and resets it: both ends are told, as if by the other. */
+bool sim_stream_reset(struct sim_world *world, struct sim_stream *stream);
+
 /* A flight of a stream has arrived. Takes it over. */
 void sim_stream_arrived(struct sim_world *world, struct sim_flight *flight);
 

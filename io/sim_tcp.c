@@ -13,12 +13,17 @@
 #define CLOSE_NS (5 * LEAT_SEC) /* as ready_stream.c */
 #define CONNECT_NS (127 * LEAT_SEC) /* without a timeout, about as the kernel */
 #define PREFIX 5
+#define PATH_MAX_LEN 107u /* as sun_path */
 
 /* ---- addresses ---- */
 
-/* No path has the same but by a chance of 2^-88. */
-static void path_address(const char *path, struct leat_addr *ret)
+/* No path has the same but by a chance of 2^-88. -EINVAL, as the kernel's. */
+static int path_address(const char *path, struct leat_addr *ret)
 {
+    size_t len = strlen(path);
+    if (len == 0 || len > PATH_MAX_LEN) {
+        return -EINVAL;
+    }
     uint64_t a = UINT64_C(0xcbf29ce484222325);
     uint64_t b = UINT64_C(0x9e3779b97f4a7c15);
     for (; *path != '\0'; path++) {
@@ -29,6 +34,7 @@ static void path_address(const char *path, struct leat_addr *ret)
     *ret = (struct leat_addr){.ip = {0xfd, 'u', 'n', 'i', 'x'}, .port = (uint16_t)(b >> 48 | 1)};
     memcpy(ret->ip + PREFIX, &a, 8);
     memcpy(ret->ip + PREFIX + 8, &b, 3);
+    return 0;
 }
 
 /* ---- open ---- */
@@ -50,11 +56,11 @@ static int begin_listen(struct sim *sim, struct sim_tcp *tcp, const struct io_op
     struct leat_addr local = op->listen.local;
     uint32_t options = op->listen.options;
     uint32_t backlog = op->listen.backlog;
-    int status;
     tcp->listens = true;
     tcp->is_unix = op->listen.path != NULL;
-    if (tcp->is_unix) {
-        path_address(op->listen.path, &local);
+    int status = tcp->is_unix ? path_address(op->listen.path, &local) : 0;
+    if (status < 0) {
+        return status;
     }
     backlog = backlog == 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog;
     bool dual_stack = (options & LEAT_STREAM_DUAL_STACK) != 0 && !leat_addr_is_v4(&local);
@@ -67,12 +73,16 @@ static int begin_connect(struct sim *sim, struct sim_tcp *tcp, const struct io_o
 {
     struct leat_addr peer = op->connect.peer;
     const struct leat_addr *local = op->connect.local;
-    int status;
+    int status = 0;
     tcp->connecting = true;
     tcp->is_unix = op->connect.path != NULL;
     if (tcp->is_unix) {
-        path_address(op->connect.path, &peer);
+        status = path_address(op->connect.path, &peer);
+        tcp->is_file = op->connect.path[0] != '@';
         local = NULL;
+    }
+    if (status < 0) {
+        return status;
     }
     if (peer.port == 0 || (local != NULL && leat_addr_is_v4(local) != leat_addr_is_v4(&peer))) {
         return -EINVAL;
@@ -332,7 +342,10 @@ static void look(struct sim *sim, struct sim_sock *sock)
     }
     if (tcp->connecting) {
         if (stream->error != 0 || stream->alarmed) {
-            opened(sim, sock, stream->error != 0 ? stream->error : -ETIMEDOUT);
+            bool is_missing = tcp->is_file && stream->error == -ECONNREFUSED;
+            opened(sim, sock, is_missing           ? -ENOENT
+                              : stream->error != 0 ? stream->error
+                                                   : -ETIMEDOUT);
         } else if (stream->state == SIM_CONNECTED) {
             sim_stream_alarm(sim->world, stream, LEAT_NEVER);
             opened(sim, sock, 0);

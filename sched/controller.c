@@ -1,9 +1,12 @@
 /* Controllers: a thread outside as a host with one mailbox. It sends through the doors of actors'
- * cells like any worker, and sleeps on a futex that its own bell wakes. */
+ * cells like any worker, and sleeps on a futex that its own bell wakes, or in a poll of its own: then
+ * the bell makes a descriptor readable. Invariant: between a receive that found nothing and the next the
+ * bell is told to wake (is_armed), so that nothing comes unnoticed. */
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +22,8 @@ struct leat_controller {
     struct leat_runtime *runtime;
     uint32_t             slot;  /* in runtime->controllers */
     uint32_t             woken; /* the futex: counts wake-ups */
+    uint32_t             descriptor; /* an eventfd, and 1; 0: nobody has asked for it */
+    bool                 is_armed;   /* it becomes readable when something comes */
     leat_time            clock; /* read last */
     leat_time            stats_period;
     leat_time            stats_next; /* LEAT_NEVER: none */
@@ -49,6 +54,12 @@ void controller_wake(struct leat_controller *controller)
 {
     fetch_add_seq_u32(&controller->woken, 1);
     syscall(SYS_futex, &controller->woken, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    uint32_t descriptor = load_acquire_u32(&controller->descriptor); /* set once, before it is armed */
+    if (descriptor != 0) {
+        uint64_t one = 1;
+        ssize_t ignored = write((int)descriptor - 1, &one, sizeof(one));
+        (void)ignored; /* it fails where the descriptor is readable already */
+    }
 }
 
 static void bell_wake(void *context)
@@ -69,6 +80,41 @@ static void sleep_until(struct leat_controller *controller, uint32_t seen, leat_
                           .tv_nsec = (long)(until % LEAT_SEC)};
     syscall(SYS_futex, &controller->woken, FUTEX_WAIT_BITSET_PRIVATE, seen,
             until == LEAT_NEVER ? NULL : &at, NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+int leat_controller_descriptor(leat_controller *controller)
+{
+    if (controller->runtime->world != NULL) {
+        return -ENOTSUP;
+    }
+    if (controller->descriptor == 0) {
+        int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK); /* readable: it was not armed yet */
+        if (fd < 0) {
+            return -errno;
+        }
+        store_release_u32(&controller->descriptor, (uint32_t)fd + 1);
+    }
+    return (int)controller->descriptor - 1;
+}
+
+/* Nothing was received. False: something has come meanwhile, or the runtime has ended. */
+static bool arm(struct leat_controller *controller)
+{
+    uint64_t ignored;
+    ssize_t got = read((int)controller->descriptor - 1, &ignored, sizeof(ignored));
+    (void)got;
+    pool_flush(controller->host->pool);
+    controller->is_armed =
+        !runtime_is_gone(controller->runtime) && bell_sleep(&controller->host->bell);
+    return controller->is_armed;
+}
+
+static void disarm(struct leat_controller *controller)
+{
+    if (controller->is_armed) {
+        controller->is_armed = false;
+        bell_awake(&controller->host->bell);
+    }
 }
 
 /* ---- open, close ---- */
@@ -170,6 +216,7 @@ void leat_controller_close(leat_controller *controller)
     struct leat_runtime *runtime = controller->runtime;
     struct host *host = controller->host;
     leat_ref self = cell_ref(controller->mailbox);
+    disarm(controller);
     answer(controller);
     host_mailbox_close(host, controller->mailbox);
     bus_leave_outside(host, self);
@@ -186,6 +233,9 @@ void leat_controller_close(leat_controller *controller)
     runtime->controllers[controller->slot] = NULL;
     runtime->controllers_len--;
     pthread_mutex_unlock(&runtime->lock);
+    if (controller->descriptor != 0) { /* nobody wakes it any more */
+        close((int)controller->descriptor - 1);
+    }
     mem_free(controller);
 }
 
@@ -562,6 +612,7 @@ int leat_receive(leat_controller *controller, leat_time timeout_ns, struct leat_
     if (controller->runtime->world != NULL) {
         return receive_simulated(controller, until, ret);
     }
+    disarm(controller);
     for (;;) {
         bool ended = runtime_is_gone(controller->runtime);
         if (stats_due(controller, now, ret)) { /* first: it comes once a period, messages may always */
@@ -575,7 +626,10 @@ int leat_receive(leat_controller *controller, leat_time timeout_ns, struct leat_
             return -EPIPE;
         }
         if (now >= until) {
-            return -ETIMEDOUT;
+            if (controller->descriptor == 0 || arm(controller)) {
+                return -ETIMEDOUT;
+            }
+            continue;
         }
         wait(controller, now, controller->stats_next < until ? controller->stats_next : until);
         now = controller->clock = leat_controller_now(controller);

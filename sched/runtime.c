@@ -493,7 +493,7 @@ int leat_runtime_close(leat_runtime *runtime)
     }
     leat_runtime_stop(runtime);
     struct timespec deadline =
-        monotonic_after(2 * runtime->config.shutdown_ns + runtime->config.send_wait_ns);
+        monotonic_after(3 * runtime->config.shutdown_ns + runtime->config.send_wait_ns);
     bool is_over = wait_for_run(runtime, &deadline);
     if (is_over) {
         is_over = threads_join(runtime, &deadline);

@@ -113,6 +113,10 @@ void worker_round(struct worker *worker, leat_time deadline);
 bool      worker_is_ready(const struct worker *worker);
 leat_time worker_next(const struct worker *worker);
 
+/* When the runtime has ended: one turn of I/O for streams that were closed with something queued. False:
+ * there are none any more. */
+bool worker_send_rest(struct worker *worker, leat_time deadline);
+
 /* When the runtime has ended: what the last actors published still goes to controllers. */
 void worker_settle(struct worker *worker);
 

@@ -40,9 +40,29 @@ static leat_time next_event(struct leat_runtime *runtime)
     return next;
 }
 
+/* What streams were closed with still leaves, as worker_run does it. */
+static void send_rest(struct leat_runtime *runtime)
+{
+    leat_time until = sim_world_now(runtime->world) + runtime->config.shutdown_ns;
+    for (bool again = true; again;) {
+        again = false;
+        for (uint32_t i = 0; i < runtime->config.workers; i++) {
+            worker_enter(runtime->workers[i]);
+            again = worker_send_rest(runtime->workers[i], 0) || again;
+            worker_leave(runtime->workers[i]);
+        }
+        leat_time next = sim_world_next(runtime->world);
+        again = again && next <= until;
+        if (again && next > sim_world_now(runtime->world)) {
+            sim_world_advance(runtime->world, next);
+        }
+    }
+}
+
 /* The last actor has ended in this round. */
 static void settle(struct leat_runtime *runtime)
 {
+    send_rest(runtime);
     for (uint32_t i = 0; i < runtime->config.workers; i++) {
         worker_enter(runtime->workers[i]);
         worker_settle(runtime->workers[i]);

@@ -137,6 +137,8 @@ void socket_give(struct sockets *sockets, struct socket *socket)
         socket->error = 0;
         sockets->errors_len--;
     }
+    sockets->leaving_len -= socket->is_leaving;
+    socket->is_leaving = false;
     socket->state = SOCKET_FREE;
     socket->owner = LEAT_REF_NONE;
     socket->generation++;

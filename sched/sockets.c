@@ -198,6 +198,8 @@ void socket_close(struct sockets *sockets, struct socket *socket, bool reset)
 {
     LEAT_ASSERT(socket->state == SOCKET_OPEN);
     socket->state = SOCKET_CLOSING;
+    socket->is_leaving = socket->is_stream && !socket->listens && !reset;
+    sockets->leaving_len += socket->is_leaving;
     struct io_op op = {.kind = IO_OP_CLOSE, .sock = socket->io, .close.reset = reset};
     int status = sockets->ops->submit(sockets->io, &op);
     /* The backend may have ended a stream already: then its CLOSED is on its way. */
@@ -210,9 +212,9 @@ static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref
 /* The backend has ended it: of what waits only SOCK_CLOSED, the last, is still told. */
 static void ending_closed(struct sockets *sockets, struct socket *socket)
 {
-    int status = socket->waiting_last->event.status;
+    union node *node = stream_take_end(socket);
     socket_disown(sockets, socket);
-    tell_closed(sockets, socket, socket->owner, pool_take(sockets->host->pool), status);
+    tell_closed(sockets, socket, socket->owner, node, node->event.status);
     socket_give(sockets, socket);
 }
 
@@ -373,18 +375,22 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
         return;
     }
     union node *node = socket->reserved;
+    socket->reserved = done->status == 0 ? pool_take(host->pool) : NULL; /* for CLOSED */
+    int status = done->status == 0 && socket->reserved == NULL ? -ENOMEM : done->status;
     node->head.kind = LEAT_EVENT_OPENED;
     node->head.len = 0;
-    node->event.status = done->status;
-    node->event.sock = done->status < 0 ? LEAT_SOCK_NONE : socket_id(sockets, socket);
+    node->event.status = status;
+    node->event.sock = status < 0 ? LEAT_SOCK_NONE : socket_id(sockets, socket);
     node->event.opened.cookie = socket->cookie;
-    node->event.opened.local = done->status < 0 ? socket->local : done->peer;
-    socket->reserved = NULL;
-    if (done->status < 0) {
+    node->event.opened.local = status < 0 ? socket->local : done->peer;
+    if (status < 0) {
         socket_disown(sockets, socket);
-        socket_give(sockets, socket);
-    } else {
-        socket->reserved = pool_take(host->pool); /* for CLOSED; if memory is out, that is silent */
+        socket->owner = LEAT_REF_NONE;
+        if (done->status < 0) {
+            socket_give(sockets, socket);
+        } else { /* what could not be told is not opened */
+            socket_close(sockets, socket, socket->is_stream);
+        }
     }
     actor_input_reserved(host, cell, owner, node);
 }

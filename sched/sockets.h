@@ -47,6 +47,7 @@ struct socket {
     bool             is_unix;
     bool             is_given;  /* somebody wants what it brings */
     bool             reads;     /* the backend is to read it */
+    bool             is_leaving; /* CLOSE was asked for, and what is queued is still to leave */
     bool             is_paused; /* its owner wants nothing just now */
     int32_t          fail;      /* why it is being closed; 0: it was asked for */
     uint32_t         epoch;     /* of the token: it changes with the owner */
@@ -65,6 +66,7 @@ struct sockets {
     uint32_t             errors_len; /* sockets with an error that waits */
     union node          *waits;      /* drains parked on a socket, oldest first */
     union node          *waits_last;
+    uint32_t             leaving_len; /* streams that are */
     uint32_t             routes_max;
     const struct io_ops *ops;
     struct io           *io;

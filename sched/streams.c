@@ -20,6 +20,9 @@
 
 static uint32_t cost_of(const struct leat_event *event)
 {
+    if (event->kind == LEAT_EVENT_GIVEN) { /* there is one at most */
+        return 0;
+    }
     bool has_bytes = event->kind == LEAT_EVENT_DATA && event->body.len > WAIT_COST_MIN;
     return has_bytes ? event->body.len : WAIT_COST_MIN;
 }
@@ -61,6 +64,15 @@ static void wait_append(struct socket *socket, union node *node)
     }
     socket->waiting_last = node;
     socket->waiting_cost += cost_of(&node->event);
+}
+
+static void wait_first(struct socket *socket, union node *node)
+{
+    node->next = socket->waiting;
+    if (socket->waiting == NULL) {
+        socket->waiting_last = node;
+    }
+    socket->waiting = node;
 }
 
 /* What waits must not hold a receive buffer, of which there are few: other sockets need them. */
@@ -146,6 +158,22 @@ union node *stream_next(struct sockets *sockets, struct cell *cell, leat_ref to,
     return node;
 }
 
+/* A connection whose ACCEPTED is not given any more: its owner has never heard of it, nor will. */
+static void unheard_close(struct sockets *sockets, leat_sock id)
+{
+    struct socket *unheard = socket_at(sockets, id);
+    if (unheard == NULL || unheard->state == SOCKET_CLOSING || sockets->io == NULL) {
+        return;
+    }
+    socket_disown(sockets, unheard);
+    unheard->owner = LEAT_REF_NONE;
+    if (unheard->state == SOCKET_OPEN) {
+        socket_close(sockets, unheard, true);
+    } else {
+        socket_give(sockets, unheard);
+    }
+}
+
 void streams_drop(struct sockets *sockets, struct socket *socket)
 {
     struct host *host = sockets->host;
@@ -153,10 +181,7 @@ void streams_drop(struct sockets *sockets, struct socket *socket)
         union node *node = socket->waiting;
         socket->waiting = node->next;
         if (node->head.kind == LEAT_EVENT_ACCEPTED) {
-            struct socket *unheard = socket_at(sockets, node->event.accepted.sock);
-            if (unheard != NULL && unheard->state == SOCKET_OPEN && sockets->io != NULL) {
-                socket_close(sockets, unheard, true);
-            }
+            unheard_close(sockets, node->event.accepted.sock);
         } else if (has_body(&node->event)) {
             leat_buf_unref(node->event.body.buf);
         }
@@ -208,10 +233,7 @@ static void done_accepted(struct sockets *sockets, struct socket *listener,
         .accepted = {.sock = id, .peer = done->peer},
     };
     if (!stream_input(sockets, listener, &event)) {
-        socket = socket_find(sockets, id);
-        if (socket != NULL) {
-            socket_close(sockets, socket, true);
-        }
+        unheard_close(sockets, id);
     }
 }
 
@@ -253,6 +275,20 @@ void stream_ended(struct sockets *sockets, struct socket *socket, int status)
     node->event.sock = socket_id(sockets, socket);
     wait_append(socket, node);
     stream_kick(sockets, socket);
+}
+
+union node *stream_take_end(struct socket *socket)
+{
+    LEAT_ASSERT(socket->state == SOCKET_ENDING && socket->waiting != NULL);
+    union node **link = &socket->waiting;
+    while ((*link)->next != NULL) {
+        link = &(*link)->next;
+    }
+    union node *end = *link;
+    LEAT_ASSERT(end->head.kind == LEAT_EVENT_SOCK_CLOSED);
+    *link = NULL;
+    socket->waiting_last = NULL; /* the rest is about to be dropped */
+    return end;
 }
 
 /* ---- outputs ---- */
@@ -298,7 +334,9 @@ static int output_begin(struct sockets *sockets, struct cell *cell,
     return 0;
 }
 
-/* The connection changes hands: a token that is still in a mailbox is void, by its epoch. */
+/* The connection changes hands: a token that is still in a mailbox is void, by its epoch. GIVEN is the
+ * first of what waits; one that nobody has heard is said to the new owner instead, so that a
+ * connection handed round takes no more memory than one that is not. */
 static int socket_move(struct sockets *sockets, struct socket *socket, leat_ref target,
                        uint64_t cookie)
 {
@@ -306,27 +344,37 @@ static int socket_move(struct sockets *sockets, struct socket *socket, leat_ref 
     if (host_sockets(host, target) == NULL) {
         return -ESRCH;
     }
-    union node *node = pool_take(host->pool);
-    union node *token = socket->token != NULL ? socket->token : pool_take(host->pool);
-    if (node == NULL || token == NULL) {
-        if (node != NULL) {
+    bool stays = leat_ref_equal(target, socket->owner);
+    bool is_unheard =
+        socket->waiting != NULL && socket->waiting->head.kind == LEAT_EVENT_GIVEN;
+    union node *node = is_unheard ? socket->waiting : pool_take(host->pool);
+    union node *token = socket->token != NULL || stays ? socket->token : pool_take(host->pool);
+    if (node == NULL || (token == NULL && !stays)) {
+        if (node != NULL && !is_unheard) {
             pool_give(host->pool, node);
+        }
+        if (token != socket->token) {
+            pool_give(host->pool, token);
         }
         return -ENOMEM;
     }
-    socket->epoch++;
     socket->token = token;
-    socket_disown(sockets, socket);
-    socket_own(sockets, socket, target);
+    if (!stays) {
+        socket->epoch++;
+        socket_disown(sockets, socket);
+        socket_own(sockets, socket, target);
+    }
     socket->is_paused = false;
     socket->is_given = true;
+    if (!is_unheard) {
+        wait_first(socket, node);
+    }
     node->head.kind = LEAT_EVENT_GIVEN;
     node->head.len = 0;
     node->event.status = 0;
     node->event.sock = socket_id(sockets, socket);
     node->event.given.cookie = cookie;
     node->event.given.peer = socket->peer;
-    actor_input_reserved(host, sockets_cell(sockets, target), target, node);
     if (socket->waiting_cost <= WAIT_MAX / 2) {
         set_reads(sockets, socket, true);
     }

@@ -14,6 +14,9 @@ void stream_done(struct sockets *sockets, struct socket *socket, const struct io
 /* The backend has ended it unasked: what was read is given first, SOCK_CLOSED is the last. */
 void stream_ended(struct sockets *sockets, struct socket *socket, int status);
 
+/* Takes SOCK_CLOSED, the last, off what waits at one that the backend has ended. */
+union node *stream_take_end(struct socket *socket);
+
 /* host_ops.stream_next. */
 union node *stream_next(struct sockets *sockets, struct cell *cell, leat_ref to, union node *token);
 

@@ -477,6 +477,14 @@ static leat_time idle(struct worker *worker)
     return load_acquire_u32(&worker->runtime->ended) != 0 ? 0 : next;
 }
 
+bool worker_send_rest(struct worker *worker, leat_time deadline)
+{
+    unsigned done = worker->ops->turn(worker->io, deadline, worker->done, ROUND_DONE);
+    worker->host->now = read_clock(worker);
+    sockets_done(&worker->sockets, worker->done, done);
+    return worker->sockets.leaving_len > 0;
+}
+
 void worker_settle(struct worker *worker)
 {
     struct host *host = worker->host;
@@ -514,6 +522,10 @@ void worker_run(struct worker *worker)
             worker->gap_ns = (3 * worker->gap_ns + gap) / 4;
             idle_since = 0;
         }
+    }
+    leat_time until = worker->clock + worker->runtime->config.shutdown_ns;
+    while (worker->sockets.leaving_len > 0 && worker->clock < until) {
+        worker_send_rest(worker, until);
     }
     worker_settle(worker);
     while (host->limbo != NULL) { /* what was on its way to the last actors is to be counted */

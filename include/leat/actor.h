@@ -470,8 +470,9 @@ static inline void leat_output_route(struct leat_output *out, leat_sock sock,
     out->route.target = target;
 }
 
-/* The end of a socket. A stream sends what is queued first, for at most 5 s; set out->options to
- * LEAT_STREAM_RESET to drop it. Nothing more is given but SOCK_CLOSED. */
+/* The end of a socket. A stream sends what is queued first, for at most 5 s (and for at most shutdown_ns
+ * beyond the end of the last actor); set out->options to LEAT_STREAM_RESET to drop it. Nothing more is given
+ * but SOCK_CLOSED. */
 static inline void leat_output_close(struct leat_output *out, leat_sock sock)
 {
     leat_output_clear(out, LEAT_OUTPUT_CLOSE);
@@ -498,7 +499,8 @@ static inline void leat_output_listen(struct leat_output *out, const struct leat
     }
 }
 
-/* A connection. OPENED says -ECONNREFUSED, -ETIMEDOUT, ...; with 0 it is read from then on. */
+/* A connection. OPENED says -ECONNREFUSED, -ETIMEDOUT, -ENOENT (no such Unix path), ...; with 0 it is read
+ * from then on. */
 static inline void leat_output_connect(struct leat_output *out, const struct leat_addr *peer,
                                        leat_time timeout_ns, uint64_t cookie)
 {
@@ -520,8 +522,9 @@ static inline void leat_output_write(struct leat_output *out, leat_sock sock, le
 }
 
 /* A connection becomes another's: an actor or a member on this worker, oneself to keep it. It hears
- * GIVEN, then all that nobody was given yet; an accepted connection is read from here on. -ESRCH:
- * nobody there; -EPERM: it is not this actor's; -EINVAL: no connection. */
+ * GIVEN, then all that nobody was given yet; an accepted connection is read from here on. Who gives it on
+ * before he has heard GIVEN does not hear it any more. -ESRCH: nobody there; -EPERM: it is not this
+ * actor's; -EINVAL: no connection. */
 static inline void leat_output_give(struct leat_output *out, leat_sock sock, leat_ref target,
                                     uint64_t cookie)
 {
@@ -538,7 +541,7 @@ static inline void leat_output_finish(struct leat_output *out, leat_sock sock)
     out->sock = sock;
 }
 
-/* Stops and restarts what a stream or a listener gives: ACCEPTED, DATA, FINISHED, SOCK_CLOSED. Who
+/* Stops and restarts what a stream or a listener gives: GIVEN, ACCEPTED, DATA, FINISHED, SOCK_CLOSED. Who
  * cannot pass on what it is given pauses, and so makes the peer wait. */
 static inline void leat_output_pause(struct leat_output *out, leat_sock sock)
 {

@@ -86,7 +86,8 @@ struct leat_config {
     uint32_t  mailbox_len_max;  /* messages, where the behaviour does not say; default 1024 */
     leat_time send_wait_ns;     /* the longest LEAT_FULL_WAIT; default 100 ms */
     leat_time drain_warn_ns;    /* a drain open longer is counted and named; default 1 s */
-    leat_time shutdown_ns;      /* what actors have to finish in; default 1 s */
+    leat_time shutdown_ns;      /* what actors have to finish in, and then what they wrote to streams has to
+                                   leave in; default 1 s */
     leat_time watchdog_ns;      /* an actor that holds its worker longer is named; default 10 ms */
     uint32_t  actors_max;       /* live at once; default 16,000,000 */
     uint32_t  recv_bufs_max;    /* receive buffers of 64 KiB per worker; default 256 */
@@ -129,7 +130,8 @@ LEAT_API int leat_runtime_run(leat_runtime *runtime);
 LEAT_API void leat_runtime_stop(leat_runtime *runtime);
 
 /* Stops, waits for the workers and frees everything. All controllers must be closed before.
- * Blocks up to twice shutdown_ns and send_wait_ns; in simulation, and for a runtime that was never
+ * Blocks up to three times shutdown_ns and send_wait_ns: streams that were closed with something queued
+ * have as long as the actors had; in simulation, and for a runtime that was never
  * run, the actors end in the caller's thread. -ETIMEDOUT: an actor, named in the log, has not returned; its
  * thread and the runtime's memory are left alone. -EBUSY: a controller is open. -EPROTO: the pools
  * do not balance (a body was leaked, or freed twice), said in the log; the memory is freed. */
@@ -218,6 +220,13 @@ LEAT_API int leat_spawn_member(leat_controller *controller, leat_ref group, cons
  * nothing is left to receive. */
 LEAT_API int leat_receive(leat_controller *controller, leat_time timeout_ns,
                           struct leat_event *ret);
+
+/* A descriptor for poll(2) and its kin, for a thread that waits for other descriptors too. Receive with
+ * timeout 0 until -ETIMEDOUT says that there is nothing; from then on it is readable as soon as there may be
+ * something again, the runtime's end included, but for STATS. Do not read it, nor close it: it is the
+ * controller's, made at the first call. -EMFILE, -ENFILE, -ENOMEM; -ENOTSUP: in simulation, where nothing
+ * happens by itself. */
+LEAT_API int leat_controller_descriptor(leat_controller *controller);
 
 /* Gives back the body of a MESSAGE, PUBLISHED or DATA event; does nothing for one without. */
 LEAT_API void leat_event_release(struct leat_event *event);

@@ -2,7 +2,7 @@
  *
  *   simulate --seed N        one run; prints its hash
  *   simulate --seeds A..B    all of them; ends at the first that fails
- *   --bus                    the workload of the bus
+ *   --bus, --streams         the workload of the bus, of streams
  *   -v                       what each run has exercised */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,8 @@
 
 #include "bus_ledger.h"
 #include "bus_workload.h"
+#include "stream_ledger.h"
+#include "stream_workload.h"
 
 static void describe(void)
 {
@@ -39,30 +41,60 @@ static void describe_bus(void)
            (unsigned long long)bus_ledger.walk_pauses);
 }
 
+static void describe_streams(void)
+{
+    const struct stream_ledger *at = &stream_ledger;
+    printf("  people %u ends %u opened %llu failed %llu accepted %llu given %llu finished %llu"
+           " closed %llu\n"
+           "  bytes %llu writable %llu refused %llu waits %llu most waiting %llu unread %llu"
+           " resets %u\n",
+           at->people_len - 1, at->ends_len - 1, (unsigned long long)at->opened,
+           (unsigned long long)at->failed, (unsigned long long)at->accepted,
+           (unsigned long long)at->given, (unsigned long long)at->finished,
+           (unsigned long long)at->closed, (unsigned long long)at->bytes,
+           (unsigned long long)at->writables, (unsigned long long)at->refused,
+           (unsigned long long)at->waits, (unsigned long long)at->waiting_max,
+           (unsigned long long)at->no_reads, at->resets);
+}
+
+static const struct kind {
+    const char *option;
+    bool (*run)(uint64_t seed, struct workload_result *ret);
+    void (*describe)(void);
+} kinds[] = {
+    {"", workload_run, describe},
+    {"--bus", bus_workload_run, describe_bus},
+    {"--streams", stream_workload_run, describe_streams},
+};
+
 int main(int argc, char **argv)
 {
     uint64_t seeds[2];
-    bool verbose = false, bus = false;
+    bool verbose = false;
+    const struct kind *kind = &kinds[0];
     workload_seeds((const uint64_t[]){1, 200}, seeds);
     for (int i = 1; i < argc; i++) {
         char *rest = NULL;
         if (strcmp(argv[i], "-v") == 0) {
             verbose = true;
-        } else if (strcmp(argv[i], "--bus") == 0) {
-            bus = true;
+        } else if (strcmp(argv[i], kinds[1].option) == 0) {
+            kind = &kinds[1];
+        } else if (strcmp(argv[i], kinds[2].option) == 0) {
+            kind = &kinds[2];
         } else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc) {
             seeds[0] = seeds[1] = strtoull(argv[++i], &rest, 10);
         } else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc) {
             seeds[0] = strtoull(argv[++i], &rest, 10);
             seeds[1] = strncmp(rest, "..", 2) == 0 ? strtoull(rest + 2, &rest, 10) : seeds[0];
         } else {
-            fprintf(stderr, "usage: %s [-v] [--bus] [--seed N | --seeds A..B]\n", argv[0]);
+            fprintf(stderr, "usage: %s [-v] [--bus | --streams] [--seed N | --seeds A..B]\n",
+                    argv[0]);
             return 2;
         }
     }
     for (uint64_t seed = seeds[0]; seed <= seeds[1]; seed++) {
         struct workload_result result;
-        bool passed = bus ? bus_workload_run(seed, &result) : workload_run(seed, &result);
+        bool passed = kind->run(seed, &result);
         if (!passed || verbose || seeds[0] == seeds[1]) {
             printf("seed %llu %s: hash %016llx, %llu inputs, %llu steps, %llu us\n",
                    (unsigned long long)seed, passed ? "passed" : "FAILED",
@@ -70,7 +102,7 @@ int main(int argc, char **argv)
                    (unsigned long long)result.steps, (unsigned long long)(result.time / LEAT_US));
         }
         if (verbose) {
-            bus ? describe_bus() : describe();
+            kind->describe();
         }
         if (!passed) {
             return 1;

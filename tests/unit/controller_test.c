@@ -1,5 +1,7 @@
 /* Controllers: the doors for threads outside. What is about order and errors runs in simulation, what
  * is about several threads at once with threads. */
+#include <poll.h>
+
 #include "helpers.h"
 #include "sched.h"
 
@@ -526,5 +528,84 @@ TEST(controller, spawns_while_others_broadcast)
     __atomic_store_n(&outside.status, 1, __ATOMIC_RELAXED);
     pthread_join(outside.thread, NULL);
     CHECK_EQ(outside.wrong, 0);
+    rig_close(&rig);
+}
+
+/* ---- the descriptor ---- */
+
+static bool is_readable(leat_controller *controller, int timeout_ms)
+{
+    struct pollfd at = {.fd = leat_controller_descriptor(controller), .events = POLLIN};
+    CHECK(at.fd >= 0);
+    int n = poll(&at, 1, timeout_ms);
+    CHECK(n >= 0);
+    return n == 1 && (at.revents & POLLIN) != 0;
+}
+
+TEST(controller, the_descriptor)
+{
+    struct rig rig;
+    struct leat_event event;
+    struct leat_config config = rig_threads(1);
+    rig_open(&rig, &config);
+    int fd = leat_controller_descriptor(rig.controller);
+    CHECK(fd >= 0);
+    CHECK_EQ(leat_controller_descriptor(rig.controller), fd);
+    CHECK(is_readable(rig.controller, 0)); /* nothing was looked for yet */
+    CHECK_EQ(leat_receive(rig.controller, 0, &event), -ETIMEDOUT);
+    CHECK(!is_readable(rig.controller, 20));
+    leat_controller *other;
+    CHECK_EQ(leat_controller_open(rig.runtime, &other), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(leat_send(other, leat_controller_ref(rig.controller), 1, NULL, 0), 0);
+        CHECK(is_readable(rig.controller, 10000));
+    }
+    for (int i = 0; i < 3; i++) { /* also one that waits, though it is armed */
+        CHECK_EQ(leat_receive(rig.controller, LEAT_SEC, &event), 0);
+    }
+    CHECK_EQ(leat_receive(rig.controller, LEAT_MS, &event), -ETIMEDOUT);
+    CHECK(!is_readable(rig.controller, 20));
+    leat_controller_close(other);
+    leat_runtime_stop(rig.runtime);
+    CHECK(is_readable(rig.controller, 10000));
+    CHECK_EQ(leat_receive(rig.controller, 0, &event), -EPIPE);
+    rig_close(&rig);
+}
+
+TEST(controller, no_descriptor_in_simulation)
+{
+    struct rig rig;
+    struct leat_config config = rig_config();
+    rig_open(&rig, &config);
+    CHECK_EQ(leat_controller_descriptor(rig.controller), -ENOTSUP);
+    rig_close(&rig);
+}
+
+/* No message is missed by one who sleeps in poll, without a timeout. */
+TEST(controller, the_descriptor_misses_nothing)
+{
+    struct rig rig;
+    struct leat_config config = rig_threads(2);
+    config.shutdown_ns = 10 * LEAT_MS; /* a sprayer does not stop by itself */
+    rig_open(&rig, &config);
+    leat_controller *controller;
+    CHECK_EQ(leat_controller_open(rig.runtime, &controller), 0);
+    leat_ref to = leat_controller_ref(controller);
+    leat_ref refs[2];
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(leat_spawn(rig.controller, &sprayer_behavior, &to, sizeof(to), i, &refs[i]), 0);
+    }
+    for (unsigned got = 0, sleeps = 0; got < 3000 || sleeps < 30;) {
+        struct leat_event event;
+        int status;
+        while ((status = leat_receive(controller, 0, &event)) == 0) {
+            leat_event_release(&event);
+            got++;
+        }
+        REQUIRE(status == -ETIMEDOUT);
+        sleeps++;
+        REQUIRE(is_readable(controller, 20000));
+    }
+    leat_controller_close(controller);
     rig_close(&rig);
 }

@@ -1,4 +1,4 @@
-/* The simulated world: what its network does to datagrams, and that a seed replays. */
+/* The simulated world: what its network does to datagrams and streams, and that a seed replays. */
 #include <errno.h>
 
 #include <leat/leat.h>
@@ -7,7 +7,7 @@
 #include "mem.h"
 #include "pool.h"
 #include "sim.h"
-#include "sim_net.h"
+#include "sim_stream.h"
 
 #define MANY 20000
 
@@ -399,4 +399,91 @@ TEST(sim, no_memory_for_a_datagram_is_a_loss)
     CHECK(sim_world_open(1, &config) == NULL);
     mem_fail_after(0);
     net_close(&net);
+}
+
+/* ---- streams ---- */
+
+static struct sim_stream *connect_to(struct sim_world *world, const struct leat_addr *to)
+{
+    int status;
+    struct sim_stream *stream = sim_stream_connect(world, to, NULL, &status);
+    REQUIRE(stream != NULL);
+    return stream;
+}
+
+/* A connection from `*ret_client` to what is returned, accepted. */
+static struct sim_stream *pair(struct sim_world *world, struct sim_stream **ret_client,
+                               struct sim_stream **ret_listener)
+{
+    int status;
+    struct leat_addr local;
+    REQUIRE(leat_addr_from_host("10.0.0.1", 80, &local) == 0);
+    *ret_listener = sim_stream_listen(world, &local, 10, false, false, &status);
+    REQUIRE(*ret_listener != NULL);
+    *ret_client = connect_to(world, &local);
+    sim_world_advance(world, sim_world_now(world) + LEAT_MS);
+    sim_world_advance(world, sim_world_now(world) + LEAT_MS);
+    struct sim_stream *server = sim_stream_accept(*ret_listener);
+    REQUIRE(server != NULL);
+    REQUIRE((*ret_client)->state == SIM_CONNECTED);
+    return server;
+}
+
+/* With no place for an alarm it goes off at once, and nothing is kept of it. */
+TEST(sim, no_room_for_an_alarm)
+{
+    static const struct leat_sim_config config = {.delay_min_ns = LEAT_SEC,
+                                                  .delay_max_ns = LEAT_SEC};
+    struct leat_addr nobody;
+    struct sim_world *world = sim_world_open(12, &config);
+    REQUIRE(leat_addr_from_host("10.0.0.1", 1, &nobody) == 0);
+    struct sim_stream *stream = connect_to(world, &nobody);
+    struct sim_flight *flight;
+    leat_time at = 0;
+    do {
+        flight = mem_zalloc(sizeof(*flight), 16);
+        flight->kind = SIM_WINDOW;
+    } while (sim_launch(world, flight, &at));
+    sim_stream_alarm(world, stream, LEAT_MS);
+    CHECK(stream->alarmed);
+    CHECK(stream->alarm == NULL);
+    sim_stream_alarm(world, stream, LEAT_NEVER);
+    CHECK(!stream->alarmed);
+    sim_world_close(world);
+}
+
+TEST(sim, a_reset_on_the_way_ends_both)
+{
+    static const struct leat_sim_config config = {.delay_min_ns = 10, .delay_max_ns = 10};
+    struct sim_world *world = sim_world_open(13, &config);
+    struct sim_stream *client, *listener;
+    CHECK(!sim_world_reset(world, 0));
+    struct sim_stream *server = pair(world, &client, &listener);
+    CHECK(sim_world_reset(world, 12345));
+    sim_world_advance(world, sim_world_now(world) + 10);
+    CHECK_EQ(client->error, -ECONNRESET);
+    CHECK_EQ(server->error, -ECONNRESET);
+    CHECK(!sim_world_reset(world, 0));
+    sim_world_close(world);
+}
+
+/* What is sent while the network is cut arrives afterwards, or never, if that takes too long. */
+TEST(sim, a_cut)
+{
+    static const struct leat_sim_config config = {.delay_min_ns = 10, .delay_max_ns = 10};
+    struct sim_world *world = sim_world_open(14, &config);
+    struct sim_stream *client, *listener;
+    struct sim_stream *server = pair(world, &client, &listener);
+    leat_time until = sim_world_now(world) + LEAT_SEC;
+    sim_world_cut(world, until);
+    CHECK_EQ(sim_stream_send(world, client, (const uint8_t *)"abc", 3), 3);
+    sim_world_advance(world, until);
+    CHECK_EQ(sim_stream_arrived_len(server), 0);
+    sim_world_advance(world, until + 2 * LEAT_SEC);
+    CHECK_EQ(sim_stream_arrived_len(server), 3);
+    sim_world_cut(world, sim_world_now(world) + 60 * LEAT_SEC);
+    CHECK_EQ(sim_stream_send(world, client, (const uint8_t *)"d", 1), 1);
+    CHECK_EQ(client->error, -ETIMEDOUT);
+    CHECK_EQ(server->error, 0); /* which hears of nothing */
+    sim_world_close(world);
 }
