@@ -12,14 +12,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int open_netlink(int *ret_fd)
+/* A descriptor or negative errno. */
+static int open_netlink(void)
 {
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (fd < 0) {
-        return -errno;
-    }
-    *ret_fd = fd;
-    return 0;
+    return fd < 0 ? -errno : fd;
 }
 
 /* Index and MTU, by name. */
@@ -40,9 +37,9 @@ static int look_up(int fd, struct leat_tun_info *info)
 
 bool tun_name_is_taken(const char name[LEAT_TUN_NAME_LEN])
 {
-    int fd;
     struct leat_tun_info info;
-    if (open_netlink(&fd) < 0) {
+    int fd = open_netlink();
+    if (fd < 0) {
         return false;
     }
     memcpy(info.name, name, sizeof(info.name));
@@ -138,12 +135,11 @@ static int add_addr(int fd, const struct leat_tun_info *info, const struct leat_
 
 int tun_configure(struct leat_tun_info *info, const struct leat_tun_config *config)
 {
-    int fd;
-    int status = open_netlink(&fd);
-    if (status < 0) {
-        return status;
+    int fd = open_netlink();
+    if (fd < 0) {
+        return fd;
     }
-    status = look_up(fd, info);
+    int status = look_up(fd, info);
     if (status == 0) {
         status = set_link(fd, info, config);
     }

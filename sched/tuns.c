@@ -54,8 +54,8 @@ static const char *advice_of(int status)
 {
     switch (status) {
     case -EPERM:
-        return "; CAP_NET_ADMIN is needed, or an interface made for this user (ip tuntap add user) that "
-               "nothing is to be set of; and /dev/net/tun must be readable";
+        return "; CAP_NET_ADMIN is needed, or an interface that was made for this user and is configured "
+               "already (ip tuntap add user); and /dev/net/tun must be writable";
     case -ENOENT:
         return "; there is no /dev/net/tun: load the module tun, or give it to the container";
     case -EBUSY:
