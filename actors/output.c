@@ -274,7 +274,8 @@ enum done output_other(struct host *host, struct cell *cell, union node *out)
     case LEAT_OUTPUT_GIVE:
     case LEAT_OUTPUT_FINISH:
     case LEAT_OUTPUT_PAUSE:
-    case LEAT_OUTPUT_RESUME: {
+    case LEAT_OUTPUT_RESUME:
+    case LEAT_OUTPUT_OPEN_TUN: {
         uint8_t full = output->full;
         int status = host->ops->socket_output(host, cell, out);
         if (status < 0) {

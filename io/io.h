@@ -16,7 +16,7 @@ struct sim_world; /* the network and clock that all simulated backends of a runt
 
 struct io_config {
     struct pool      *pool; /* the worker's: receive buffers come from it */
-    uint32_t          send_queue_len_max; /* datagrams per socket that wait for the kernel */
+    uint32_t          send_queue_len_max; /* datagrams, packets per socket that wait for the kernel */
     uint32_t          stream_queue_max;   /* the same for streams, bytes */
     uint32_t          worker;             /* index, for messages */
     struct sim_world *world;              /* "sim" only */
@@ -39,6 +39,7 @@ enum io_op_kind {
     IO_OP_READ,    /* `on`: whether it is read, or accepted from. At first a listener and what
                       CONNECT opened are, what was accepted is not. Off, some may still come */
     IO_OP_FINISH,  /* what is queued is sent, then FIN */
+    IO_OP_OPEN_TUN, /* answered by IO_DONE_OPENED. DATA has an offload instead of a peer */
 };
 
 struct io_op {
@@ -53,7 +54,10 @@ struct io_op {
         } open;
         struct {
             leat_slice              body; /* accepted: its reference is the backend's */
-            const struct leat_addr *peer; /* lent until submit returns */
+            union { /* lent until submit returns */
+                const struct leat_addr        *peer;
+                const struct leat_tun_offload *offload; /* TUN */
+            };
             const struct leat_addr *local; /* the same; NULL: the kernel's choice. Without effect
                                               where it is the one the socket is bound to */
             uint32_t                segment_size; /* 0: one datagram; else a train */
@@ -72,6 +76,9 @@ struct io_op {
             uint32_t                options;
         } connect;
         struct {
+            const struct leat_tun_config *config; /* lent until submit returns */
+        } open_tun;
+        struct {
             bool on;
         } read;
         struct {
@@ -81,16 +88,18 @@ struct io_op {
 };
 
 enum io_done_kind {
-    IO_DONE_OPENED,   /* status; sock; peer holds the local address with its port */
+    IO_DONE_OPENED,   /* status; sock; peer holds the local address with its port. TUN: info, its
+                         name also if it failed */
     IO_DONE_DATA,     /* body (its reference is the receiver's), peer, segment_size; the local
                          address is in body.buf->local, stable until CLOSED was delivered: with
                          its interface if the socket is bound to a wildcard, else as bound; NULL:
-                         the socket has heard of too many */
+                         the socket has heard of too many. TUN: body, offload, segment_size */
     IO_DONE_WRITABLE, /* a submit was refused with -EAGAIN: the socket's queue is half empty now */
     IO_DONE_ERROR,    /* status, and peer where known (else zero): ICMP, ENOBUFS, EMSGSIZE, ... */
     IO_DONE_CLOSED,   /* status; the index may be used again from now on. Of a stream also unasked:
                          -ECONNRESET, ..., or 0 when both sides have finished. Then the socket takes
-                         nothing more, -EBADF, and what was read before comes before */
+                         nothing more, -EBADF, and what was read before comes before. So does a TUN
+                         whose interface was deleted, -ENODEV */
     IO_DONE_ACCEPTED, /* token: the listener's; sock: the connection, to be adopted; peer */
     IO_DONE_FINISHED, /* a stream: the peer's FIN, behind all its bytes */
 };
@@ -104,7 +113,11 @@ struct io_done {
     int32_t           status; /* 0 or negative errno */
     uint32_t          segment_size;
     leat_slice        body;
-    struct leat_addr  peer;
+    union {
+        struct leat_addr        peer;
+        struct leat_tun_offload offload; /* TUN: of DATA */
+        struct leat_tun_info    info;    /* TUN: of OPENED */
+    };
 };
 
 /* Counters, kept by the worker's thread. */

@@ -95,6 +95,7 @@ int ready_init(struct ready *ready, const struct io_config *config, const struct
     }
     tcp_init(ready->tcp, config->pool, &ready->base.stats, config->stream_queue_max);
     udp_init(ready->udp, config->pool, &ready->base.stats, config->send_queue_len_max);
+    tun_init(&ready->tun, config->pool, &ready->base.stats, config->send_queue_len_max);
     config->pool->starved_context = ready;
     config->pool->starved_wake = starved_wake;
     return 0;
@@ -107,6 +108,8 @@ void ready_fini(struct ready *ready)
         struct ready_sock *sock = ready->socks[i];
         if (sock->is_stream) {
             stream_end(ready, sock);
+        } else if (sock->is_tun) {
+            tun_close(&ready->tun, &sock->tun);
         } else {
             udp_close(ready->udp, &sock->udp);
         }
@@ -116,6 +119,7 @@ void ready_fini(struct ready *ready)
     exchange_seq_u32(&pool->starved, 0);
     udp_fini(ready->udp);
     mem_free(ready->udp);
+    tun_fini(&ready->tun);
     tcp_fini(ready->tcp);
     mem_free(ready->tcp);
     alarms_fini(&ready->alarms);
@@ -223,12 +227,18 @@ int ready_submit(struct io *io, const struct io_op *op)
     if (op->kind == IO_OP_LISTEN || op->kind == IO_OP_CONNECT || op->kind == IO_OP_CANCEL) {
         return stream_open(ready, op);
     }
+    if (op->kind == IO_OP_OPEN_TUN) {
+        return tun_sock_open(ready, op);
+    }
     struct ready_sock *sock = find(ready, op->sock);
     if (LEAT_UNLIKELY(sock == NULL)) {
         return -EBADF;
     }
     if (sock->is_stream) {
         return stream_submit(ready, sock, op);
+    }
+    if (sock->is_tun) {
+        return tun_sock_submit(ready, sock, op);
     }
     if (op->kind == IO_OP_DATA) {
         int status = udp_submit(ready->udp, &sock->udp, op);
@@ -276,6 +286,10 @@ static void flush_sock(struct ready *ready, struct ready_sock *sock)
 {
     if (sock->is_stream) {
         stream_flush(ready, sock);
+        return;
+    }
+    if (sock->is_tun) {
+        tun_sock_flush(ready, sock);
         return;
     }
     enum udp_flushed result = udp_flush(ready->udp, &sock->udp);
@@ -328,10 +342,12 @@ static void retry_congested(struct ready *ready)
 
 /* ---- receiving ---- */
 
-static void set_paused(struct ready *ready, struct ready_sock *sock, bool paused)
+void ready_starved(struct ready *ready, struct ready_sock *sock, bool starved)
 {
-    if (sock->paused != paused) {
-        sock->paused = paused;
+    ready->starved = starved;
+    if (sock->paused != starved) {
+        ready->base.stats.recv_starved += starved;
+        sock->paused = starved;
         ready->ops->change(ready, sock);
     }
 }
@@ -350,14 +366,7 @@ static unsigned read_sock(struct ready *ready, struct ready_sock *sock, struct i
         n += udp_receive(ready->udp, &sock->udp, &done[n], cap - n, &more);
     }
     sock->read_turn = ready->turn;
-    if (more == UDP_STARVED) {
-        ready->base.stats.recv_starved += !sock->paused;
-        ready->starved = true;
-        set_paused(ready, sock, true);
-    } else {
-        ready->starved = false;
-        set_paused(ready, sock, false);
-    }
+    ready_starved(ready, sock, more == UDP_STARVED);
     if (n >= BUSY_LEN || more != UDP_DRAINED) {
         ready_make_hot(ready, sock);
     }
@@ -374,6 +383,8 @@ static unsigned read_hot(struct ready *ready, struct io_done *done, unsigned cap
         POP(&ready->hot, sock, next_hot, is_hot);
         if (sock->is_stream && sock->state != STATE_FREE) {
             n += stream_read(ready, sock, &done[n], cap - n);
+        } else if (sock->state == STATE_OPEN && sock->is_tun) {
+            n += tun_sock_read(ready, sock, &done[n], cap - n);
         } else if (sock->state == STATE_OPEN) {
             n += read_sock(ready, sock, &done[n], cap - n);
         } else if (sock->state == STATE_FREE) {
@@ -417,6 +428,15 @@ void ready_release(struct ready *ready, struct ready_sock *sock)
     }
 }
 
+static void tell_opened(struct io_done *done, const struct ready_sock *sock)
+{
+    if (sock->is_tun) {
+        done->info = sock->tun.info;
+    } else {
+        done->peer = sock->is_stream ? sock->tcp.bound : sock->udp.bound;
+    }
+}
+
 /* Up to `cap` completions of one socket, in the order in which they happened. */
 static unsigned tell_sock(struct ready *ready, struct ready_sock *sock, struct io_done *done,
                           unsigned cap)
@@ -425,12 +445,16 @@ static unsigned tell_sock(struct ready *ready, struct ready_sock *sock, struct i
     if ((sock->tell & TELL_OPENED) != 0) {
         sock->tell &= ~(uint32_t)TELL_OPENED;
         int status = sock->state == STATE_FAILED ? sock->status : 0; /* else it is CLOSED's */
-        ready_done_fill(&done[n++], IO_DONE_OPENED, sock, status)->peer =
-            sock->is_stream ? sock->tcp.bound : sock->udp.bound;
+        tell_opened(ready_done_fill(&done[n++], IO_DONE_OPENED, sock, status), sock);
         if (sock->state == STATE_FAILED) {
             ready_release(ready, sock);
             return n;
         }
+    }
+    if ((sock->tell & TELL_ERROR) != 0 && n < cap) {
+        sock->tell &= ~(uint32_t)TELL_ERROR;
+        ready_done_fill(&done[n++], IO_DONE_ERROR, sock, sock->tun.error);
+        sock->tun.error = 0;
     }
     if ((sock->tell & TELL_WRITABLE) != 0 && n < cap) {
         sock->tell &= ~(uint32_t)TELL_WRITABLE;
@@ -438,7 +462,7 @@ static unsigned tell_sock(struct ready *ready, struct ready_sock *sock, struct i
     }
     if ((sock->tell & TELL_CLOSED) != 0 && n < cap) {
         sock->tell = 0;
-        ready_done_fill(&done[n++], IO_DONE_CLOSED, sock, sock->is_stream ? sock->status : 0);
+        ready_done_fill(&done[n++], IO_DONE_CLOSED, sock, sock->status);
         if (sock->state == STATE_CLOSED) {
             ready_release(ready, sock);
         }

@@ -5,6 +5,7 @@
 
 #include "alarms.h"
 #include "tcp.h"
+#include "tun.h"
 #include "udp.h"
 
 enum ready_bits {
@@ -28,6 +29,7 @@ enum ready_tell {
     TELL_OPENED = 1,
     TELL_WRITABLE = 2,
     TELL_CLOSED = 4,
+    TELL_ERROR = 8, /* of a TUN */
 };
 
 struct ready_sock {
@@ -39,9 +41,11 @@ struct ready_sock {
         };
         struct udp_sock udp; /* errors name sockets by it */
         struct tcp_sock tcp;
+        struct tun_sock tun;
     };
     uint8_t         state; /* enum ready_state */
     bool            is_stream;
+    bool            is_tun;
     bool            paused;   /* readable, but there was no receive buffer: not waited for */
     bool            writable; /* the wait is to tell when it is writable */
     bool            congested;
@@ -87,6 +91,7 @@ struct ready {
     const struct ready_wait *ops;
     struct udp              *udp;
     struct tcp              *tcp;
+    struct tun               tun;
     struct alarms            alarms;
     uint32_t                 lingering_len;
     uint32_t                 watched_len; /* streams that the wait knows */
@@ -120,7 +125,7 @@ void ready_mark(struct ready *ready, uint32_t index, uint32_t bits);
  * not waited for at all. */
 uint32_t ready_interest(const struct ready_sock *sock);
 
-/* ---- ready.c, for ready_stream.c ---- */
+/* ---- ready.c, for ready_stream.c and ready_tun.c ---- */
 
 void ready_make_hot(struct ready *ready, struct ready_sock *sock);
 void ready_make_dirty(struct ready *ready, struct ready_sock *sock);
@@ -134,6 +139,9 @@ void ready_release(struct ready *ready, struct ready_sock *sock);
 
 /* The kernel has no memory: the socket is tried again after a while. */
 void ready_congested(struct ready *ready);
+
+/* There was no receive buffer, or is one again: whether the socket, which is no stream, is waited for. */
+void ready_starved(struct ready *ready, struct ready_sock *sock, bool starved);
 
 /* A completion of this socket. */
 struct io_done *ready_done_fill(struct io_done *done, enum io_done_kind kind,
@@ -156,6 +164,17 @@ void stream_alarms(struct ready *ready);
 
 /* The backend ends: what is queued is tried once. */
 void stream_end(struct ready *ready, struct ready_sock *sock);
+
+/* ---- ready_tun.c, for ready.c: TUN and TAP ---- */
+
+/* OPEN_TUN; and what is for one that is open. As io_ops.submit. */
+int tun_sock_open(struct ready *ready, const struct io_op *op);
+int tun_sock_submit(struct ready *ready, struct ready_sock *sock, const struct io_op *op);
+
+/* It is dirty; hot. */
+void     tun_sock_flush(struct ready *ready, struct ready_sock *sock);
+unsigned tun_sock_read(struct ready *ready, struct ready_sock *sock, struct io_done *done,
+                       unsigned cap);
 
 /* ---- the table's functions ---- */
 

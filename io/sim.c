@@ -176,6 +176,9 @@ static int sim_submit(struct io *io, const struct io_op *op)
     if (op->kind == IO_OP_LISTEN || op->kind == IO_OP_CONNECT || op->kind == IO_OP_CANCEL) {
         return sim_tcp_open(sim, op);
     }
+    if (op->kind == IO_OP_OPEN_TUN) {
+        return -EOPNOTSUPP; /* no kernel, no interface */
+    }
     if (op->sock >= sim->socks_len || sim->socks[op->sock]->state != STATE_OPEN) {
         return -EBADF;
     }

@@ -13,6 +13,7 @@
 #include "mem.h"
 #include "routes.h"
 #include "streams.h"
+#include "tuns.h"
 
 /* A drain parked on a socket, or an actor that is to be told when there is room. */
 struct wait {
@@ -129,6 +130,9 @@ static int data_submit(struct sockets *sockets, const struct socket *socket,
                  .local = output->local,
                  .segment_size = output->segment_size},
     };
+    if (socket->is_tun) {
+        op.data.offload = &output->tun.offload;
+    }
     if (output->kind == LEAT_OUTPUT_DATA) {
         return sockets->ops->submit(sockets->io, &op);
     }
@@ -153,7 +157,7 @@ static int output_data(struct sockets *sockets, struct cell *cell, union node *o
     uint8_t full = output->full;
     struct socket *socket = socket_find(sockets, output->sock);
     if (socket == NULL || output->data.body.buf == NULL || leat_batch_len(output->data.body) > 0 ||
-        (output->kind == LEAT_OUTPUT_DATA_MANY && socket->is_stream)) {
+        (output->kind == LEAT_OUTPUT_DATA_MANY && (socket->is_stream || socket->is_tun))) {
         return socket == NULL ? -EBADF : -EINVAL;
     }
     int status = data_submit(sockets, socket, output);
@@ -177,7 +181,7 @@ static int output_route(struct sockets *sockets, const struct cell *cell,
     if (!leat_ref_equal(socket->owner, cell_self(cell))) {
         return -EPERM;
     }
-    if (socket->is_stream) {
+    if (socket->is_stream || socket->is_tun) {
         return -EINVAL;
     }
     if (leat_ref_equal(output->route.target, LEAT_REF_NONE)) {
@@ -202,8 +206,8 @@ void socket_close(struct sockets *sockets, struct socket *socket, bool reset)
     sockets->leaving_len += socket->is_leaving;
     struct io_op op = {.kind = IO_OP_CLOSE, .sock = socket->io, .close.reset = reset};
     int status = sockets->ops->submit(sockets->io, &op);
-    /* The backend may have ended a stream already: then its CLOSED is on its way. */
-    LEAT_ASSERT(status == 0 || (status == -EBADF && socket->is_stream));
+    /* The backend may have ended it already, but no UDP socket: then its CLOSED is on its way. */
+    LEAT_ASSERT(status == 0 || (status == -EBADF && (socket->is_stream || socket->is_tun)));
 }
 
 static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref to,
@@ -249,6 +253,8 @@ int sockets_output(struct sockets *sockets, struct cell *cell, union node *out)
     case LEAT_OUTPUT_DATA:
     case LEAT_OUTPUT_DATA_MANY:
         return output_data(sockets, cell, out);
+    case LEAT_OUTPUT_OPEN_TUN:
+        return tun_output_open(sockets, cell, output);
     default:
         return stream_output(sockets, cell, output);
     }
@@ -327,6 +333,8 @@ static void done_closed(struct sockets *sockets, struct socket *socket, int stat
     socket->state = SOCKET_CLOSING; /* who waits for room is refused */
     if (unasked) {
         done_writable(sockets, socket); /* or tries in vain: it may have paused until then */
+    }
+    if (unasked && socket->is_stream) {
         stream_ended(sockets, socket, status);
         return;
     }
@@ -347,7 +355,9 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
     leat_ref owner = socket->owner;
     struct cell *cell = sockets_cell(sockets, owner);
     bool is_remote = socket->is_stream && !socket->listens; /* what a peer does is no error here */
-    if (done->status < 0 && !is_remote) {
+    if (done->status < 0 && socket->is_tun) {
+        tun_complain(host, done);
+    } else if (done->status < 0 && !is_remote) {
         char text[LEAT_ADDR_STRLEN];
         leat_addr_format(&socket->local, text);
         if (socket->is_unix) {
@@ -382,7 +392,11 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
     node->event.status = status;
     node->event.sock = status < 0 ? LEAT_SOCK_NONE : socket_id(sockets, socket);
     node->event.opened.cookie = socket->cookie;
-    node->event.opened.local = status < 0 ? socket->local : done->peer;
+    if (socket->is_tun) {
+        node->event.tun_opened.info = done->info;
+    } else {
+        node->event.opened.local = status < 0 ? socket->local : done->peer;
+    }
     if (status < 0) {
         socket_disown(sockets, socket);
         socket->owner = LEAT_REF_NONE;
@@ -577,6 +591,10 @@ void sockets_done(struct sockets *sockets, struct io_done *done, uint32_t n)
             done_opened(sockets, socket, &done[i]);
             break;
         case IO_DONE_DATA:
+            if (socket->is_tun) {
+                tun_done_data(sockets, socket, &done[i]);
+                break;
+            }
             if (!socket->is_stream) {
                 done_data(sockets, socket, &done[i]);
                 break;

@@ -41,6 +41,8 @@ struct socket {
     int32_t        error;       /* an error that did not fit into its actor's box; 0: none */
     struct leat_addr error_peer;
 
+    bool             is_tun; /* TUN, TAP */
+
     /* streams: listeners and connections */
     bool             is_stream;
     bool             listens;

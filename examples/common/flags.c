@@ -76,6 +76,11 @@ static void flags_help(const struct flags *flags, const struct flag *all, size_t
         case FLAG_ADDR:
             printf(" [%s]", leat_addr_format(all[i].target, addr));
             break;
+        case FLAG_TEXT:
+            if (*(const char *const *)all[i].target != NULL) {
+                printf(" [%s]", *(const char *const *)all[i].target);
+            }
+            break;
         case FLAG_FILE:
         case FLAG_SWITCH:
             break;
@@ -144,8 +149,9 @@ static void flags_value(const struct flags *flags, const struct flag *flag, cons
         }
         break;
     case FLAG_FILE:
+    case FLAG_TEXT:
         if (text[0] == '\0') {
-            flags_wrong(flags, "--%s: the name of a file is empty", flag->name);
+            flags_wrong(flags, "--%s: the value is empty", flag->name);
         }
         *(const char **)flag->target = text;
         break;

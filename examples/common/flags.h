@@ -13,6 +13,7 @@ enum flag_kind {
     FLAG_HOST,   /* const char *, a numeric address without a port */
     FLAG_ADDR,   /* struct leat_addr, a numeric address with its port */
     FLAG_FILE,   /* const char *, a path; NULL: none */
+    FLAG_TEXT,   /* const char *, not empty; NULL: none */
 };
 
 /* One flag: --name VALUE, or --name=VALUE. A table ends with a NULL name. */

@@ -119,6 +119,7 @@ static const char *output_name(unsigned kind)
         [LEAT_OUTPUT_FINISH] = "finish",
         [LEAT_OUTPUT_PAUSE] = "pause",
         [LEAT_OUTPUT_RESUME] = "resume",
+        [LEAT_OUTPUT_OPEN_TUN] = "open TUN",
     };
     return kind < sizeof(names) / sizeof(names[0]) && names[kind] != NULL ? names[kind] : "";
 }

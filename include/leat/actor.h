@@ -12,6 +12,7 @@
 
 #include <leat/addr.h>
 #include <leat/buf.h>
+#include <leat/tun.h>
 #include <leat/types.h>
 
 #ifdef __cplusplus
@@ -42,9 +43,10 @@ enum leat_event_kind {
     LEAT_EVENT_SHUTDOWN,    /* the runtime is closing: finish, and pop LEAT_OUTPUT_STOP last.
                                Messages go on until then; who is spawned meanwhile is told too */
     LEAT_EVENT_OPENED,      /* answers an open, a listen or a connect: status, sock; opened.cookie,
-                               opened.local */
+                               opened.local. Of a TUN: tun_opened.info */
     LEAT_EVENT_DATA,        /* a datagram or a train: sock; data.body, data.peer, segment_size. Of a
-                               stream: the next bytes, in any portions */
+                               stream: the next bytes, in any portions. Of a TUN: a packet or a
+                               super-packet; tun.body, tun.offload */
     LEAT_EVENT_WRITABLE,    /* a socket that refused data has room again, or has ended: sock */
     LEAT_EVENT_SOCK_ERROR,  /* sock, status (negative errno), error.peer where known (ICMP) */
     LEAT_EVENT_SOCK_CLOSED, /* the socket is gone, or the route to it: sock, status. Of a stream: 0 both
@@ -77,7 +79,8 @@ struct leat_event {
         uint32_t type;         /* MESSAGE, PUBLISHED: the sender's choice */
         int32_t  status;       /* the answers, DOWN, errors: 0 or negative errno */
         uint32_t segment_size; /* DATA: 0 one datagram; else a train: each datagram has this many
-                                  bytes, but the last, which may be shorter */
+                                  bytes, but the last, which may be shorter. Of a TUN: as in
+                                  tun.offload */
     };
     union {
         leat_ref     from;    /* MESSAGE, DOWN */
@@ -93,6 +96,10 @@ struct leat_event {
             struct leat_addr peer; /* who sent it */
         } data;
         struct {
+            leat_slice              body;
+            struct leat_tun_offload offload; /* all zero without LEAT_TUN_OFFLOADS */
+        } tun;
+        struct {
             uint64_t cookie;
             leat_ref child; /* LEAT_REF_NONE when status is an error */
         } spawned;
@@ -100,6 +107,10 @@ struct leat_event {
             uint64_t         cookie;
             struct leat_addr local; /* the address bound, its port filled in; all zero: a Unix path */
         } opened;
+        struct {
+            uint64_t             cookie;
+            struct leat_tun_info info;
+        } tun_opened;
         struct {
             uint64_t cookie;
         } down;
@@ -162,6 +173,7 @@ enum leat_output_kind {
     LEAT_OUTPUT_FINISH,  /* sock: this side of a stream sends nothing more */
     LEAT_OUTPUT_PAUSE,   /* sock: nothing of a stream, or of a listener, is given from here on */
     LEAT_OUTPUT_RESUME,  /* sock: it is again */
+    LEAT_OUTPUT_OPEN_TUN, /* tun_config, cookie; answered by OPENED */
 };
 
 /* What happens to a SEND at a full mailbox, or to DATA at a full socket queue. */
@@ -223,6 +235,7 @@ struct leat_output {
                                  the next pop */
         leat_channel channel; /* PUBLISH, SUBSCRIBE, UNSUBSCRIBE */
         const struct leat_behavior *behavior; /* BROADCAST: only to those; NULL: to any */
+        const struct leat_tun_config *tun_config; /* OPEN_TUN: lent until the next pop */
     };
     union {
         uint8_t    payload[LEAT_INLINE_MAX]; /* SEND, PUBLISH, BROADCAST */
@@ -232,6 +245,10 @@ struct leat_output {
             leat_slice       body;
             struct leat_addr peer; /* where to */
         } data;
+        struct {
+            leat_slice              body;
+            struct leat_tun_offload offload; /* DATA to a TUN */
+        } tun;
         struct {
             leat_slice              body;
             const struct leat_addr *peers; /* lent until the next pop */
@@ -553,6 +570,35 @@ static inline void leat_output_resume(struct leat_output *out, leat_sock sock)
 {
     leat_output_clear(out, LEAT_OUTPUT_RESUME);
     out->sock = sock;
+}
+
+/* ---- TUN and TAP: see leat/tun.h and docs/guide/tun.md ---- */
+
+/* Opens an interface; `config` and what it points to are lent until the next pop. OPENED says -EPERM:
+ * CAP_NET_ADMIN is missing, and the interface was not made for this user; -ENOENT: there is no /dev/net/tun;
+ * -EINVAL: no name an interface can have, or an MTU or address it does not take; -EBUSY: an interface of
+ * that name is not of that kind, or is in use; ... Handed back, -EOPNOTSUPP, in simulation. An interface that
+ * is deleted closes its sockets: SOCK_CLOSED, -ENODEV. */
+static inline void leat_output_open_tun(struct leat_output *out,
+                                        const struct leat_tun_config *config, uint64_t cookie)
+{
+    leat_output_clear(out, LEAT_OUTPUT_OPEN_TUN);
+    out->cookie = cookie;
+    out->tun_config = config;
+}
+
+/* A packet for a TUN, or with `offload` what was left undone with one, a super-packet above all; NULL:
+ * nothing. What the kernel does not take is counted, and told by SOCK_ERROR: -EINVAL no packet, -EIO the
+ * interface is down. */
+static inline void leat_output_packet(struct leat_output *out, leat_sock sock, leat_slice body,
+                                      const struct leat_tun_offload *offload)
+{
+    leat_output_clear(out, LEAT_OUTPUT_DATA);
+    out->sock = sock;
+    out->tun.body = body;
+    if (offload != NULL) {
+        out->tun.offload = *offload;
+    }
 }
 
 /* Ends this actor. */

@@ -7,6 +7,7 @@
 #include <leat/buf.h>
 #include <leat/channel.h>
 #include <leat/runtime.h>
+#include <leat/tun.h>
 #include <leat/types.h>
 #include <leat/version.h>
 

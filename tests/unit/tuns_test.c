@@ -1,0 +1,100 @@
+/* Actors with a TUN: the whole way, on every backend that has one, each in a network of its own. */
+#include <linux/capability.h>
+#include <poll.h>
+#include <sys/syscall.h>
+
+#include "helpers.h"
+#include "netns.h"
+#include "packets.h"
+
+static const char *const backends[] = {"epoll", "poll"};
+#define TUN_BACKENDS_LEN (sizeof(backends) / sizeof(backends[0]))
+
+/* Opens TUN_HERE/24 as its config says, and tells the controller: OPENED's status. */
+struct station {
+    struct puppet puppet;
+    struct leat_tun_addr here;
+    struct leat_tun_config config;
+    leat_ref home;
+    leat_sock sock;
+    bool echoes;
+};
+
+#define STATION_OPENED 1
+#define STATION_CLOSED 2
+
+static void station_on_event(struct puppet *puppet, const struct leat_event *event)
+{
+    struct station *self = puppet->context;
+    if (event->kind == LEAT_EVENT_OPENED) {
+        self->sock = event->sock;
+        puppet_send(puppet, self->home, STATION_OPENED, (uint64_t)(int64_t)event->status);
+    } else if (event->kind == LEAT_EVENT_SOCK_CLOSED) {
+        puppet_send(puppet, self->home, STATION_CLOSED, (uint64_t)(int64_t)event->status);
+    } else if (event->kind == LEAT_EVENT_DATA && self->echoes) {
+        packet_turn(leat_slice_data(event->tun.body));
+        leat_output_reply(puppet_put(puppet), event, leat_slice_ref(event->tun.body));
+    }
+}
+
+static void station_begin(struct station *station, struct rig *rig, uint32_t flags, int worker)
+{
+    memset(station, 0, sizeof(*station));
+    REQUIRE(leat_addr_from_host(TUN_HERE, 0, &station->here.ip) == 0);
+    station->here.prefix_len = 24;
+    station->config = (struct leat_tun_config){
+        .name = "leat0", .addrs = &station->here, .addrs_len = 1, .flags = flags | LEAT_TUN_UP};
+    station->home = leat_controller_ref(rig->controller);
+    station->puppet.on_event = station_on_event;
+    station->puppet.context = station;
+    leat_output_open_tun(puppet_put(&station->puppet), &station->config, 7);
+    rig_spawn_as(rig, &station->puppet, &puppet_behavior, worker);
+}
+
+/* The status that the controller was told last. */
+static int told(const struct rig *rig)
+{
+    struct leat_event last = rig_last(rig);
+    return (int)(int64_t)event_value(&last);
+}
+
+/* One datagram there, and the next that comes back. */
+static ssize_t ask(int fd, const void *bytes, size_t len, void *answer, size_t answer_len)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    REQUIRE(kernel_send(fd, bytes, len) == (ssize_t)len);
+    REQUIRE(poll(&ready, 1, 5000) == 1);
+    return recv(fd, answer, answer_len, 0);
+}
+
+TEST(tuns, echo)
+{
+    netns_need_tun();
+    for (size_t i = 0; i < TUN_BACKENDS_LEN; i++) {
+        struct leat_config config = rig_threads(1);
+        struct rig rig;
+        struct station station;
+        config.io = backends[i];
+        rig_open(&rig, &config);
+        station_begin(&station, &rig, 0, 0);
+        station.echoes = true;
+        REQUIRE(rig_await(&rig, 1));
+        REQUIRE(told(&rig) == 0);
+        int fd = kernel_socket(7000);
+        for (uint32_t len = 1; len <= 1400; len += 199) {
+            char bytes[1400], back[2000];
+            memset(bytes, (int)len, len);
+            CHECK_EQ(ask(fd, bytes, len, back, sizeof(back)), len);
+            CHECK(memcmp(back, bytes, len) == 0);
+        }
+        close(fd);
+        rig_close(&rig);
+        struct leat_event opened = puppet_nth(&station.puppet, LEAT_EVENT_OPENED, 0);
+        CHECK_STR(opened.tun_opened.info.name, "leat0");
+        CHECK_EQ(opened.tun_opened.info.mtu, 1500);
+        CHECK_EQ(opened.tun_opened.cookie, 7);
+        CHECK_EQ(puppet_count(&station.puppet, LEAT_EVENT_DATA), 8);
+        CHECK_EQ(if_nametoindex("leat0"), 0); /* it went with its actor */
+        puppet_free(&station.puppet);
+    }
+}
