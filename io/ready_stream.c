@@ -215,20 +215,21 @@ int stream_open(struct ready *ready, const struct io_op *op)
     sock->fd = -1;
     sock->token = op->token;
     sock->is_stream = true;
+    int status;
     if (op->kind == IO_OP_CONNECT) {
-        sock->status = stream_connect(ready, sock, op);
-        if (sock->status == 0) {
-            return 0;
-        }
+        status = stream_connect(ready, sock, op);
     } else {
-        sock->status = tcp_listen(ready->tcp, &sock->tcp, op);
-        if (sock->status == 0) {
+        status = tcp_listen(ready->tcp, &sock->tcp, op);
+        if (status == 0) {
             sock->state = STATE_CONNECTING; /* for the moment */
             stream_opened(ready, sock, 0);
-            return 0;
         }
     }
+    if (status == 0) {
+        return 0;
+    }
     sock->state = STATE_FAILED;
+    sock->status = status;
     ready_tell(ready, sock, TELL_OPENED);
     return 0;
 }
