@@ -20,7 +20,7 @@ static int connect_plain(const struct leat_addr *to)
     return fd;
 }
 
-enum { CLIENTS = 40, ROOM = 5 };
+enum { CROWD = 40, ROOM = 5 };
 
 /* In a process of its own, which has descriptors: connects, and when it is told says how many of them
  * have been ended. */
@@ -28,14 +28,14 @@ static void be_clients(const struct leat_addr *to, rlim_t descriptors, const int
 {
     struct rlimit enough = {.rlim_cur = descriptors, .rlim_max = descriptors};
     setrlimit(RLIMIT_NOFILE, &enough);
-    int fds[CLIENTS];
+    int fds[CROWD];
     char byte;
-    for (int i = 0; i < CLIENTS; i++) {
+    for (int i = 0; i < CROWD; i++) {
         fds[i] = connect_plain(to);
     }
     unsigned ended = 0;
     bool told = read(in[0], &byte, 1) == 1;
-    for (int i = 0; told && i < CLIENTS; i++) {
+    for (int i = 0; told && i < CROWD; i++) {
         ended += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
     }
     _exit(write(out[1], &ended, sizeof(ended)) == sizeof(ended) ? 0 : 1);
@@ -65,7 +65,7 @@ static void no_descriptors_left(const char *io)
     if (pid == 0) {
         be_clients(&server.local, before.rlim_cur, in, out);
     }
-    AWAIT(&net, rig_stats(&net.rig).accept_failed == CLIENTS - ROOM);
+    AWAIT(&net, rig_stats(&net.rig).accept_failed == CROWD - ROOM);
     CHECK_EQ(server.accepted, ROOM);
     uint64_t loops = rig_stats(&net.rig).loops;
     uint64_t calls = rig_stats(&net.rig).recv_calls;
@@ -77,7 +77,7 @@ static void no_descriptors_left(const char *io)
     int status = -1;
     REQUIRE(write(in[1], "", 1) == 1);
     CHECK_EQ(read(out[0], &ended, sizeof(ended)), sizeof(ended));
-    CHECK_EQ(ended, CLIENTS - ROOM);
+    CHECK_EQ(ended, CROWD - ROOM);
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(status, 0);
     CHECK(lines_have(&net.rig.lines, "raise the limit (ulimit -n)"));
