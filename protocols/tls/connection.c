@@ -372,6 +372,9 @@ int leat_tls_write(leat_tls *tls, leat_tls_bytes bytes, struct leat_tls_out *out
     if (leat_tls_write_len(tls, bytes.len) > out->cap - out->len) {
         return -ENOSPC;
     }
+    if (SSL_in_init(tls->ssl)) {
+        return -EAGAIN; /* OpenSSL would want the rest of a message of the peer's first */
+    }
     leat_tls_flush(tls, out);
     if (bytes.len == 0) {
         return 0;
@@ -383,10 +386,11 @@ int leat_tls_write(leat_tls *tls, leat_tls_bytes bytes, struct leat_tls_out *out
     tls->sink = NULL;
     if (!good) {
         look_at_failure(tls);
+        fail(tls, -EPROTO, "OpenSSL did not write"); /* if it has not said why */
     }
     ERR_clear_error();
     assert(!good || written == bytes.len);
-    return good ? 0 : tls->phase == PHASE_FAILED ? -EPIPE : -EAGAIN;
+    return good ? 0 : -EPIPE;
 }
 
 int leat_tls_finish(leat_tls *tls)

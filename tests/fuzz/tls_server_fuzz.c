@@ -1,7 +1,7 @@
-/* A server between a client and somebody who has the wire: the input is a program of what is fed to the
- * server, bytes of the input or the client's own, whole or with a byte changed. Properties: no order of calls
- * aborts; everything fed is taken; what is pending is bounded; DATA comes only after OPENED, is what a
- * client said, and nothing comes after the end. */
+/* A server between a client and somebody who has the wire: the input is a program of what is fed
+ * to the server, bytes of the input or the client's own, whole or with a byte changed.
+ * Properties: no order of calls aborts; everything fed is taken; what is pending is bounded;
+ * DATA comes only after OPENED, is what a client said, and nothing comes after the end. */
 #include <stdio.h>
 #include <stdlib.h>
 

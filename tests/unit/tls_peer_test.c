@@ -171,7 +171,8 @@ TEST(tls_peer, hello_retry)
         CHECK(SSL_do_handshake(rig.ssl) != 1);
         rig_carry_spoilt(&rig);
         CHECK_EQ(rig.pair.server.flushes, 1);
-        if (round == 0) { /* it says all again, and is heard; the two differ in what was said first */
+        if (round ==
+            0) { /* it says all again, and is heard; the two differ in what was said first */
             CHECK(SSL_do_handshake(rig.ssl) != 1);
             rig_carry(&rig);
             CHECK_EQ(rig.pair.server.flushes, 2);
@@ -234,4 +235,83 @@ TEST(tls_peer, key_updates_in_one_piece)
     CHECK_EQ(rig.pair.server.errors, 1);
     CHECK(leat_tls_pending(rig.pair.server.tls) < 1000);
     rig_close(&rig);
+}
+
+/* ---- an OpenSSL server, and our client ---- */
+
+/* A ticket larger than a record of the server's. */
+static int fill_ticket(SSL *ssl, void *arg)
+{
+    static const char filler[1500];
+    (void)arg;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), filler, sizeof(filler));
+}
+
+static SSL_TICKET_RETURN open_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+                                     size_t len, SSL_TICKET_STATUS status, void *arg)
+{
+    (void)ssl;
+    (void)session;
+    (void)name;
+    (void)len;
+    (void)status;
+    (void)arg;
+    return SSL_TICKET_RETURN_IGNORE;
+}
+
+static void carry_from_server(struct pair *pair, SSL *ssl)
+{
+    char bytes[65536];
+    side_flush(pair, &pair->client);
+    if (pair->server.in.len) {
+        CHECK_EQ(BIO_write(SSL_get_rbio(ssl), pair->server.in.data, (int)pair->server.in.len),
+                 pair->server.in.len);
+        wire_drop(&pair->server.in, pair->server.in.len);
+    }
+    (void)SSL_do_handshake(ssl);
+    const int len = BIO_read(SSL_get_wbio(ssl), bytes, sizeof(bytes));
+    wire_put(&pair->client.in, bytes, len > 0 ? (size_t)len : 0);
+}
+
+/* While a message of the peer's to TLS itself is half read, nothing can be written; then it can. */
+TEST(tls_peer, message_in_pieces)
+{
+    struct pair pair = {.plain_cap = 4096};
+    authority = cert_issue(NULL, NULL);
+    certs[0] = cert_issue("DNS:a.example", &authority);
+    leat_tls_context *const client = context_client(&authority, NULL, 0);
+    SSL_CTX *const ssl_ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX_set_max_send_fragment(ssl_ctx, 512);
+    SSL_CTX_set_session_ticket_cb(ssl_ctx, fill_ticket, open_ticket, NULL);
+    SSL *const ssl = SSL_new(ssl_ctx);
+    CHECK_EQ(SSL_use_cert_and_key(ssl, certs[0].x509, certs[0].key, NULL, 1), 1);
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_accept_state(ssl);
+    const struct leat_tls_options options = {.host = "a.example", .unix_time = CERTS_NOW};
+    REQUIRE(leat_tls_open(client, &options, 0, &pair.client.tls) == 0);
+    carry_from_server(&pair, ssl);
+    while (side_step(&pair, &pair.client)) {
+    }
+    REQUIRE(pair.client.opened == 1);
+    carry_from_server(&pair, ssl); /* tickets */
+    pair.step = 600;
+    uint8_t bytes[200];
+    struct leat_tls_out out = {bytes, sizeof(bytes), 0};
+    unsigned refused = 0;
+    while (side_step(&pair, &pair.client)) {
+        out.len = 0;
+        const int status = leat_tls_write(pair.client.tls, leat_tls_bytes_of("x", 1), &out);
+        CHECK(status == 0 ? out.len > 0 : status == -EAGAIN && out.len == 0);
+        refused += status != 0;
+    }
+    CHECK(refused > 0);
+    out.len = 0;
+    CHECK_EQ(leat_tls_write(pair.client.tls, leat_tls_bytes_of("x", 1), &out), 0);
+    CHECK_EQ(pair.client.errors, 0);
+    pair_close(&pair);
+    SSL_free(ssl);
+    SSL_CTX_free(ssl_ctx);
+    leat_tls_context_unref(client);
+    cert_free(&certs[0]);
+    cert_free(&authority);
 }

@@ -1,0 +1,92 @@
+/* The certificate's files, read at the start and again at SIGHUP, by a thread of its own: a
+ * worker must not block, and a context may be changed by any thread. A bad certificate changes
+ * nothing. */
+#include "files.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_LEN_MAX 65536
+
+static struct {
+    leat_tls_context *context;
+    const char *cert, *key;
+} watched;
+
+static int read_file(const char *path, leat_tls_bytes *ret)
+{
+    FILE *const file = fopen(path, "rb");
+    if (file == NULL) {
+        return -errno;
+    }
+    uint8_t *const data = malloc(FILE_LEN_MAX);
+    const size_t len = data ? fread(data, 1, FILE_LEN_MAX, file) : 0;
+    const int status = !data ? -ENOMEM : ferror(file) ? -EIO : len == FILE_LEN_MAX ? -EFBIG : 0;
+    fclose(file);
+    if (status != 0) {
+        free(data);
+        return status;
+    }
+    *ret = leat_tls_bytes_of(data, len);
+    return 0;
+}
+
+int files_read(const char *cert, const char *key, struct leat_tls_certificate *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    int status = read_file(cert, &ret->chain);
+    status = status != 0 ? status : read_file(key, &ret->key);
+    if (status != 0) {
+        files_free(ret);
+    }
+    return status;
+}
+
+void files_free(struct leat_tls_certificate *certificate)
+{
+    free((void *)(uintptr_t)certificate->chain.data);
+    free((void *)(uintptr_t)certificate->key.data);
+    memset(certificate, 0, sizeof(*certificate));
+}
+
+static void *reload_at_signals(void *arg)
+{
+    int number = 0;
+    while (sigwait(arg, &number) == 0) {
+        struct leat_tls_why why = {""};
+        struct leat_tls_certificate fresh;
+        int status = files_read(watched.cert, watched.key, &fresh);
+        if (status == 0) {
+            status = leat_tls_context_reload(watched.context, &fresh, 1, &why);
+            files_free(&fresh);
+        }
+        if (status == 0) {
+            printf("new certificate\n");
+        } else {
+            printf("the old certificate stays: %s\n", why.text[0] ? why.text : strerror(-status));
+        }
+        fflush(stdout);
+    }
+    return NULL;
+}
+
+int files_watch(leat_tls_context *context, const char *cert, const char *key)
+{
+    static sigset_t hangup;
+    pthread_t thread;
+    watched.context = context;
+    watched.cert = cert;
+    watched.key = key;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &hangup, NULL); /* threads that come later inherit it */
+    const int error = pthread_create(&thread, NULL, reload_at_signals, &hangup);
+    if (error == 0) {
+        pthread_detach(thread); /* it ends with the process */
+    }
+    return -error;
+}

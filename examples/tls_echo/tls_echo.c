@@ -1,0 +1,125 @@
+/* A TLS echo server: a listener that spawns an actor for each connection, as in tcp_echo.
+ * session.c is how a connection's bytes go through TLS; files.c is where the certificate comes
+ * from. */
+#include "app.h"
+#include "files.h"
+#include "session.h"
+
+#include <stdio.h>
+
+struct listener {
+    leat_tls_context *context;
+    leat_ref main;
+    struct leat_addr local;
+    leat_outbox(2) out;
+};
+
+static int listener_init(void *state, const void *arg, leat_time now)
+{
+    struct listener *self = state;
+    (void)now;
+    *self = *(const struct listener *)arg;
+    leat_output_listen(leat_outbox_put(&self->out), &self->local, 0);
+    return 0;
+}
+
+static void listener_on_event(void *state, const struct leat_event *event)
+{
+    struct listener *self = state;
+    if (event->kind == LEAT_EVENT_ACCEPTED) { /* the cookie brings the connection back */
+        leat_output_spawn(leat_outbox_put(&self->out), &session, &self->context,
+                          sizeof(self->context), event->accepted.sock.id);
+    } else if (event->kind == LEAT_EVENT_SPAWNED && event->status == 0) {
+        leat_output_give(leat_outbox_put(&self->out), (leat_sock){event->spawned.cookie},
+                         event->spawned.child, 0);
+    } else if (event->kind == LEAT_EVENT_SPAWNED) {
+        leat_output_close(leat_outbox_put(&self->out), (leat_sock){event->spawned.cookie});
+    } else if (event->kind == LEAT_EVENT_OPENED && event->status == 0) {
+        leat_output_send(leat_outbox_put(&self->out), self->main, 0, &event->opened.local,
+                         sizeof(event->opened.local));
+    } else if (event->kind == LEAT_EVENT_OPENED) {
+        leat_output_fail(leat_outbox_put(&self->out), event->status);
+    } else if (event->kind == LEAT_EVENT_SHUTDOWN) {
+        leat_output_stop(leat_outbox_put(&self->out));
+    }
+}
+
+static bool listener_pop_output(void *state, leat_time now, struct leat_output *ret)
+{
+    (void)now;
+    return leat_outbox_pop(&((struct listener *)state)->out, ret);
+}
+
+static const struct leat_behavior listener = {.name = "tls_echo",
+                                              .state_size = sizeof(struct listener),
+                                              .init = listener_init,
+                                              .on_event = listener_on_event,
+                                              .pop_output = listener_pop_output};
+
+/* ---- main ---- */
+
+static leat_tls_context *open_context(const struct flags *flags, const char *cert, const char *key)
+{
+    struct leat_tls_certificate certificate;
+    struct leat_tls_config config;
+    struct leat_tls_why why;
+    leat_tls_context *context = NULL;
+    if (cert == NULL || key == NULL) {
+        flags_wrong(flags, "--cert and --key are needed");
+    }
+    const int status = files_read(cert, key, &certificate);
+    if (status != 0) {
+        flags_wrong(flags, "cannot read %s and %s: %s", cert, key, strerror(-status));
+    }
+    leat_tls_config_default(LEAT_TLS_SERVER, &config);
+    config.certificates = &certificate;
+    config.certificate_count = 1;
+    if (leat_tls_context_open(&config, &why, &context) != 0) {
+        flags_wrong(flags, "%s", why.text);
+    }
+    files_free(&certificate);
+    return context;
+}
+
+int main(int argc, char **argv)
+{
+    const char *cert = NULL, *key = NULL;
+    const struct flag own[] = {
+        {"cert", "FILE", "certificate chain, PEM; SIGHUP reads it again", FLAG_FILE, &cert, 0, 0},
+        {"key", "FILE", "its private key, PEM", FLAG_FILE, &key, 0, 0},
+        {0}};
+    struct flags flags = {.program = "tls_echo",
+                          .about = "Answers every TLS connection with its own words.",
+                          .own = own,
+                          .io = "auto",
+                          .workers = 1,
+                          .bind = "127.0.0.1",
+                          .port = 7443};
+    flags_parse(&flags, argc, argv);
+    struct listener first = {.context = open_context(&flags, cert, key),
+                             .local = flags_local(&flags)};
+    const struct leat_config config = app_config(&flags);
+    struct app app;
+    if (files_watch(first.context, cert, key) != 0 || app_open(&app, &flags, &config) != 0) {
+        return 1;
+    }
+    first.main = leat_controller_ref(app.controller);
+    leat_ref ref;
+    int status = leat_spawn(app.controller, &listener, &first, sizeof(first), 0, &ref);
+    status = status != 0 ? status : leat_monitor(app.controller, ref, 0);
+    status = status != 0 ? status : app_start(&app);
+    struct leat_event event;
+    while (status == 0 && app_receive(&app, &event) == 0) {
+        char text[LEAT_ADDR_STRLEN];
+        if (event.kind == LEAT_EVENT_MESSAGE) {
+            memcpy(&first.local, event.payload, sizeof(first.local));
+            printf("listening on %s\n", leat_addr_format(&first.local, text));
+            fflush(stdout);
+        } else if (event.kind == LEAT_EVENT_DOWN && event.status != 0) {
+            app_complain(&app, "listen", event.status);
+            status = event.status;
+            leat_runtime_stop(app.runtime);
+        }
+    }
+    return app_close(&app) != 0 || status != 0;
+}
