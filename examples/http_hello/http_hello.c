@@ -1,26 +1,22 @@
-/* An HTTP server: a function that answers, an actor that answers later, files, and an event stream. */
+/* An HTTP server: a function that answers, files, and a stream of events that an actor publishes. */
 #include "app.h"
 
 #include <leat/http_files.h>
-
 #include <stdio.h>
 
 #define TICK_NS (200 * LEAT_MS)
 
-/* ---- a function: /hello/:name ---- */
-
+/* Of /hello/:name. */
 static void hello(void *context, leat_httpd_call *call, const struct leat_httpd_request *request)
 {
     char text[256];
     const leat_http_str name = leat_httpd_param(request, "name");
-    const int len = snprintf(text, sizeof(text), "hello, %.*s\n", name.len < 200 ? (int)name.len : 200,
-                             name.data);
     (void)context;
-    leat_httpd_call_text(call, 200, "text/plain", (leat_http_str){text, (size_t)len});
+    snprintf(text, sizeof(text), "hello, %.*s\n", name.len < 200 ? (int)name.len : 200, name.data);
+    leat_httpd_call_text(call, 200, "text/plain", leat_http_str_of(text));
 }
 
-/* ---- an event stream: all who ask for /events hear what the ticker publishes ---- */
-
+/* Of /events: all who ask hear what the ticker publishes. */
 static void events(void *context, leat_httpd_call *call, const struct leat_httpd_request *request)
 {
     (void)request;
@@ -30,15 +26,15 @@ static void events(void *context, leat_httpd_call *call, const struct leat_httpd
 struct ticker {
     leat_httpd *httpd;
     leat_channel channel;
-    uint64_t ticks;
+    unsigned long long ticks;
     leat_time next;
     leat_outbox(1) out;
 };
 
 static int ticker_init(void *state, const void *arg, leat_time now)
 {
+    (void)now; /* the first tick is due at once */
     *(struct ticker *)state = *(const struct ticker *)arg;
-    ((struct ticker *)state)->next = now + TICK_NS;
     return 0;
 }
 
@@ -46,20 +42,16 @@ static void ticker_on_event(void *state, const struct leat_event *event)
 {
     struct ticker *self = state;
     struct leat_httpd_stats stats;
-    char json[128];
     leat_slice body;
+    self->next = event->now + TICK_NS;
     if (event->kind == LEAT_EVENT_SHUTDOWN) {
         leat_output_stop(leat_outbox_put(&self->out));
     } else if (event->kind == LEAT_EVENT_DEADLINE && leat_buf_alloc(256, &body) == 0) {
         leat_httpd_stats(self->httpd, &stats);
-        snprintf(json, sizeof(json), "{\"tick\":%llu,\"watching\":%llu,\"requests\":%llu}",
-                 (unsigned long long)++self->ticks, (unsigned long long)stats.event_streams,
-                 (unsigned long long)stats.requests);
-        struct leat_http_out text = {(char *)leat_slice_data(body), body.len, 0};
-        leat_http_sse_write(&text, &(struct leat_http_sse){.data = leat_http_str_of(json)});
-        body.len = (uint32_t)text.len;
+        body.len = (uint32_t)snprintf((char *)leat_slice_data(body), 256,
+                                      "data: {\"tick\":%llu,\"watching\":%llu,\"requests\":%llu}\n\n", ++self->ticks,
+                                      (unsigned long long)stats.event_streams, (unsigned long long)stats.requests);
         leat_output_publish_body(leat_outbox_put(&self->out), self->channel, 0, body);
-        self->next += TICK_NS;
     }
 }
 
@@ -78,14 +70,12 @@ static const struct leat_behavior ticker = {
     .name = "ticker", .state_size = sizeof(struct ticker), .init = ticker_init,
     .on_event = ticker_on_event, .pop_output = ticker_pop_output, .deadline = ticker_deadline};
 
-/* ---- main ---- */
-
 int main(int argc, char **argv)
 {
     const char *root = PUBLIC_DIR;
     const struct flag own[] = {{"root", "DIR", "the files to serve", FLAG_FILE, &root, 0, 0}, {0}};
-    struct flags flags = {.program = "http_hello", .about = "Serves a page, files, greetings and events.",
-                          .own = own, .io = "auto", .workers = 1, .bind = "127.0.0.1", .port = 8080};
+    struct flags flags = {.program = "http_hello", .about = "Serves a page, greetings and events.", .own = own,
+                          .io = "auto", .workers = 1, .bind = "127.0.0.1", .port = 8080};
     flags_parse(&flags, argc, argv);
     const struct leat_config config = app_config(&flags);
     struct leat_httpd_config http = leat_httpd_config_default();
@@ -102,10 +92,8 @@ int main(int argc, char **argv)
         {.method = LEAT_HTTP_GET, .pattern = "/*file",
          .actor = status == 0 ? leat_http_files_ref(files) : LEAT_REF_NONE},
     };
-    http.local = flags_local(&flags);
-    http.workers = config.workers;
-    http.routes = routes;
-    http.route_count = sizeof(routes) / sizeof(routes[0]);
+    http.local = flags_local(&flags), http.workers = config.workers;
+    http.routes = routes, http.route_count = sizeof(routes) / sizeof(routes[0]);
     status = status != 0 ? status : leat_channel_open("ticks", &first.channel);
     status = status != 0 ? status : leat_httpd_open(&http, &first.httpd);
     status = status != 0 ? status : leat_httpd_start(first.httpd, app.controller);
@@ -115,8 +103,7 @@ int main(int argc, char **argv)
     while (status == 0 && app_receive(&app, &event) == 0) {
         char text[LEAT_ADDR_STRLEN];
         if (event.kind == LEAT_EVENT_MESSAGE && event.type == LEAT_HTTPD_LISTENING) {
-            memcpy(&http.local, event.payload, sizeof(http.local));
-            printf("http://%s\n", leat_addr_format(&http.local, text));
+            printf("http://%s\n", leat_addr_format((const struct leat_addr *)event.payload, text));
             fflush(stdout);
         } else if (event.kind == LEAT_EVENT_DOWN && event.status != 0) {
             status = event.status;

@@ -124,7 +124,9 @@ def traversal():
                  "//etc/passwd", "/etc/passwd", "/" + "a" * 300, "/" + "a/" * 2000):
         status, _, body = curl(path)
         assert status in (400, 404, 414) and b"secret" not in body and b"root:" not in body, (path, status)
-    if os.geteuid() != 0:
+    if os.geteuid() == 0:
+        print("  SKIP an unreadable file: root reads every one")
+    else:
         os.chmod(os.path.join(ROOT, "inside.txt"), 0)
         time.sleep(1.1)
         assert curl("/inside.txt")[0] == 403

@@ -315,6 +315,29 @@ TEST(httpd, a_half_close_is_answered)
     client_free(&client);
 }
 
+TEST(httpd, a_unix_socket)
+{
+    struct site site;
+    struct client client = {.puppet = {.on_event = client_event, .context = &client}};
+    const struct leat_config config = rig_config();
+    struct leat_httpd_config http = site_config(routes, ROUTES);
+    http.path = "@leat-httpd-test";
+    rig_open(&site.rig, &config);
+    site_open(&site, &http);
+    client.text = calloc(1, 1);
+    rig_spawn(&site.rig, &client.puppet);
+    rig_run(&site.rig, 0);
+    struct leat_output *out = puppet_put(&client.puppet);
+    leat_output_connect(out, NULL, LEAT_SEC, 0);
+    out->path = http.path;
+    rig_poke(&site.rig, &client.puppet);
+    rig_run(&site.rig, 20 * LEAT_MS);
+    client_say(&site, &client, GET("/"));
+    CHECK_HAS(&client, "hello");
+    site_close(&site);
+    client_free(&client);
+}
+
 TEST(httpd, settings_are_looked_at)
 {
     leat_httpd *httpd;
