@@ -38,7 +38,7 @@ static void help(void)
         "  --workers N   only with N workers (1..%u)\n"
         "  --spread      actors go to the workers in turn, not where their parent is\n"
         "  --repeat R    repetitions (1..%u); default: the workload's own\n"
-        "  --io NAME     the I/O backend\n"
+        "  --io NAME     one I/O backend; default: each, where that makes a difference\n"
         "  --quick       a moment of each: that it runs and its result holds, no figure to read\n"
         "  --json        one object a line\n"
         "  --list        the names of the workloads\n"
@@ -167,8 +167,9 @@ static int measure(const struct setup *setup, const struct options *options)
         const char *which = wrong == &idle                               ? " (idle runtime)"
                             : wrong >= floors && wrong < floors + repeat ? " (floor)"
                                                                          : "";
-        fprintf(stderr, "leat-bench: %s, %u workers%s%s: %s\n", workload->name, setup->workers,
-                setup->spread ? ", spread" : "", which, wrong->problem);
+        fprintf(stderr, "leat-bench: %s, %u workers%s%s%s%s: %s\n", workload->name,
+                setup->workers, setup->spread ? ", spread" : "", setup->io != NULL ? ", " : "",
+                setup->io != NULL ? setup->io : "", which, wrong->problem);
         return wrong->result == REP_SKIPPED ? EXIT_CANNOT : EXIT_WRONG;
     }
     struct result result = {setup, reps, floors, repeat, idle.peak_rss_bytes};
@@ -180,35 +181,52 @@ static int measure(const struct setup *setup, const struct options *options)
     return EXIT_FINE;
 }
 
-/* All configurations of one workload; the worst of their exit statuses. */
-static int workload_measure(const struct workload *workload, const struct options *options)
+/* All configurations of one workload, with one backend; the worst of their exit statuses. */
+static int configs_measure(struct setup *setup, const struct options *options)
 {
     static const struct {
         uint32_t config, workers;
         bool spread;
     } all[] = {{WORKLOAD_ONE, 1, false}, {WORKLOAD_TWO, 2, false}, {WORKLOAD_SPREAD, 2, true}};
-    struct setup setup = {
-        .workload = workload,
-        .count = options->quick ? workload->quick_count : workload->count,
-        .quick = options->quick,
-        .io = options->io,
-    };
+    const struct workload *workload = setup->workload;
     if (options->workers > 0 || options->spread) {
-        setup.workers = options->workers > 0 ? options->workers : 2;
-        setup.spread = options->spread;
-        if (setup.workers < workload->workers_min) {
-            setup.workers = workload->workers_min;
+        setup->workers = options->workers > 0 ? options->workers : 2;
+        setup->spread = options->spread;
+        if (setup->workers < workload->workers_min) {
+            setup->workers = workload->workers_min;
         }
-        return measure(&setup, options);
+        return measure(setup, options);
     }
     int status = EXIT_CANNOT;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if ((workload->configs & all[i].config) == 0) {
             continue;
         }
-        setup.workers = all[i].workers;
-        setup.spread = all[i].spread;
-        status = worse(status, measure(&setup, options));
+        setup->workers = all[i].workers;
+        setup->spread = all[i].spread;
+        status = worse(status, measure(setup, options));
+    }
+    return status;
+}
+
+/* The same, where the backend is part of the figure with each of them. */
+static int workload_measure(const struct workload *workload, const struct options *options)
+{
+    struct setup setup = {
+        .workload = workload,
+        .count = options->quick ? workload->quick_count : workload->count,
+        .quick = options->quick,
+        .io = options->io,
+    };
+    if (!workload->uses_io || options->io != NULL) {
+        return configs_measure(&setup, options);
+    }
+    int status = EXIT_CANNOT;
+    for (const char *const *name = leat_io_names(); *name != NULL; name++) {
+        if (strcmp(*name, "auto") != 0 && strcmp(*name, "sim") != 0) {
+            setup.io = *name;
+            status = worse(status, configs_measure(&setup, options));
+        }
     }
     return status;
 }

@@ -109,9 +109,10 @@ void report_row(const struct result *result)
     const struct setup *setup = result->setup;
     struct figures ns = figures_of(result->reps, result->repeat, -1);
     struct figures floor = figures_of(result->floors, result->repeat, -1);
-    char workers[16];
+    char workers[32];
 
-    snprintf(workers, sizeof(workers), "%u%s", setup->workers, setup->spread ? " spread" : "");
+    snprintf(workers, sizeof(workers), "%u%s%s%s", setup->workers, setup->spread ? " spread" : "",
+             setup->io != NULL ? " " : "", setup->io != NULL ? setup->io : "");
     printf("%-22s %-8s %11.1f %11.1f %11.1f %11.1f %7.2f %9.1f\n", setup->workload->name, workers,
            ns.min, ns.median, ns.max, floor.median, ns.median / floor.median,
            (double)peak_of(result->reps, result->repeat) / (1024.0 * 1024.0));

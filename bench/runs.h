@@ -36,6 +36,9 @@ rep_body deadlines_run;
 rep_body udp_echo_run, udp_echo_trains_run, udp_echo_trains_whole_run, udp_echo_64x4_run;
 rep_body udp_fanout_run, udp_rtt_run;
 
+/* tcp.c, tcp_floor.c */
+rep_body tcp_echo_run, tcp_echo_1000_run, tcp_echo_floor, tcp_echo_1000_floor;
+
 /* floors.c: one thread */
 rep_body pingpong_floor, counting_floor, threadring_floor, fjthroughput_floor, mailbox_floor;
 rep_body big_floor, fjcreate_floor, idle1m_floor, idle_cpu_floor, deadlines_floor;

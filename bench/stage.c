@@ -132,6 +132,9 @@ int stage_open(struct stage *stage, const struct setup *setup, struct rep *rep,
     int status = leat_runtime_open(config != NULL ? config : &own, &stage->runtime);
     if (status != 0) {
         stage->runtime = NULL;
+        if (setup->io != NULL) {
+            return rep_skip(rep, "I/O backend %s: %s", setup->io, strerror(-status));
+        }
         return rep_wrong(rep, "leat_runtime_open: %s", strerror(-status));
     }
     status = leat_controller_open(stage->runtime, &stage->controller);

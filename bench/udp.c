@@ -262,7 +262,7 @@ struct service {
 };
 
 static int service_play(struct stage *stage, const struct service *service,
-                        struct generator *generator, struct outcome *ret)
+                        struct generator *generator, uint16_t fan_port, struct outcome *ret)
 {
     struct rep *rep = stage->rep;
     struct udp_arg arg;
@@ -271,7 +271,7 @@ static int service_play(struct stage *stage, const struct service *service,
     memset(&arg, 0, sizeof(arg));
     arg.home = stage->home;
     arg.flags = service->flags;
-    arg.fan_port = generator->port;
+    arg.fan_port = fan_port;
     arg.own_bodies = service->own_bodies;
     if (leat_addr_parse("127.0.0.1:0", &arg.local) != 0) {
         return rep_wrong(rep, "leat_addr_parse failed");
@@ -288,22 +288,23 @@ static int service_play(struct stage *stage, const struct service *service,
     if (generator_start(generator, opened.port, rep) != 0) {
         return -1;
     }
-    return generator_finish(generator, ret, rep);
+    return udp_generator_finish(generator, ret, rep);
 }
 
 static int service_run(const struct setup *setup, const struct plan *plan,
                        const struct service *service, struct outcome *ret, struct rep *rep)
 {
     struct generator generator = {0};
+    uint16_t fan_port = 0;
     struct stage stage = {0};
     struct totals totals;
-    if (generator_open(&generator, plan, rep) == 0) {
+    if (udp_generator_open(&generator, plan, &fan_port, rep) == 0) {
         struct leat_config config = stage_config(setup);
         if (!service->spins) {
             config.spin_us = 0;
         }
         if (stage_open(&stage, setup, rep, &config) == 0) {
-            service_play(&stage, service, &generator, ret);
+            service_play(&stage, service, &generator, fan_port, ret);
         }
         stage_close(&stage, &totals);
     }

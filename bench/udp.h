@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <sys/types.h>
 
-#include "bench.h"
+#include "generator.h"
 
 #define UDP_WINDOW 256u     /* datagrams in flight */
 #define UDP_PEERS_MAX 256u
@@ -53,27 +53,13 @@ struct outcome {
 
 /* ---- udp_generator.c ---- */
 
-struct generator {
-    pid_t    pid;
-    int      to;   /* pipe */
-    int      from; /* pipe */
-    uint16_t port; /* where fan-out datagrams are to go */
-};
-
-
-/* Starts the process, on the first CPU if there are two; the server is to take the second. Call it
- * before any thread is started. */
-int generator_open(struct generator *generator, const struct plan *plan, struct rep *rep);
-
-/* Tells it where the server is; it begins. */
-int generator_start(struct generator *generator, uint16_t port, struct rep *rep);
+/* Starts it. *ret_port is where fan-out datagrams are to go. */
+int udp_generator_open(struct generator *generator, const struct plan *plan, uint16_t *ret_port,
+                       struct rep *rep);
 
 /* Waits until it is done, at most 20 s, and judges what came of it: a wrong datagram, or more than
  * one in a hundred lost, is an error. */
-int generator_finish(struct generator *generator, struct outcome *ret, struct rep *rep);
-
-/* Ends it. */
-void generator_close(struct generator *generator);
+int udp_generator_finish(struct generator *generator, struct outcome *ret, struct rep *rep);
 
 double outcome_ns(const struct outcome *outcome);     /* wall time per datagram */
 double outcome_cpu_ns(const struct outcome *outcome); /* the server's per datagram */

@@ -212,20 +212,20 @@ static int floor_serve(const struct plan *plan, enum waiting waiting, struct out
                        struct rep *rep)
 {
     struct generator generator = {0};
-    uint16_t port = 0;
+    uint16_t port = 0, fan_port = 0;
     cpu_pin(0, 1);
-    if (generator_open(&generator, plan, rep) == 0 &&
+    if (udp_generator_open(&generator, plan, &fan_port, rep) == 0 &&
         server_open(rep, plan->train > 1, &port) == 0) {
         for (uint32_t i = 0; i < UDP_PEERS_MAX; i++) {
             f.fan[i] = (struct sockaddr_in){.sin_family = AF_INET,
-                                            .sin_port = htons(generator.port),
+                                            .sin_port = htons(fan_port),
                                             .sin_addr.s_addr = udp_peer(i)};
         }
         if (generator_start(&generator, port, rep) == 0 &&
             (waiting == WAIT_SPIN
                  ? serve_spin(&generator, rep)
                  : serve_epoll(&generator, plan->traffic == TRAFFIC_FANOUT, rep)) == 0) {
-            generator_finish(&generator, ret, rep);
+            udp_generator_finish(&generator, ret, rep);
         }
         close(f.fd);
     }

@@ -6,13 +6,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/udp.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sync.h"
@@ -219,14 +215,6 @@ static bool window_empty(void)
 
 /* ---- traffic ---- */
 
-/* CPU time of the server's process, read from here so that both ends of the measured time are
- * exact, however busy the server is. */
-static uint64_t server_cpu_ns(void)
-{
-    clockid_t clock;
-    return clock_getcpuclockid(getppid(), &clock) == 0 ? clock_ns(clock) : 0;
-}
-
 /* What is still out is given up: later datagrams start afresh. */
 static void give_up(void)
 {
@@ -253,11 +241,11 @@ static void run_window(void)
         if (begun == 0 && now >= begin) {
             begun = now;
             before = g.outcome.received;
-            g.outcome.cpu_ns = server_cpu_ns();
+            g.outcome.cpu_ns = generator_server_cpu_ns();
         } else if (!ended && now >= (g.outcome.received > before ? end : end + LIMIT_NS)) {
             g.outcome.datagrams = g.outcome.received - before;
             g.outcome.wall_ns = now - begun;
-            g.outcome.cpu_ns = server_cpu_ns() - g.outcome.cpu_ns;
+            g.outcome.cpu_ns = generator_server_cpu_ns() - g.outcome.cpu_ns;
             ended = true;
         }
         if (got) {
@@ -285,7 +273,7 @@ static void run_rtt(void)
     for (size_t i = 0; i < n + RTT_WARM_UP; i++) {
         if (i == RTT_WARM_UP) {
             begun = now_ns();
-            g.outcome.cpu_ns = server_cpu_ns();
+            g.outcome.cpu_ns = generator_server_cpu_ns();
         }
         uint64_t start = now_ns(), now = start;
         out_fill(0, 0);
@@ -308,7 +296,7 @@ static void run_rtt(void)
         }
     }
     g.outcome.wall_ns = now_ns() - begun;
-    g.outcome.cpu_ns = server_cpu_ns() - g.outcome.cpu_ns;
+    g.outcome.cpu_ns = generator_server_cpu_ns() - g.outcome.cpu_ns;
     g.outcome.datagrams = noted;
     g.outcome.p50_ns = quantile(latencies, noted, 0.5);
     g.outcome.p99_ns = quantile(latencies, noted, 0.99);
@@ -321,12 +309,12 @@ static void set_option(int level, int name, int value)
     }
 }
 
-static _Noreturn void generator_run(const struct plan *plan, int from, int to)
+static void generator_run(const void *plan, int from, int to)
 {
     struct sockaddr_in any = {.sin_family = AF_INET};
     socklen_t any_len = sizeof(any);
     uint16_t port;
-    g.plan = *plan;
+    memcpy(&g.plan, plan, sizeof(g.plan));
     g.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (g.fd < 0 || bind(g.fd, (struct sockaddr *)&any, sizeof(any)) != 0 ||
         getsockname(g.fd, (struct sockaddr *)&any, &any_len) != 0) {
@@ -334,10 +322,10 @@ static _Noreturn void generator_run(const struct plan *plan, int from, int to)
     }
     set_option(SOL_SOCKET, SO_RCVBUF, 4 << 20);
     set_option(SOL_SOCKET, SO_SNDBUF, 4 << 20);
-    if (plan->train > 1) {
+    if (g.plan.train > 1) {
         set_option(IPPROTO_UDP, UDP_GRO, 1);
     }
-    if (plan->traffic == TRAFFIC_FANOUT) {
+    if (g.plan.traffic == TRAFFIC_FANOUT) {
         set_option(IPPROTO_IP, IP_PKTINFO, 1); /* all get the same bytes: the address tells whose */
     }
     memset(g.in_bytes, 0, sizeof(g.in_bytes)); /* pages are touched before time is taken */
@@ -348,58 +336,25 @@ static _Noreturn void generator_run(const struct plan *plan, int from, int to)
     }
     g.server = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (plan->traffic == TRAFFIC_RTT) {
+    if (g.plan.traffic == TRAFFIC_RTT) {
         run_rtt();
     } else {
         run_window();
     }
-    _exit(write(to, &g.outcome, sizeof(g.outcome)) == (ssize_t)sizeof(g.outcome) ? 0 : 1);
+    if (write(to, &g.outcome, sizeof(g.outcome)) != (ssize_t)sizeof(g.outcome)) {
+        _exit(1);
+    }
 }
 
 /* ---- the server's side ---- */
 
-static int generator_read(struct generator *generator, void *ret, size_t len, struct rep *rep)
+int udp_generator_open(struct generator *generator, const struct plan *plan, uint16_t *ret_port,
+                       struct rep *rep)
 {
-    struct pollfd ready = {.fd = generator->from, .events = POLLIN};
-    if (poll(&ready, 1, 20000) != 1) {
-        return rep_wrong(rep, "no word from the generator in 20 s");
+    if (generator_open(generator, generator_run, plan, rep) != 0) {
+        return -1;
     }
-    if (read(generator->from, ret, len) != (ssize_t)len) {
-        return rep_wrong(rep, "the generator ended early");
-    }
-    return 0;
-}
-
-int generator_open(struct generator *generator, const struct plan *plan, struct rep *rep)
-{
-    int to[2], from[2];
-    if (pipe(to) != 0 || pipe(from) != 0) {
-        return rep_wrong(rep, "no pipe: %s", strerror(errno));
-    }
-    generator->pid = fork();
-    if (generator->pid < 0) {
-        return rep_wrong(rep, "no process: %s", strerror(errno));
-    }
-    if (generator->pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        close(to[1]);
-        close(from[0]);
-        cpu_pin(0, 0);
-        generator_run(plan, to[0], from[1]);
-    }
-    close(to[0]);
-    close(from[1]);
-    generator->to = to[1];
-    generator->from = from[0];
-    return generator_read(generator, &generator->port, sizeof(generator->port), rep);
-}
-
-int generator_start(struct generator *generator, uint16_t port, struct rep *rep)
-{
-    if (write(generator->to, &port, sizeof(port)) != (ssize_t)sizeof(port)) {
-        return rep_wrong(rep, "the generator is gone");
-    }
-    return 0;
+    return generator_read(generator, ret_port, sizeof(*ret_port), rep);
 }
 
 static int outcome_check(const struct outcome *outcome, struct rep *rep)
@@ -423,23 +378,12 @@ static int outcome_check(const struct outcome *outcome, struct rep *rep)
     return 0;
 }
 
-int generator_finish(struct generator *generator, struct outcome *ret, struct rep *rep)
+int udp_generator_finish(struct generator *generator, struct outcome *ret, struct rep *rep)
 {
     if (generator_read(generator, ret, sizeof(*ret), rep) != 0) {
         return -1;
     }
     return outcome_check(ret, rep);
-}
-
-void generator_close(struct generator *generator)
-{
-    if (generator->pid > 0) {
-        kill(generator->pid, SIGKILL);
-        waitpid(generator->pid, NULL, 0);
-        close(generator->to);
-        close(generator->from);
-        generator->pid = 0;
-    }
 }
 
 double outcome_ns(const struct outcome *outcome)

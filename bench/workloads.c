@@ -280,6 +280,30 @@ static const struct workload workloads[] = {
         .configs = WORKLOAD_ONE,
         .uses_io = true,
     },
+    {
+        .name = "tcp_echo",
+        .what = "64 connections, a 64-byte request in flight on each; ns per request",
+        .run = tcp_echo_run,
+        .floor = tcp_echo_floor,
+        .floor_name = "epoll, recv, send",
+        .count = SECOND / 2,
+        .quick_count = 40 * MILLI,
+        .repeat = 7,
+        .configs = WORKLOAD_ONE,
+        .uses_io = true,
+    },
+    {
+        .name = "tcp_echo_1000",
+        .what = "the same with 1,000 connections",
+        .run = tcp_echo_1000_run,
+        .floor = tcp_echo_1000_floor,
+        .floor_name = "epoll, recv, send",
+        .count = SECOND / 2,
+        .quick_count = 40 * MILLI,
+        .repeat = 7,
+        .configs = WORKLOAD_ONE,
+        .uses_io = true,
+    },
 };
 
 const struct workload *workload_at(size_t index)

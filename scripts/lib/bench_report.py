@@ -3,7 +3,7 @@
 usage: bench_report.py RESULTS.jsonl PAGE.md
 
 RESULTS has one JSON object a line, as leat-bench --json prints it; of two lines for the same
-workload and workers the later counts. The plots go to img/ beside the page. Figures of peers are
+workload, workers and backend the later counts. The plots go to img/ beside the page. Figures of peers are
 constants: they were measured separately, and are an order of magnitude beside ours.
 """
 
@@ -47,7 +47,8 @@ PEERS_FURTHER = {
 }
 
 # Targets: workload, workers: figure, limit. "ratio" is to the floor of the same run; "floor+" is
-# the floor's figure of that name and so many ns more. None for workers: any number of them.
+# the floor's figure of that name and so many ns more; "ns<NAME" is our ns to the floor's figure NAME.
+# None for workers: any number of them. Of backends, epoll and uring are judged.
 TARGETS = [
     ("pingpong", 1, "ns", 17),
     ("pingpong", 2, "ns", 25),
@@ -84,7 +85,13 @@ TARGETS = [
     ("udp_fanout", None, "ratio", 1 / 0.92),
     ("udp_rtt", None, "floor+ns", 500),
     ("udp_rtt", None, "floor+sleeping_ns", 500),
+    ("tcp_echo", None, "ratio", 1.05),
+    ("tcp_echo", None, "ns<libuv_ns", 1),
+    ("tcp_echo_1000", None, "ratio", 1.05),
+    ("tcp_echo_1000", None, "ns<libuv_ns", 1),
 ]
+
+JUDGED_IO = (None, "auto", "epoll", "uring")
 
 SECTIONS = [
     ("Messages", "messages",
@@ -110,6 +117,10 @@ SECTIONS = [
       "udp_rtt"],
      "ns of wall time per datagram, one worker against one generator; `server_cpu_ns` is the "
      "server's own share. `udp_rtt`: the median round trip."),
+    ("TCP", "tcp", ["tcp_echo", "tcp_echo_1000"],
+     "ns of wall time per request of 64 bytes and its answer, one worker against one generator, an "
+     "actor for each connection; the ratio is to a plain epoll loop. Beside it in the same repetition: a "
+     "plain io_uring loop (`uring_*`) and libuv (`libuv_*`)."),
 ]
 
 # Figures that are explained by the tables already.
@@ -128,7 +139,7 @@ def read(path):
                 continue
             try:
                 record = json.loads(line)
-                key = (record["workload"], record["workers"], record["spread"])
+                key = (record["workload"], record["workers"], record["spread"], record.get("io"))
             except (ValueError, KeyError, TypeError) as error:
                 sys.exit(f"{path}:{number}: not a result of leat-bench ({error})")
             record["memory_above_idle_bytes"] = (
@@ -140,9 +151,9 @@ def read(path):
 
 
 def rows_of(results, workload):
-    """Its results: one worker, two, two spread."""
+    """Its results: one worker, two, two spread; by backend."""
     return sorted((r for r in results.values() if r["workload"] == workload),
-                  key=lambda r: (r["workers"], r["spread"]))
+                  key=lambda r: (r["workers"], r["spread"], r.get("io") or ""))
 
 
 # ---- judging ----
@@ -167,6 +178,8 @@ def targets_of(record):
     found = []
     if record["spread"] and record["workload"] != "roundtrip":
         return found
+    if record.get("io") not in JUDGED_IO:
+        return found
     for workload, workers, name, limit in TARGETS:
         if workload != record["workload"] or workers not in (None, record["workers"]):
             continue
@@ -174,7 +187,11 @@ def targets_of(record):
             name = name[len("floor+"):]
             floor = floor_figure(record, name)
             limit = floor + limit if floor is not None else None
-        value = figure(record, name)
+        if name.startswith("ns<"):
+            floor = floor_figure(record, name[len("ns<"):])
+            value = figure(record, "ns") / floor if floor else None
+        else:
+            value = figure(record, name)
         if value is not None and limit is not None:
             found.append((name, value, limit, value <= limit))
     return found
@@ -205,7 +222,8 @@ def quantity(name, value):
 
 
 def workers_text(record):
-    return f"{record['workers']}{' spread' if record['spread'] else ''}"
+    io = f" {record['io']}" if "io" in record else ""
+    return f"{record['workers']}{' spread' if record['spread'] else ''}{io}"
 
 
 def peer_text(record):
@@ -224,6 +242,9 @@ def main_target(record):
             verdicts.append(met)
         elif name == "ratio":
             texts.append(f"≤ {limit:.2f} × floor")
+            verdicts.append(met)
+        elif name.startswith("ns<"):
+            texts.append(f"≤ {name[len('ns<'):].removesuffix('_ns')}")
             verdicts.append(met)
     if not texts:
         return "", ""
@@ -251,6 +272,10 @@ def further_table(records):
              "|---|---|---|---:|---:|---|---|---|"]
     for record in records:
         judged = {name: (limit, met) for name, _, limit, met in targets_of(record)}
+        for name, value in record["floor"].items():
+            if name not in record and isinstance(value, (int, float)):
+                lines.append(f"| `{record['workload']}` | {workers_text(record)} | {name} | "
+                             f"| {quantity(name, value)} | | | |")
         for name, value in record.items():
             if name in HIDDEN or not isinstance(value, (int, float)) or isinstance(value, bool):
                 continue

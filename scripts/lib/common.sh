@@ -13,7 +13,7 @@ packages_build=(build-essential cmake ninja-build pkg-config libck-dev libmimall
     libncurses-dev)
 packages_test=("${packages_build[@]}" libcriterion-dev patch spin python3)
 packages_fuzz=(clang libclang-rt-14-dev)
-packages_bench=("${packages_build[@]}" python3)
+packages_bench=("${packages_build[@]}" libuv1-dev python3)
 
 say() { printf '%s\n' "$*" >&2; }
 

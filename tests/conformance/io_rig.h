@@ -1,6 +1,6 @@
 /* What the conformance cases of io stand on: one backend with a pool, in the kernel or in a
  * simulated world, and a way to wait for its completions. A case is written once, BACKENDS(name)
- * makes it one per backend. */
+ * makes it one per backend, KERNEL_BACKENDS(name) leaves out the simulated one. */
 #ifndef LEAT_TESTS_IO_RIG_H
 #define LEAT_TESTS_IO_RIG_H
 
@@ -47,7 +47,7 @@ struct rig {
 #define BACKEND_URING(name)
 #endif
 
-#define BACKENDS(name)                                                                             \
+#define KERNEL_BACKENDS(name)                                                                      \
     static void name(const struct io_ops *ops);                                                    \
     BACKEND_URING(name)                                                                            \
     TEST(io_epoll, name)                                                                           \
@@ -58,11 +58,15 @@ struct rig {
     {                                                                                              \
         name(&io_poll);                                                                            \
     }                                                                                              \
+    static void name(const struct io_ops *ops)
+
+#define BACKENDS(name)                                                                             \
+    static void name(const struct io_ops *ops);                                                    \
     TEST(io_sim, name)                                                                             \
     {                                                                                              \
         name(&io_sim);                                                                             \
     }                                                                                              \
-    static void name(const struct io_ops *ops)
+    KERNEL_BACKENDS(name)
 
 static inline int count_fds(void)
 {

@@ -6,7 +6,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${LEAT_BUILD:-$root/build/release}
-temporary=$(mktemp -d)
+temporary=$(mktemp -d "${TMPDIR:-/tmp}/leat.XXXXXX")
 started=()
 
 cleanup() {
