@@ -28,6 +28,7 @@ struct plan {
     uint32_t     train; /* datagrams of one peer in a row, as one GSO send; 1: none */
     uint64_t     duration_ns;
     uint64_t     count; /* RTT: round trips */
+    in_addr_t    source, server; /* 0: peers of 127.0.0.0/8, and 127.0.0.1 */
 };
 
 /* What starts every datagram. Order is checked for each peer. */

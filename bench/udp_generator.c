@@ -112,7 +112,8 @@ static void control_add(struct msghdr *message, int level, int type, const void 
 static void out_fill(uint32_t slot, uint32_t peer)
 {
     struct msghdr *message = &g.out[slot].msg_hdr;
-    struct in_pktinfo from = {.ipi_spec_dst.s_addr = udp_peer(peer)};
+    in_addr_t source = g.plan.source != 0 ? g.plan.source : udp_peer(peer);
+    struct in_pktinfo from = {.ipi_spec_dst.s_addr = source};
     uint16_t segment = UDP_LEN;
     for (uint32_t i = 0; i < g.plan.train; i++) {
         stamp_write(g.out_bytes[slot] + i * UDP_LEN, peer, g.next_seq[peer]++);
@@ -335,7 +336,9 @@ static void generator_run(const void *plan, int from, int to)
         _exit(1);
     }
     g.server = (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = g.plan.server != 0 ? g.plan.server : htonl(INADDR_LOOPBACK)};
     if (g.plan.traffic == TRAFFIC_RTT) {
         run_rtt();
     } else {
@@ -401,25 +404,29 @@ double outcome_cpu_ns(const struct outcome *outcome)
 struct plan udp_plan_echo(const struct setup *setup)
 {
     /* As many peers as datagrams in flight: nothing can be taken for a train. */
-    return (struct plan){TRAFFIC_ECHO, UDP_PEERS_MAX, 1, setup->count, 0};
+    return (struct plan){.traffic = TRAFFIC_ECHO, .peers = UDP_PEERS_MAX, .train = 1,
+                         .duration_ns = setup->count};
 }
 
 struct plan udp_plan_trains(const struct setup *setup)
 {
-    return (struct plan){TRAFFIC_ECHO, 1, 32, setup->count, 0};
+    return (struct plan){.traffic = TRAFFIC_ECHO, .peers = 1, .train = 32,
+                         .duration_ns = setup->count};
 }
 
 struct plan udp_plan_64x4(const struct setup *setup)
 {
-    return (struct plan){TRAFFIC_ECHO, 64, 4, setup->count, 0};
+    return (struct plan){.traffic = TRAFFIC_ECHO, .peers = 64, .train = 4,
+                         .duration_ns = setup->count};
 }
 
 struct plan udp_plan_fanout(const struct setup *setup)
 {
-    return (struct plan){TRAFFIC_FANOUT, UDP_PEERS_MAX, 1, setup->count, 0};
+    return (struct plan){.traffic = TRAFFIC_FANOUT, .peers = UDP_PEERS_MAX, .train = 1,
+                         .duration_ns = setup->count};
 }
 
 struct plan udp_plan_rtt(const struct setup *setup)
 {
-    return (struct plan){TRAFFIC_RTT, 1, 1, 0, setup->count};
+    return (struct plan){.traffic = TRAFFIC_RTT, .peers = 1, .train = 1, .count = setup->count};
 }

@@ -37,15 +37,17 @@ static void station_on_event(struct puppet *puppet, const struct leat_event *eve
     }
 }
 
+/* What else it does is set before. */
 static void station_begin(struct station *station, struct rig *rig, uint32_t flags, int worker)
 {
-    memset(station, 0, sizeof(*station));
     REQUIRE(leat_addr_from_host(TUN_HERE, 0, &station->here.ip) == 0);
     station->here.prefix_len = 24;
     station->config = (struct leat_tun_config){
         .name = "leat0", .addrs = &station->here, .addrs_len = 1, .flags = flags | LEAT_TUN_UP};
     station->home = leat_controller_ref(rig->controller);
-    station->puppet.on_event = station_on_event;
+    if (station->puppet.on_event == NULL) {
+        station->puppet.on_event = station_on_event;
+    }
     station->puppet.context = station;
     leat_output_open_tun(puppet_put(&station->puppet), &station->config, 7);
     rig_spawn_as(rig, &station->puppet, &puppet_behavior, worker);
@@ -73,11 +75,10 @@ TEST(tuns, echo)
     for (size_t i = 0; i < TUN_BACKENDS_LEN; i++) {
         struct leat_config config = rig_threads(1);
         struct rig rig;
-        struct station station;
+        struct station station = {.echoes = true};
         config.io = backends[i];
         rig_open(&rig, &config);
         station_begin(&station, &rig, 0, 0);
-        station.echoes = true;
         REQUIRE(rig_await(&rig, 1));
         REQUIRE(told(&rig) == 0);
         int fd = kernel_socket(7000);
@@ -104,11 +105,10 @@ TEST(tuns, two_workers_share_an_interface)
     netns_need_tun();
     struct leat_config config = rig_threads(2);
     struct rig rig;
-    struct station stations[2];
+    struct station stations[2] = {{.echoes = true}, {.echoes = true}};
     rig_open(&rig, &config);
     for (int i = 0; i < 2; i++) {
         station_begin(&stations[i], &rig, LEAT_TUN_QUEUES, i);
-        stations[i].echoes = true;
         REQUIRE(rig_await(&rig, (size_t)i + 1));
         REQUIRE(told(&rig) == 0);
     }
@@ -130,7 +130,7 @@ TEST(tuns, says_what_is_missing)
     netns_need_tun();
     struct leat_config config = rig_threads(1);
     struct rig rig;
-    struct station station;
+    struct station station = {0};
     netns_capable(false); /* the worker inherits that */
     rig_open(&rig, &config);
     netns_capable(true);
@@ -148,7 +148,7 @@ TEST(tuns, deleted_interface_closes_its_socket)
     netns_need_tun();
     struct leat_config config = rig_threads(1);
     struct rig rig;
-    struct station station;
+    struct station station = {0};
     rig_open(&rig, &config);
     station_begin(&station, &rig, 0, 0);
     REQUIRE(rig_await(&rig, 1));
@@ -185,10 +185,10 @@ TEST(tuns, handed_back)
     netns_need_tun();
     struct leat_config config = rig_threads(1);
     struct rig rig;
-    struct station station;
+    struct station station = {0};
     rig_open(&rig, &config);
-    station_begin(&station, &rig, 0, 0);
     station.puppet.on_event = handed_back_on_event;
+    station_begin(&station, &rig, 0, 0);
     REQUIRE(rig_await(&rig, 2));
     CHECK_EQ(told(&rig), 0); /* CLOSED */
     rig_close(&rig);
@@ -203,7 +203,7 @@ TEST(tuns, simulation_has_none)
 {
     struct leat_config config = rig_config();
     struct rig rig;
-    struct station station;
+    struct station station = {0};
     rig_open(&rig, &config);
     station_begin(&station, &rig, 0, 0);
     leat_output_open_tun(puppet_put(&station.puppet), NULL, 0);
