@@ -9,12 +9,14 @@
 #define TUN_THERE "10.77.0.2"
 #define TUN_PREFIX_LEN 24
 #define TUN_PORT 7700
+#define TUN_TRAIN 32u
+#define TUN_WINDOW 448u /* of the 500 packets that an interface queues */
 
 /* Moves the process into a network of its own, before it has threads or children. Skips the repetition
  * where that is not allowed. */
 int tun_network(struct rep *rep);
 
-struct plan tun_plan(const struct setup *setup, uint32_t train);
+struct plan tun_plan(const struct setup *setup);
 
 /* Back to where it came from; sums stay as they are. False: not IPv4 and UDP. */
 bool tun_turn(uint8_t *ip, size_t len);

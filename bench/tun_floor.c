@@ -101,9 +101,9 @@ static int serve(int fd, size_t front, struct generator *generator, struct rep *
     return 0;
 }
 
-static int tun_floor(const struct setup *setup, uint32_t train, bool offload, struct rep *rep)
+static int tun_floor(const struct setup *setup, bool offload, struct rep *rep)
 {
-    struct plan plan = tun_plan(setup, train);
+    struct plan plan = tun_plan(setup);
     struct generator generator = {0};
     struct outcome outcome;
     uint16_t port;
@@ -130,10 +130,10 @@ static int tun_floor(const struct setup *setup, uint32_t train, bool offload, st
 
 int tun_echo_floor(const struct setup *setup, struct rep *rep)
 {
-    return tun_floor(setup, 1, false, rep);
+    return tun_floor(setup, false, rep);
 }
 
 int tun_echo_offload_floor(const struct setup *setup, struct rep *rep)
 {
-    return tun_floor(setup, 32, true, rep);
+    return tun_floor(setup, true, rep);
 }

@@ -54,6 +54,11 @@ in_addr_t udp_peer(uint32_t n)
     return htonl(0x7f010001u + n); /* all of 127.0.0.0/8 is local */
 }
 
+static uint64_t window(void)
+{
+    return g.plan.window != 0 ? g.plan.window : UDP_WINDOW;
+}
+
 /* ---- datagrams ---- */
 
 static void stamp_write(uint8_t *at, uint32_t peer, uint64_t seq)
@@ -152,10 +157,10 @@ static bool window_fill(void)
     uint32_t senders = fanout ? UDP_FAN_GROUPS : g.plan.peers;
     uint32_t n = 0;
     /* In portions: a system call for a single datagram would be the generator's cost, not ours. */
-    if (g.in_flight + each > UDP_WINDOW || (each == 1 && g.in_flight + 32 > UDP_WINDOW)) {
+    if (g.in_flight + each > window() || (each == 1 && g.in_flight + 32 > window())) {
         return false;
     }
-    while (n < UDP_BATCH && g.in_flight + each <= UDP_WINDOW) {
+    while (n < UDP_BATCH && g.in_flight + each <= window()) {
         out_fill(n, g.at);
         g.at = g.at + 1 < senders ? g.at + 1 : 0;
         g.in_flight += each;

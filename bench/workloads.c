@@ -306,7 +306,7 @@ static const struct workload workloads[] = {
     },
     {
         .name = "tun_echo",
-        .what = "64-byte datagrams that a TUN gives, sent back into it; ns per packet",
+        .what = "64-byte datagrams that a TUN gives one by one, sent back into it; ns per packet",
         .run = tun_echo_run,
         .floor = tun_echo_floor,
         .floor_name = "epoll, read, write",
@@ -318,7 +318,7 @@ static const struct workload workloads[] = {
     },
     {
         .name = "tun_echo_offload",
-        .what = "the same in trains of 32, each a super-packet; ns per packet",
+        .what = "the same as super-packets of 32; ns per packet",
         .run = tun_echo_offload_run,
         .floor = tun_echo_offload_floor,
         .floor_name = "epoll, read, write, virtio-net headers",
