@@ -79,8 +79,6 @@ int ready_init(struct ready *ready, const struct io_config *config, const struct
     ready->base.ops = ops;
     ready->ops = wait;
     ready->retry_at = LEAT_NEVER;
-    ready->log = config->log;
-    ready->log_context = config->log_context;
     ready->udp = mem_zalloc(sizeof(*ready->udp), 64);
     ready->tcp = mem_zalloc(sizeof(*ready->tcp), 64);
     ready->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -94,6 +92,8 @@ int ready_init(struct ready *ready, const struct io_config *config, const struct
         return status;
     }
     tcp_init(ready->tcp, config->pool, &ready->base.stats, config->stream_queue_max);
+    ready->tcp->log = config->log;
+    ready->tcp->log_context = config->log_context;
     udp_init(ready->udp, config->pool, &ready->base.stats, config->send_queue_len_max);
     tun_init(&ready->tun, config->pool, &ready->base.stats, config->send_queue_len_max);
     config->pool->starved_context = ready;

@@ -95,9 +95,6 @@ struct ready {
     struct alarms            alarms;
     uint32_t                 lingering_len;
     uint32_t                 watched_len; /* streams that the wait knows */
-    uint64_t                 exhausted_len; /* times a listener found no descriptor */
-    void (*log)(void *context, enum leat_log_level level, const char *text);
-    void                    *log_context;
     int                      wake_fd;
     bool                     slack_set;
     uint64_t                 turn;    /* counts passes over the hot queue */

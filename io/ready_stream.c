@@ -4,18 +4,10 @@
  * read again. A connection that ends by itself is closed here and told as CLOSED. Backend's thread
  * only. */
 #include <errno.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "assert.h"
 #include "ready.h"
-
-#define ACCEPTS_PER_TURN 16u /* of one listener */
-#define CLOSE_NS (5 * LEAT_SEC) /* for what is queued to leave after CLOSE */
-#define LINGER_NS LEAT_SEC      /* for the peer to close after that */
-#define LINGERING_MAX 1024u     /* at once; more are closed without waiting for the peer */
-#define EXHAUSTED_NS (100 * LEAT_MS)
-#define CONNECT_AGAIN_NS (5 * LEAT_MS)
 
 /* ---- interest ---- */
 
@@ -119,7 +111,7 @@ static void stream_closed(struct ready *ready, struct ready_sock *sock, int stat
 static void stream_sent(struct ready *ready, struct ready_sock *sock)
 {
     bool lingers = !sock->tcp.listens && !sock->tcp.eof && sock->tcp.broken == 0 &&
-                   ready->lingering_len < LINGERING_MAX && set_alarm(ready, sock, LINGER_NS);
+                   ready->lingering_len < TCP_LINGERING_MAX && set_alarm(ready, sock, TCP_LINGER_NS);
     if (!lingers) {
         stream_closed(ready, sock, 0, false);
         return;
@@ -174,7 +166,7 @@ static void connecting(struct ready *ready, struct ready_sock *sock, int status)
     leat_time now = ready_now((struct io *)ready);
     if (status == -EAGAIN && sock->connect_until > now) {
         leat_time left = sock->connect_until - now;
-        if (set_alarm(ready, sock, left < CONNECT_AGAIN_NS ? left : CONNECT_AGAIN_NS)) {
+        if (set_alarm(ready, sock, left < TCP_CONNECT_AGAIN_NS ? left : TCP_CONNECT_AGAIN_NS)) {
             return;
         }
     }
@@ -223,20 +215,21 @@ int stream_open(struct ready *ready, const struct io_op *op)
     sock->fd = -1;
     sock->token = op->token;
     sock->is_stream = true;
+    int status;
     if (op->kind == IO_OP_CONNECT) {
-        sock->status = stream_connect(ready, sock, op);
-        if (sock->status == 0) {
-            return 0;
-        }
+        status = stream_connect(ready, sock, op);
     } else {
-        sock->status = tcp_listen(ready->tcp, &sock->tcp, op);
-        if (sock->status == 0) {
+        status = tcp_listen(ready->tcp, &sock->tcp, op);
+        if (status == 0) {
             sock->state = STATE_CONNECTING; /* for the moment */
             stream_opened(ready, sock, 0);
-            return 0;
         }
     }
+    if (status == 0) {
+        return 0;
+    }
     sock->state = STATE_FAILED;
+    sock->status = status;
     ready_tell(ready, sock, TELL_OPENED);
     return 0;
 }
@@ -277,7 +270,7 @@ static void stream_close(struct ready *ready, struct ready_sock *sock, bool rese
     sock->tcp.finishing = !sock->tcp.listens;
     sock->tcp.want_writable = false;
     if (sock->tcp.queued > 0) {
-        (void)set_alarm(ready, sock, CLOSE_NS);
+        (void)set_alarm(ready, sock, TCP_CLOSE_NS);
     }
     if (!sock->writable && !sock->congested) {
         ready_make_dirty(ready, sock);
@@ -370,19 +363,6 @@ void stream_flush(struct ready *ready, struct ready_sock *sock)
 
 /* ---- receiving ---- */
 
-static void say_exhausted(struct ready *ready, int status)
-{
-    uint64_t times = ++ready->exhausted_len;
-    if (ready->log == NULL || (times & (times - 1)) != 0) {
-        return;
-    }
-    char text[160];
-    snprintf(text, sizeof(text),
-             "cannot accept: %s; %llu connections turned away so far; raise the limit (ulimit -n)",
-             strerror(-status), (unsigned long long)ready->base.stats.accept_failed);
-    ready->log(ready->log_context, LEAT_LOG_WARNING, text);
-}
-
 /* A connection that was accepted; false: no memory for it. */
 static bool take_accepted(struct ready *ready, struct ready_sock *listener,
                           const struct tcp_sock *accepted, struct io_done *done)
@@ -410,7 +390,7 @@ static bool take_accepted(struct ready *ready, struct ready_sock *listener,
 /* The listener rests: there is no descriptor, and nothing tells when there is. */
 static void listener_rests(struct ready *ready, struct ready_sock *sock)
 {
-    sock->exhausted = set_alarm(ready, sock, EXHAUSTED_NS);
+    sock->exhausted = set_alarm(ready, sock, TCP_EXHAUSTED_NS);
     stream_watch(ready, sock);
 }
 
@@ -418,7 +398,7 @@ static unsigned accept_some(struct ready *ready, struct ready_sock *sock, struct
                             unsigned cap)
 {
     unsigned n = 0;
-    for (uint32_t i = 0; i < ACCEPTS_PER_TURN && n < cap; i++) {
+    for (uint32_t i = 0; i < TCP_ACCEPTS && n < cap; i++) {
         struct tcp_sock accepted = {.fd = -1};
         int status = 0;
         switch (tcp_accept(ready->tcp, &sock->tcp, &accepted, &status)) {
@@ -428,13 +408,9 @@ static unsigned accept_some(struct ready *ready, struct ready_sock *sock, struct
         case TCP_NONE:
             return n;
         case TCP_AGAIN:
-            break;
         case TCP_TURNED_AWAY:
-            ready->base.stats.accept_failed++;
-            say_exhausted(ready, status);
             break;
         case TCP_EXHAUSTED:
-            say_exhausted(ready, status);
             listener_rests(ready, sock);
             return n;
         }

@@ -49,20 +49,25 @@ static bool make_room(struct tcp *tcp)
     return tcp->buf != NULL;
 }
 
-/* The `len` bytes just read, as a body of their own. */
-static leat_slice take_bytes(struct tcp *tcp, uint32_t len)
+leat_slice tcp_body(leat_buf *buf, uint32_t offset, uint32_t len)
 {
-    uint8_t *bytes = buf_train_data(tcp->buf) + tcp->buf_used;
     leat_slice body;
     if (len <= TCP_SHORT_LEN && leat_buf_alloc(len, &body) == 0) {
-        memcpy(leat_slice_data(body), bytes, len);
+        memcpy(leat_slice_data(body), (const uint8_t *)buf + offset, len);
         return body;
     }
-    body = (leat_slice){.buf = leat_buf_ref(tcp->buf),
-                        .offset = BUF_HEADER_LEN + LEAT_HEADROOM + tcp->buf_used,
-                        .len = len};
-    tcp->buf_used += (len + 63) / 64 * 64;
-    tcp->buf_used = tcp->buf_used < BUF_TRAIN_LEN ? tcp->buf_used : BUF_TRAIN_LEN;
+    return (leat_slice){.buf = leat_buf_ref(buf), .offset = offset, .len = len};
+}
+
+/* The `len` bytes just read. */
+static leat_slice take_bytes(struct tcp *tcp, uint32_t len)
+{
+    leat_slice body =
+        tcp_body(tcp->buf, BUF_HEADER_LEN + LEAT_HEADROOM + tcp->buf_used, len);
+    if (body.buf == tcp->buf) {
+        tcp->buf_used += (len + 63) / 64 * 64;
+        tcp->buf_used = tcp->buf_used < BUF_TRAIN_LEN ? tcp->buf_used : BUF_TRAIN_LEN;
+    }
     return body;
 }
 
@@ -196,30 +201,45 @@ static enum tcp_flushed send_failed(struct tcp *tcp, struct tcp_sock *sock, int 
     return TCP_BROKEN;
 }
 
+uint32_t tcp_build(const struct tcp_sock *sock, struct iovec *vectors, uint32_t max,
+                   size_t *ret_len)
+{
+    uint32_t n = 0;
+    size_t len = 0;
+    for (const union node *node = sock->first; node != NULL && n < max; node = node->next) {
+        vectors[n].iov_base = leat_slice_data(node->event.body);
+        vectors[n].iov_len = node->event.body.len;
+        len += vectors[n++].iov_len;
+    }
+    *ret_len = len;
+    return n;
+}
+
+enum tcp_flushed tcp_sent(struct tcp *tcp, struct tcp_sock *sock, ssize_t sent)
+{
+    if (sent < 0) {
+        return send_failed(tcp, sock, (int)-sent);
+    }
+    tcp->stats->sent_bytes += (uint64_t)sent;
+    queue_advance(tcp, sock, (size_t)sent);
+    return sock->first == NULL ? TCP_EMPTY : TCP_BLOCKED;
+}
+
 enum tcp_flushed tcp_flush(struct tcp *tcp, struct tcp_sock *sock)
 {
     struct iovec vectors[TCP_VECTORS];
     while (sock->first != NULL) {
-        size_t len = 0;
-        size_t n = 0;
-        for (union node *node = sock->first; node != NULL && n < TCP_VECTORS; node = node->next) {
-            vectors[n].iov_base = leat_slice_data(node->event.body);
-            vectors[n].iov_len = node->event.body.len;
-            len += vectors[n++].iov_len;
-        }
+        size_t len;
+        uint32_t n = tcp_build(sock, vectors, TCP_VECTORS, &len);
         struct msghdr message = {.msg_iov = vectors, .msg_iovlen = n};
         ssize_t sent = sendmsg(sock->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         tcp->stats->send_calls++;
         if (sent < 0 && errno == EINTR) {
             continue;
         }
-        if (sent < 0) {
-            return send_failed(tcp, sock, errno);
-        }
-        tcp->stats->sent_bytes += (uint64_t)sent;
-        queue_advance(tcp, sock, (size_t)sent);
-        if ((size_t)sent < len) {
-            return TCP_BLOCKED;
+        enum tcp_flushed result = tcp_sent(tcp, sock, sent < 0 ? -errno : sent);
+        if (sent < 0 || (size_t)sent < len) {
+            return result;
         }
     }
     if (sock->broken != 0) {

@@ -1,10 +1,11 @@
-/* Streams over the kernel, TCP and Unix, for backends that learn by readiness: listening, connecting,
- * accepting, how a connection is read, and its send queue. Nothing here waits, and nothing knows of
- * turns; that is ready_stream.c. One thread, the backend's. */
+/* Streams over the kernel, TCP and Unix: listening, connecting, accepting, how a connection is read,
+ * and its send queue. Nothing here waits, and nothing knows of turns; that is ready_stream.c, where
+ * readiness is learnt, and uring_stream.c, where requests are answered. One thread, the backend's. */
 #ifndef LEAT_IO_TCP_H
 #define LEAT_IO_TCP_H
 
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 #include "addr.h"
@@ -14,6 +15,13 @@
 #define TCP_ROOM_LEN 16384u     /* the least that a read is offered */
 #define TCP_VECTORS 64u         /* of one send */
 #define TCP_BACKLOG_MAX 65535u  /* the kernel cuts it to net.core.somaxconn */
+#define TCP_ACCEPTS 16u         /* of one listener a turn, where each is a system call */
+
+#define TCP_CLOSE_NS (5 * LEAT_SEC) /* for what is queued to leave after CLOSE */
+#define TCP_LINGER_NS LEAT_SEC      /* for the peer to close after that */
+#define TCP_LINGERING_MAX 1024u     /* at once; more are closed without waiting for the peer */
+#define TCP_EXHAUSTED_NS (100 * LEAT_MS) /* a listener rests */
+#define TCP_CONNECT_AGAIN_NS (5 * LEAT_MS)
 
 /* A listener or a connection. */
 struct tcp_sock {
@@ -43,6 +51,9 @@ struct tcp {
     struct io_stats *stats;
     uint32_t         queue_max;
     int              spare_fd; /* given up to turn a connection away when there are no more; or -1 */
+    uint64_t         exhausted_len; /* times there was no descriptor for one */
+    void (*log)(void *context, enum leat_log_level level, const char *text); /* or NULL */
+    void            *log_context;
     leat_buf        *buf;      /* what is read into; slices of it may be out */
     uint32_t         buf_used; /* bytes of it */
     uint8_t          discarded[TCP_ROOM_LEN];
@@ -73,12 +84,15 @@ enum tcp_accepted {
     TCP_ACCEPTED,  /* `ret` is a connection: fd, family, peer */
     TCP_NONE,      /* nobody waits */
     TCP_AGAIN,     /* that one was gone already */
-    TCP_TURNED_AWAY, /* there was no descriptor for it: *ret_status */
+    TCP_TURNED_AWAY, /* there was no descriptor for it: *ret_status; counted and logged, as is: */
     TCP_EXHAUSTED, /* neither a descriptor nor the spare one, or no memory: try again later */
 };
 
 enum tcp_accepted tcp_accept(struct tcp *tcp, const struct tcp_sock *listener,
                              struct tcp_sock *ret, int *ret_status);
+
+/* The same for a descriptor that was accepted otherwise, nonblocking and close-on-exec. */
+void tcp_accept_fd(const struct tcp_sock *listener, int fd, struct tcp_sock *ret);
 
 /* Drops what is queued and closes, with `reset` so that the peer is told at once. A Unix listener's
  * file goes, if it is still its own. */
@@ -93,6 +107,10 @@ enum tcp_more {
     TCP_FINISHED, /* the peer's FIN */
     TCP_FAILED,   /* *ret_status */
 };
+
+/* `len` bytes that were read into a receive buffer, as a body of their own: a short one is a copy, so
+ * that a few bytes which somebody keeps never hold 64 KiB, a long one a reference more. */
+leat_slice tcp_body(leat_buf *buf, uint32_t offset, uint32_t len);
 
 /* Reads once. *ret_body has bytes, its reference the caller's, with MORE or DRAINED only. */
 enum tcp_more tcp_receive(struct tcp *tcp, struct tcp_sock *sock, leat_slice *ret_body,
@@ -111,7 +129,18 @@ enum tcp_flushed {
     TCP_BROKEN,    /* sock->broken says why; the queue is dropped */
 };
 
-/* Hands the queue to the kernel. */
+/* Hands the queue to the kernel, by sendmsg; behind it FIN, if that was asked for. */
 enum tcp_flushed tcp_flush(struct tcp *tcp, struct tcp_sock *sock);
+
+/* The parts of a flush, for who has another system call.
+ *
+ * tcp_build: the front of the queue as at most `max` vectors; returns how many, and their bytes. It is
+ * needed where it is until tcp_sent.
+ *
+ * tcp_sent: the kernel has taken `sent` bytes of that, or refused it with a negative errno. EMPTY:
+ * the queue is, FIN apart. BLOCKED: there is more. */
+uint32_t         tcp_build(const struct tcp_sock *sock, struct iovec *vectors, uint32_t max,
+                           size_t *ret_len);
+enum tcp_flushed tcp_sent(struct tcp *tcp, struct tcp_sock *sock, ssize_t sent);
 
 #endif

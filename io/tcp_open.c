@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "assert.h"
@@ -276,6 +277,19 @@ int tcp_connected(struct tcp_sock *sock)
 
 /* ---- accept ---- */
 
+static void say_exhausted(struct tcp *tcp, int status)
+{
+    uint64_t times = ++tcp->exhausted_len;
+    if (tcp->log == NULL || (times & (times - 1)) != 0) {
+        return;
+    }
+    char text[160];
+    snprintf(text, sizeof(text),
+             "cannot accept: %s; %llu connections turned away so far; raise the limit (ulimit -n)",
+             strerror(-status), (unsigned long long)tcp->stats->accept_failed);
+    tcp->log(tcp->log_context, LEAT_LOG_WARNING, text);
+}
+
 /* All descriptors are in use: one is given up, so that the connection can be taken and ended, instead
  * of being announced for ever. */
 static enum tcp_accepted turn_away(struct tcp *tcp, int listener)
@@ -296,8 +310,19 @@ static enum tcp_accepted turn_away(struct tcp *tcp, int listener)
     return fd >= 0 ? TCP_TURNED_AWAY : error == EAGAIN ? TCP_NONE : TCP_EXHAUSTED;
 }
 
-enum tcp_accepted tcp_accept(struct tcp *tcp, const struct tcp_sock *listener,
-                             struct tcp_sock *ret, int *ret_status)
+void tcp_accept_fd(const struct tcp_sock *listener, int fd, struct tcp_sock *ret)
+{
+    union addr_any any = {0};
+    socklen_t len = sizeof(any);
+    ret->fd = fd;
+    ret->family = listener->family;
+    if (ret->family != AF_UNIX && getpeername(fd, &any.any, &len) == 0) {
+        addr_from_any(&any, &ret->peer);
+    }
+}
+
+static enum tcp_accepted accept_one(struct tcp *tcp, const struct tcp_sock *listener,
+                                    struct tcp_sock *ret, int *ret_status)
 {
     union addr_any any = {0};
     socklen_t len = sizeof(any);
@@ -326,4 +351,15 @@ enum tcp_accepted tcp_accept(struct tcp *tcp, const struct tcp_sock *listener,
     default: /* of that connection: it is gone, see accept(2) */
         return TCP_AGAIN;
     }
+}
+
+enum tcp_accepted tcp_accept(struct tcp *tcp, const struct tcp_sock *listener,
+                             struct tcp_sock *ret, int *ret_status)
+{
+    enum tcp_accepted result = accept_one(tcp, listener, ret, ret_status);
+    if (result == TCP_TURNED_AWAY || result == TCP_EXHAUSTED) {
+        tcp->stats->accept_failed += result == TCP_TURNED_AWAY;
+        say_exhausted(tcp, *ret_status);
+    }
+    return result;
 }

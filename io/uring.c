@@ -1,9 +1,10 @@
-/* The io_uring backend: its table of sockets, and the turn, which is one system call. Invariant: an
- * open socket receives, or is in the queue `unarmed`, or is tried again at retry_at; one with
- * something to send is in the queue `dirty`, or has messages in flight, or waits for room, or is
- * tried again at retry_at. Kinds of sockets other than UDP have their own file beside uring_udp.c.
- * Backend's thread only, but for wake. */
+/* The io_uring backend: its table of sockets, and the turn, which is one system call. What a kind of
+ * sockets does is in its own file, a uring_class. Invariant: an open socket receives, or is in the queue
+ * `unarmed` or `unsettled`, or is tried again at retry_at; one with something to send is in the queue
+ * `dirty`, or has messages in flight, or waits for room, or is tried again at retry_at. Once the ring is
+ * broken no socket is open, and the eventfd alone is waited for. Backend's thread only, but for wake. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -53,7 +54,7 @@ static int uring_probe(char *why, size_t why_len)
     return status;
 }
 
-static leat_time uring_now(struct io *io)
+leat_time uring_now(struct io *io)
 {
     struct timespec now;
     (void)io;
@@ -77,43 +78,78 @@ static void starved_wake(void *context)
     uring_wake((struct io *)context);
 }
 
-static void say(const struct io_config *config, const struct uring_ring *ring)
+__attribute__((format(printf, 3, 4))) static void say(const struct uring *uring,
+                                                      enum leat_log_level level,
+                                                      const char *format, ...)
 {
-    if (config->log != NULL && (ring->setup_flags & IORING_SETUP_DEFER_TASKRUN) == 0) {
-        char line[128];
-        snprintf(line, sizeof(line),
-                 "io \"uring\": worker %u works without DEFER_TASKRUN, which this kernel refused; "
-                 "interrupts cost more",
-                 config->worker);
-        config->log(config->log_context, LEAT_LOG_INFO, line);
+    if (uring->log != NULL) {
+        char line[256];
+        va_list args;
+        va_start(args, format);
+        vsnprintf(line, sizeof(line), format, args);
+        va_end(args);
+        uring->log(uring->log_context, level, line);
+    }
+}
+
+/* Nothing of it is in use; the ring is not open, or closed. */
+static void uring_free(struct uring *uring)
+{
+    if (uring != NULL) {
+        mem_free(uring->udp);
+        mem_free(uring->tcp);
+        mem_free(uring);
     }
 }
 
 static int uring_init(const struct io_config *config, struct io **ret)
 {
-    const char *what;
+    const char *what = "memory";
     LEAT_ASSERT(config->pool != NULL);
+    struct pool *pool = config->pool;
     struct uring *uring = mem_zalloc(sizeof(*uring), 64);
-    struct udp *udp = mem_zalloc(sizeof(*udp), 64);
-    int status = uring != NULL && udp != NULL ? uring_ring_open(&uring->ring, &what) : -ENOMEM;
+    if (uring == NULL) {
+        return -ENOMEM;
+    }
+    uring->log = config->log;
+    uring->log_context = config->log_context;
+    uring->worker = config->worker;
+    uring->udp = mem_zalloc(sizeof(*uring->udp), 64);
+    uring->tcp = mem_zalloc(sizeof(*uring->tcp), 64);
+    int status = uring->udp != NULL && uring->tcp != NULL ? uring_ring_open(&uring->ring, &what)
+                                                          : -ENOMEM;
     if (status < 0) {
-        mem_free(uring);
-        mem_free(udp);
+        say(uring, LEAT_LOG_WARNING, "io \"uring\": worker %u: %s: %s%s", uring->worker, what,
+            strerror(-status), advice_of(status));
+        uring_free(uring);
         return status;
     }
-    say(config, &uring->ring);
-    udp_init(udp, config->pool, &uring->base.stats, config->send_queue_len_max);
-    udp->send_max = uring->ring.ring.sq.ring_entries / 2 < UDP_SEND_BATCH
-                        ? uring->ring.ring.sq.ring_entries / 2
-                        : UDP_SEND_BATCH;
+    if ((uring->ring.setup_flags & IORING_SETUP_DEFER_TASKRUN) == 0) {
+        say(uring, LEAT_LOG_INFO,
+            "io \"uring\": worker %u works without DEFER_TASKRUN, which this kernel refused; "
+            "interrupts cost more",
+            uring->worker);
+    }
+    uint32_t streams_part = pool->trains_max / 4 > 1 ? pool->trains_max / 4 : 1;
+    uint32_t bufs_max = pool->trains_max > streams_part ? pool->trains_max - streams_part : 1;
+    uring->ring.bufs_max = bufs_max < URING_BUFS ? bufs_max : URING_BUFS;
+    if (uring->ring.bufs_target > uring->ring.bufs_max) {
+        uring->ring.bufs_target = uring->ring.bufs_max;
+    }
+    udp_init(uring->udp, pool, &uring->base.stats, config->send_queue_len_max);
+    uint32_t half = uring->ring.ring.sq.ring_entries / 2;
+    uring->udp->send_max = half < UDP_SEND_BATCH ? half : UDP_SEND_BATCH;
+    tcp_init(uring->tcp, pool, &uring->base.stats, config->stream_queue_max);
+    uring->tcp->log = config->log;
+    uring->tcp->log_context = config->log_context;
+    uring->accepts_by_hand = uring_test.no_multishot_accept;
     uring->base.ops = &io_uring;
-    uring->udp = udp;
-    uring->pool = config->pool;
+    uring->pool = pool;
     uring->retry_at = LEAT_NEVER;
     uring->recv_header = (struct msghdr){.msg_namelen = URING_NAME_LEN,
                                          .msg_controllen = URING_CONTROL_LEN};
-    config->pool->starved_context = uring;
-    config->pool->starved_wake = starved_wake;
+    pool->starved_context = uring;
+    pool->starved_wake = starved_wake;
     *ret = (struct io *)uring;
     return 0;
 }
@@ -128,21 +164,28 @@ static void uring_leave(struct io *io)
     }
 }
 
+/* The ring first: then the kernel has no use any more for what its requests refer to. */
 static void uring_fini(struct io *io)
 {
     struct uring *uring = (struct uring *)io;
     uring_leave(io);
+    uring_ring_close(&uring->ring);
     for (uint32_t i = 0; i < uring->socks_len; i++) {
-        uring_udp_drop(uring, uring->socks[i]);
-        udp_close(uring->udp, &uring->socks[i]->udp);
+        uring->socks[i]->class->fini(uring, uring->socks[i]);
+    }
+    for (uint32_t i = 0; i < uring->socks_len; i++) {
         mem_free(uring->socks[i]);
     }
     mem_free(uring->socks);
-    uring_ring_close(&uring->ring);
+    if (uring->pieces != NULL) {
+        uring_pieces_close(uring->pieces);
+        mem_free(uring->pieces);
+    }
     exchange_seq_u32(&uring->pool->starved, 0);
     udp_fini(uring->udp);
-    mem_free(uring->udp);
-    mem_free(uring);
+    tcp_fini(uring->tcp);
+    alarms_fini(&uring->alarms);
+    uring_free(uring);
 }
 
 /* ---- sockets ---- */
@@ -172,14 +215,13 @@ static struct uring_sock *sock_add(struct uring *uring)
     }
     struct uring_sock *sock = mem_zalloc(sizeof(*sock), 64);
     if (sock != NULL) {
-        sock->udp.index = uring->socks_len;
+        sock->index = uring->socks_len;
         uring->socks[uring->socks_len++] = sock;
     }
     return sock;
 }
 
-/* A socket's memory, index and generation set; NULL: no memory. */
-static struct uring_sock *sock_take(struct uring *uring)
+struct uring_sock *uring_sock_take(struct uring *uring, const struct uring_class *class)
 {
     struct uring_sock *sock = uring->free_socks;
     if (sock != NULL) {
@@ -190,9 +232,8 @@ static struct uring_sock *sock_take(struct uring *uring)
         sock = sock_add(uring);
     }
     if (sock != NULL) {
-        *sock = (struct uring_sock){.udp.index = sock->udp.index,
-                                    .generation = sock->generation + 1,
-                                    .filled_first = URING_NONE};
+        *sock = (struct uring_sock){
+            .index = sock->index, .generation = sock->generation + 1, .class = class};
     }
     return sock;
 }
@@ -200,18 +241,22 @@ static struct uring_sock *sock_take(struct uring *uring)
 /* If it is in no queue any more; else who takes it out asks again. */
 static void free_sock(struct uring *uring, struct uring_sock *sock)
 {
-    if (!sock->is_hot && !sock->is_unarmed) {
+    LEAT_ASSERT(sock->state == URING_FREE);
+    if (!sock->is_hot && !sock->is_unarmed && !sock->is_dirty && !sock->is_told) {
         sock->next_hot = uring->free_socks;
         uring->free_socks = sock;
     }
 }
 
-/* Nothing more is owed: the index may be used again. */
-static void release(struct uring *uring, struct uring_sock *sock)
+void uring_release(struct uring *uring, struct uring_sock *sock)
 {
     LEAT_ASSERT(sock->tell == 0);
     LEAT_ASSERT(sock->outstanding == 0);
-    LEAT_ASSERT(!sock->is_dirty);
+    if (sock->fd >= 0) {
+        LEAT_ASSERT(uring->ring.broken != 0);
+        sock->state = URING_DEAD;
+        return;
+    }
     sock->state = URING_FREE;
     free_sock(uring, sock);
 }
@@ -222,10 +267,35 @@ void uring_tell(struct uring *uring, struct uring_sock *sock, enum uring_tell wh
     URING_PUSH(&uring->told, sock, next_told, is_told);
 }
 
+static uint64_t user_data_of(const struct uring_sock *sock, enum uring_kind kind)
+{
+    return (uint64_t)sock->generation << 35 | (uint64_t)sock->index << 3 | kind;
+}
+
 void uring_own(struct uring_sock *sock, struct io_uring_sqe *sqe, enum uring_kind kind)
 {
-    sqe->user_data = (uint64_t)sock->generation << 35 | (uint64_t)sock->udp.index << 3 | kind;
+    sqe->user_data = user_data_of(sock, kind);
     sock->outstanding++;
+}
+
+void uring_poll(struct uring *uring, struct uring_sock *sock, uint32_t events)
+{
+    LEAT_ASSERT(!sock->polled);
+    struct io_uring_sqe *sqe = uring_ring_sqe(&uring->ring);
+    if (events == URING_POLL_EDGES) {
+        io_uring_prep_poll_multishot(sqe, sock->fd, 0);
+    } else {
+        io_uring_prep_poll_add(sqe, sock->fd, events);
+    }
+    uring_own(sock, sqe, URING_POLL);
+    sock->polled = true;
+}
+
+void uring_cancel(struct uring *uring, struct uring_sock *sock, enum uring_kind kind)
+{
+    struct io_uring_sqe *sqe = uring_ring_sqe(&uring->ring);
+    io_uring_prep_cancel64(sqe, user_data_of(sock, kind), 0);
+    uring_own(sock, sqe, URING_CANCEL);
 }
 
 void uring_retry(struct uring *uring)
@@ -236,107 +306,64 @@ void uring_retry(struct uring *uring)
 
 /* ---- operations ---- */
 
-static void hand_over(struct uring *uring);
-
-/* Its thread has said `leave`: no request is made any more, only what there is is ended. */
-static bool has_left(const struct uring *uring)
-{
-    return uring->ring.enabled && uring->ring.owner == 0;
-}
-
-static int submit_open(struct uring *uring, const struct io_op *op)
-{
-    struct uring_sock *sock = sock_take(uring);
-    if (sock == NULL) {
-        return -ENOMEM;
-    }
-    sock->udp.fd = -1;
-    sock->udp.token = op->token;
-    sock->status = has_left(uring) ? -ESHUTDOWN : udp_open(uring->udp, &sock->udp, op);
-    if (sock->status == 0) {
-        sock->state = URING_OPEN;
-        uring->base.stats.sockets++;
-        URING_PUSH(&uring->unarmed, sock, next_unarmed, is_unarmed);
-    } else {
-        sock->state = URING_FAILED;
-    }
-    uring_tell(uring, sock, URING_TELL_OPENED);
-    return 0;
-}
-
-static int submit_data(struct uring *uring, struct uring_sock *sock, const struct io_op *op)
-{
-    int status = udp_submit(uring->udp, &sock->udp, op);
-    bool waits = sock->blocked || sock->congested || has_left(uring);
-    if (LEAT_UNLIKELY(status == -EAGAIN) && !waits && sock->udp.first != NULL) {
-        sock->udp.want_writable = false; /* full with what the kernel was not asked to take yet */
-        URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
-        hand_over(uring);
-        status = udp_submit(uring->udp, &sock->udp, op);
-        waits = sock->blocked || sock->congested;
-    }
-    if (LEAT_LIKELY(status == 0) && !waits) {
-        URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
-    }
-    return status;
-}
-
 static int uring_submit(struct io *io, const struct io_op *op)
 {
     struct uring *uring = (struct uring *)io;
-    if (op->kind == IO_OP_OPEN) {
-        return submit_open(uring, op);
+    switch (op->kind) {
+    case IO_OP_OPEN:
+        return uring_udp_open(uring, op);
+    case IO_OP_LISTEN:
+    case IO_OP_CONNECT:
+    case IO_OP_CANCEL:
+        return uring_stream_open(uring, op);
+    default: {
+        struct uring_sock *sock = find(uring, op->sock);
+        return LEAT_LIKELY(sock != NULL) ? sock->class->submit(uring, sock, op) : -EBADF;
     }
-    if (op->kind != IO_OP_DATA && op->kind != IO_OP_CLOSE) {
-        return -EOPNOTSUPP; /* it has no streams yet */
     }
-    struct uring_sock *sock = find(uring, op->sock);
-    if (LEAT_UNLIKELY(sock == NULL)) {
-        return -EBADF;
-    }
-    if (op->kind == IO_OP_DATA) {
-        return submit_data(uring, sock, op);
-    }
-    LEAT_ASSERT(op->kind == IO_OP_CLOSE);
-    sock->state = URING_CLOSING;
-    uring_udp_drop(uring, sock);
-    URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
-    return 0;
 }
 
-/* ---- closing ---- */
+/* ---- a ring that is no use any more ---- */
 
-static void cancel(struct uring *uring, struct uring_sock *sock, enum uring_kind kind)
+/* The kernel lets us no more: every socket has its last word. Descriptors, and what requests refer to,
+ * stay until the ring is closed. */
+static void fail_all(struct uring *uring)
 {
-    struct io_uring_sqe *sqe = uring_ring_sqe(&uring->ring);
-    io_uring_prep_cancel64(
-        sqe, (uint64_t)sock->generation << 35 | (uint64_t)sock->udp.index << 3 | kind, 0);
-    uring_own(sock, sqe, URING_CANCEL);
+    struct uring_ring *ring = &uring->ring;
+    int status = ring->broken;
+    say(uring, LEAT_LOG_ERROR,
+        "io \"uring\": worker %u: the kernel refuses to go on: %s%s; its %llu sockets have ended, and "
+        "it can open none",
+        uring->worker, strerror(-status), advice_of(status),
+        (unsigned long long)uring->base.stats.sockets);
+    ring->outstanding = 0;
+    ring->sending = 0;
+    for (uint32_t i = 0; i < URING_BUFS; i++) { /* nor shall it write to them later */
+        ring->kernel_bufs->bufs[i].addr = 0;
+        ring->kernel_bufs->bufs[i].len = 0;
+    }
+    if (uring->pieces != NULL) {
+        uring_pieces_void(uring->pieces);
+    }
+    for (uint32_t i = 0; i < uring->socks_len; i++) {
+        struct uring_sock *sock = uring->socks[i];
+        bool is_over = sock->state == URING_FREE || sock->state == URING_FAILED ||
+                       sock->state == URING_CLOSED || sock->state == URING_UNHEARD;
+        sock->outstanding = 0;
+        sock->sending = 0;
+        if (!is_over) {
+            sock->class->fail(uring, sock, status);
+        }
+    }
 }
 
-/* One step nearer to the end: the queue was tried, then what waits is cancelled, then all has come
- * back. Until then the kernel holds the file, and its port. */
-static void close_on(struct uring *uring, struct uring_sock *sock)
+/* As uring_ring_enter; the first time that it fails for good ends all sockets. */
+static void enter(struct uring *uring, leat_time ns)
 {
-    if (sock->sending > 0) {
-        return;
-    }
-    if (!sock->cancelled) {
-        sock->cancelled = true;
-        uring->base.stats.send_errors += sock->udp.queued;
-        udp_drop_queue(uring->udp, &sock->udp);
-        if (sock->armed) {
-            cancel(uring, sock, URING_RECV);
-        }
-        if (sock->polled) {
-            cancel(uring, sock, URING_WRITABLE);
-        }
-    }
-    if (sock->outstanding == 0) {
-        udp_close(uring->udp, &sock->udp);
-        sock->state = URING_CLOSED;
-        uring->base.stats.sockets--;
-        uring_tell(uring, sock, URING_TELL_CLOSED);
+    bool was_broken = uring->ring.broken != 0;
+    uring_ring_enter(&uring->ring, ns);
+    if (LEAT_UNLIKELY(uring->ring.broken != 0 && !was_broken)) {
+        fail_all(uring);
     }
 }
 
@@ -350,23 +377,7 @@ static void answer_of_sock(struct uring *uring, uint64_t user_data, int res, uin
     LEAT_ASSERT((uint32_t)(user_data >> 35) == (sock->generation & (UINT32_MAX >> 3)));
     LEAT_ASSERT(sock->outstanding > 0);
     sock->outstanding -= (flags & IORING_CQE_F_MORE) == 0;
-    switch ((enum uring_kind)(user_data & URING_KIND_MASK)) {
-    case URING_RECV:
-        uring_udp_received(uring, sock, res, flags);
-        break;
-    case URING_WRITABLE:
-        sock->polled = false;
-        sock->blocked = false;
-        if (sock->state == URING_OPEN) {
-            URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
-        }
-        break;
-    default:
-        break;
-    }
-    if (sock->state == URING_CLOSING && sock->cancelled) {
-        close_on(uring, sock);
-    }
+    sock->class->answer(uring, sock, (enum uring_kind)(user_data & URING_KIND_MASK), res, flags);
 }
 
 static void answer(struct uring *uring, uint64_t user_data, int res, uint32_t flags)
@@ -394,7 +405,7 @@ static void reap(void *context)
 {
     struct uring *uring = context;
     struct io_uring *ring = &uring->ring.ring;
-    for (;;) {
+    while (LEAT_LIKELY(uring->ring.broken == 0)) {
         unsigned n = 0;
         unsigned head;
         struct io_uring_cqe *cqe;
@@ -408,9 +419,16 @@ static void reap(void *context)
         }
         io_uring_cq_advance(ring, n);
     }
-    if (io_uring_sq_ready(ring) == 0) {
-        udp_batch_clear(uring->udp); /* the kernel has copied what was built */
+    if (io_uring_sq_ready(ring) == 0) { /* the kernel has copied what was built */
+        udp_batch_clear(uring->udp);
+        uring->headers_len = 0;
+        uring->vectors_len = 0;
     }
+}
+
+void uring_reap(struct uring *uring)
+{
+    reap(uring);
 }
 
 /* ---- the turn ---- */
@@ -420,26 +438,22 @@ static void flush(struct uring *uring)
 {
     while (uring->dirty.first != NULL) {
         struct uring_sock *sock = uring->dirty.first;
-        bool tries = sock->state == URING_OPEN ? !sock->blocked && !sock->congested
-                                               : !sock->given_up && !sock->cancelled;
-        if (!has_left(uring) && tries && sock->sending == 0 && sock->udp.first != NULL &&
-            !uring_udp_flush(uring, sock)) {
-            uring_ring_enter(&uring->ring, 0);
+        if (sock->state != URING_FREE && !sock->class->flush(uring, sock)) {
+            enter(uring, 0);
             reap(uring);
             continue;
         }
         URING_POP(&uring->dirty, sock, next_dirty, is_dirty);
-        if (sock->state == URING_CLOSING) {
-            close_on(uring, sock);
+        if (sock->state == URING_FREE) {
+            free_sock(uring, sock);
         }
     }
 }
 
-/* Sends what can be sent now, and looks what became of it. */
-static void hand_over(struct uring *uring)
+void uring_hand_over(struct uring *uring)
 {
     flush(uring);
-    uring_ring_enter(&uring->ring, 0);
+    enter(uring, 0);
     reap(uring);
 }
 
@@ -452,16 +466,8 @@ static void retry(struct uring *uring)
     uring->retry_at = LEAT_NEVER;
     for (uint32_t i = 0; i < uring->socks_len; i++) {
         struct uring_sock *sock = uring->socks[i];
-        if (sock->state != URING_OPEN) {
-            continue;
-        }
-        if (sock->congested) {
-            sock->congested = false;
-            URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
-        }
-        if (!sock->armed && !sock->is_unarmed) {
-            sock->failures = 0;
-            URING_PUSH(&uring->unarmed, sock, next_unarmed, is_unarmed);
+        if (sock->state == URING_OPEN || sock->state == URING_CLOSING) {
+            sock->class->retry(uring, sock);
         }
     }
 }
@@ -479,9 +485,6 @@ static void count_starved(struct uring *uring)
  * sockets at once than buffers, the one that waits longest first. */
 static void arm(struct uring *uring)
 {
-    if (uring->base.stats.sockets == 0 && uring->unarmed.first == NULL) {
-        return;
-    }
     uring->starved = !uring_ring_refill(&uring->ring, uring->pool);
     if (LEAT_UNLIKELY(uring->starved)) {
         count_starved(uring);
@@ -508,11 +511,11 @@ static void arm(struct uring *uring)
     }
 }
 
-static struct io_done *done_fill(struct io_done *done, enum io_done_kind kind,
-                                 const struct uring_sock *sock, int status)
+struct io_done *uring_done_fill(struct io_done *done, enum io_done_kind kind,
+                                const struct uring_sock *sock, int status)
 {
     *done = (struct io_done){
-        .kind = kind, .sock = sock->udp.index, .token = sock->udp.token, .status = status};
+        .kind = kind, .sock = sock->index, .token = sock->token, .status = status};
     return done;
 }
 
@@ -523,20 +526,24 @@ static unsigned tell_sock(struct uring *uring, struct uring_sock *sock, struct i
     unsigned n = 0;
     if ((sock->tell & URING_TELL_OPENED) != 0) {
         sock->tell &= ~(uint32_t)URING_TELL_OPENED;
-        done_fill(&done[n++], IO_DONE_OPENED, sock, sock->status)->peer = sock->udp.bound;
+        int status = sock->state == URING_FAILED ? sock->status : 0; /* else it is CLOSED's */
+        uring_done_fill(&done[n++], IO_DONE_OPENED, sock, status)->peer =
+            sock->class == &uring_stream_class ? sock->tcp.bound : sock->udp.bound;
         if (sock->state == URING_FAILED) {
-            release(uring, sock);
+            uring_release(uring, sock);
             return n;
         }
     }
     if ((sock->tell & URING_TELL_WRITABLE) != 0 && n < cap) {
         sock->tell &= ~(uint32_t)URING_TELL_WRITABLE;
-        done_fill(&done[n++], IO_DONE_WRITABLE, sock, 0);
+        uring_done_fill(&done[n++], IO_DONE_WRITABLE, sock, 0);
     }
     if ((sock->tell & URING_TELL_CLOSED) != 0 && n < cap) {
         sock->tell = 0;
-        done_fill(&done[n++], IO_DONE_CLOSED, sock, 0);
-        release(uring, sock);
+        uring_done_fill(&done[n++], IO_DONE_CLOSED, sock, sock->status);
+        if (sock->state == URING_CLOSED) { /* else it lingers */
+            uring_release(uring, sock);
+        }
     }
     return n;
 }
@@ -548,14 +555,18 @@ static unsigned take_told(struct uring *uring, struct io_done *done, unsigned ca
     unsigned n = 0;
     for (; n < cap && udp->errors_len > 0; n++) {
         const struct udp_error *error = &udp->errors[udp->errors_first];
-        done_fill(&done[n], IO_DONE_ERROR, (struct uring_sock *)error->sock, error->status)->peer =
-            error->peer;
+        uring_done_fill(&done[n], IO_DONE_ERROR, (struct uring_sock *)error->sock, error->status)
+            ->peer = error->peer;
         udp->errors_first = (udp->errors_first + 1) % UDP_ERRORS;
         udp->errors_len--;
     }
     while (n < cap && uring->told.first != NULL) {
         struct uring_sock *sock;
         URING_POP(&uring->told, sock, next_told, is_told);
+        if (sock->state == URING_FREE) {
+            free_sock(uring, sock);
+            continue;
+        }
         n += tell_sock(uring, sock, &done[n], cap - n);
         if (sock->tell != 0) {
             uring_tell(uring, sock, 0);
@@ -568,14 +579,17 @@ static unsigned take_told(struct uring *uring, struct io_done *done, unsigned ca
 static unsigned give(struct uring *uring, struct io_done *done, unsigned cap)
 {
     unsigned n = 0;
+    struct uring_sock *last = uring->hot.last; /* each once: one that stays hot waits for its turn */
     while (n < cap && uring->hot.first != NULL) {
         struct uring_sock *sock;
         URING_POP(&uring->hot, sock, next_hot, is_hot);
-        n += uring_udp_give(uring, sock, &done[n], cap - n);
-        if (sock->filled_first != URING_NONE) {
-            URING_PUSH(&uring->hot, sock, next_hot, is_hot);
-        } else if (sock->state == URING_FREE) {
+        if (sock->state == URING_FREE) {
             free_sock(uring, sock);
+        } else {
+            n += sock->class->give(uring, sock, &done[n], cap - n);
+        }
+        if (sock == last) {
+            break;
         }
     }
     uring->base.stats.recv_calls += n > 0;
@@ -585,26 +599,48 @@ static unsigned give(struct uring *uring, struct io_done *done, unsigned cap)
 /* How long a wait may last, given that the caller wants to be back at `deadline`. */
 static leat_time wait_ns(struct uring *uring, leat_time deadline)
 {
-    bool unarmed = uring->unarmed.first != NULL && !uring->starved;
+    bool unarmed = (uring->unarmed.first != NULL && !uring->starved) ||
+                   (uring->unsettled.first != NULL && !uring->pieces_starved);
+    bool starved = uring->starved || uring->pieces_starved;
     bool owed = uring->told.first != NULL || uring->udp->errors_len > 0;
     if (deadline == 0 || uring->woken || unarmed || owed || uring->hot.first != NULL ||
         uring->dirty.first != NULL) {
         return 0;
     }
     deadline = uring->retry_at < deadline ? uring->retry_at : deadline;
+    leat_time alarm = alarms_next(&uring->alarms);
+    deadline = alarm < deadline ? alarm : deadline;
     if (deadline == LEAT_NEVER) {
-        return uring->starved ? STARVED_NS : LEAT_NEVER;
+        return starved ? STARVED_NS : LEAT_NEVER;
     }
     leat_time now = uring_now((struct io *)uring);
     leat_time ns = deadline > now ? deadline - now : 0;
-    return uring->starved && ns > STARVED_NS ? STARVED_NS : ns;
+    return starved && ns > STARVED_NS ? STARVED_NS : ns;
 }
 
 /* The first turn that has something to do: its thread is the ring's from now on. */
 static void begin(struct uring *uring)
 {
-    int status = uring_ring_enable(&uring->ring);
-    LEAT_ASSERT(status == 0);
+    if (uring_ring_enable(&uring->ring) < 0) {
+        fail_all(uring);
+    }
+}
+
+/* What the kernel shall do, and has done. */
+static void exchange(struct uring *uring, leat_time deadline)
+{
+    if (LEAT_UNLIKELY(uring_is_over(uring))) {
+        if (uring->ring.broken != 0 && deadline != 0) {
+            uring->woken |= uring_ring_doze(&uring->ring, wait_ns(uring, deadline));
+        }
+        return;
+    }
+    if (uring->receivers_len > 0 || uring->unarmed.first != NULL) {
+        arm(uring);
+    }
+    uring_stream_settle(uring);
+    enter(uring, wait_ns(uring, deadline));
+    reap(uring);
 }
 
 static unsigned uring_turn(struct io *io, leat_time deadline, struct io_done *done, unsigned cap)
@@ -612,19 +648,16 @@ static unsigned uring_turn(struct io *io, leat_time deadline, struct io_done *do
     struct uring *uring = (struct uring *)io;
     LEAT_ASSERT(cap > 0);
     if (LEAT_UNLIKELY(!uring->ring.enabled)) {
-        if (deadline == 0 && uring->base.stats.sockets == 0) {
+        if (deadline == 0 && uring->base.stats.sockets == 0 && uring->begun_len == 0) {
             return take_told(uring, done, cap);
         }
         begin(uring);
     }
     for (;;) {
         retry(uring);
+        uring_stream_alarms(uring);
         flush(uring);
-        if (LEAT_LIKELY(!has_left(uring))) {
-            arm(uring);
-            uring_ring_enter(&uring->ring, wait_ns(uring, deadline));
-            reap(uring);
-        }
+        exchange(uring, deadline);
         unsigned n = take_told(uring, done, cap);
         n += give(uring, done + n, cap - n);
         if (n > 0 || uring->woken || deadline == 0) {

@@ -1,6 +1,7 @@
 /* One io_uring: setup by what the kernel takes, the eventfd that ends a wait, the buffers that
- * receives go into, and the one system call of a turn. Invariant: every submission is counted in
- * `outstanding` until its last completion. The thread that enabled a ring alone uses it. */
+ * datagrams go into, and the one system call of a turn. Invariant: every submission is counted in
+ * `outstanding` until its last completion. A ring that the kernel refuses to go on with is broken for
+ * good: it makes no system call any more. The thread that enabled a ring alone uses it. */
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -68,6 +69,7 @@ static int bufs_open(struct uring_ring *ring)
     }
     ring->bufs_free = 0;
     ring->bufs_target = URING_BUFS_FIRST;
+    ring->bufs_max = URING_BUFS;
     return 0;
 }
 
@@ -104,14 +106,14 @@ int uring_ring_enable(struct uring_ring *ring)
 {
     LEAT_ASSERT(ring->is_open);
     LEAT_ASSERT(!ring->enabled);
+    ring->enabled = true;
+    ring->owner = gettid();
     /* liburing 2.3 declares io_uring_enable_rings and does not export it. */
     int status = io_uring_register((unsigned)ring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS,
                                    NULL, 0);
     if (status < 0) {
-        return status;
+        return ring->broken = status;
     }
-    ring->enabled = true;
-    ring->owner = gettid();
     ring->registered = io_uring_register_ring_fd(&ring->ring) == 1; /* a lookup less a call */
     return 0;
 }
@@ -122,18 +124,16 @@ void uring_ring_leave(struct uring_ring *ring, void (*reap)(void *context), void
     LEAT_ASSERT(ring->owner == gettid());
     ring->leaving = true;
     reap(context);
-    while (ring->outstanding > 0) {
+    while (ring->outstanding > 0 && ring->broken == 0) {
         struct io_uring_sqe *sqe = uring_ring_sqe(ring);
         io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
         sqe->user_data = URING_CANCEL_ALL;
-        if (uring_ring_enter(ring, LEAVE_NS) < 0) {
-            ring->outstanding = 0; /* the kernel lets us no more: closing ends it all */
-            break;
-        }
+        uring_ring_enter(ring, LEAVE_NS);
         reap(context);
     }
     if (ring->registered) { /* by thread: no other can take it back */
         io_uring_unregister_ring_fd(&ring->ring);
+        ring->ring.int_flags = 0; /* nor may it try, where we could not */
         ring->registered = false;
     }
     ring->owner = 0;
@@ -144,7 +144,7 @@ void uring_ring_close(struct uring_ring *ring)
     if (!ring->is_open) {
         return;
     }
-    LEAT_ASSERT(ring->outstanding == 0);
+    LEAT_ASSERT(ring->outstanding == 0 || ring->broken != 0); /* closing ends it all */
     LEAT_ASSERT(!ring->registered);
     io_uring_queue_exit(&ring->ring);
     for (uint32_t i = 0; i < URING_BUFS; i++) {
@@ -198,15 +198,26 @@ leat_buf *uring_ring_take(struct uring_ring *ring, uint16_t bid)
 
 /* ---- submitting and waiting ---- */
 
+/* What passes: the time is over, a signal came, the kernel wants its completions taken first, or it
+ * has no memory just now. What was not submitted is submitted the next time. */
+static int forgive(struct uring_ring *ring, int status)
+{
+    bool passes = status == -ETIME || status == -EINTR || status == -EBUSY || status == -EAGAIN;
+    if (status >= 0 || passes) {
+        return 0;
+    }
+    return ring->broken = status;
+}
+
 struct io_uring_sqe *uring_ring_sqe(struct uring_ring *ring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
-    while (LEAT_UNLIKELY(sqe == NULL)) {
-        io_uring_submit(&ring->ring);
+    while (LEAT_UNLIKELY(sqe == NULL) && ring->broken == 0) {
+        forgive(ring, io_uring_submit(&ring->ring));
         sqe = io_uring_get_sqe(&ring->ring);
     }
     ring->outstanding++;
-    return sqe;
+    return LEAT_LIKELY(sqe != NULL) ? sqe : &ring->nowhere;
 }
 
 struct io_uring_sqe *uring_ring_receive(struct uring_ring *ring, int fd, struct msghdr *header)
@@ -226,26 +237,21 @@ static void arm_wake(struct uring_ring *ring)
     ring->wake_armed = true;
 }
 
-/* What passes: the time is over, a signal came, the kernel wants its completions taken first, or it
- * has no memory just now. What was not submitted is submitted the next time. */
-static int forgive(int status)
-{
-    bool passes = status == -ETIME || status == -EINTR || status == -EBUSY || status == -EAGAIN;
-    return status >= 0 || passes ? 0 : status;
-}
-
 /* A refusal is to be answered before we sleep, so who sends does not wait for anything else; and as
  * sends end without waiting, we may wait for them, chains included. */
 int uring_ring_enter(struct uring_ring *ring, leat_time wait_ns)
 {
+    if (LEAT_UNLIKELY(ring->broken != 0)) {
+        return ring->broken;
+    }
     if (ring->sending > 0) {
-        return forgive(io_uring_submit_and_wait(&ring->ring, ring->sending));
+        return forgive(ring, io_uring_submit_and_wait(&ring->ring, ring->sending));
     }
     if (wait_ns == 0) {
         unsigned flags = IO_URING_READ_ONCE(*ring->ring.sq.kflags);
         bool work = (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
         bool idle = !work && io_uring_sq_ready(&ring->ring) == 0;
-        return idle ? 0 : forgive(io_uring_submit_and_get_events(&ring->ring));
+        return idle ? 0 : forgive(ring, io_uring_submit_and_get_events(&ring->ring));
     }
     if (!ring->wake_armed && !ring->leaving) {
         arm_wake(ring);
@@ -253,8 +259,18 @@ int uring_ring_enter(struct uring_ring *ring, leat_time wait_ns)
     struct io_uring_cqe *cqe;
     struct __kernel_timespec span = {.tv_sec = (int64_t)(wait_ns / LEAT_SEC),
                                      .tv_nsec = (int64_t)(wait_ns % LEAT_SEC)};
-    return forgive(io_uring_submit_and_wait_timeout(&ring->ring, &cqe, 1,
-                                                    wait_ns == LEAT_NEVER ? NULL : &span, NULL));
+    return forgive(ring, io_uring_submit_and_wait_timeout(
+                             &ring->ring, &cqe, 1, wait_ns == LEAT_NEVER ? NULL : &span, NULL));
+}
+
+bool uring_ring_doze(struct uring_ring *ring, leat_time wait_ns)
+{
+    struct timespec span = {.tv_sec = (time_t)(wait_ns / LEAT_SEC),
+                            .tv_nsec = (long)(wait_ns % LEAT_SEC)};
+    struct pollfd wake = {.fd = ring->wake_fd, .events = POLLIN};
+    uint64_t count;
+    return ppoll(&wake, 1, wait_ns == LEAT_NEVER ? NULL : &span, NULL) > 0 &&
+           read(ring->wake_fd, &count, sizeof(count)) == sizeof(count);
 }
 
 /* ---- trying ---- */
@@ -306,7 +322,6 @@ static int try_on(struct uring_ring *ring, const int *pair, const char **ret_wha
         int status = uring_ring_enter(ring, TRY_NS);
         if (status < 0) {
             *ret_what = "io_uring_enter";
-            ring->outstanding = 0;
             uring_ring_leave(ring, trial_reap, &trial);
             return status;
         }

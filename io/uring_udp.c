@@ -1,4 +1,4 @@
-/* UDP on a ring. Receiving is one request for as long as it lasts: each datagram or train comes as a
+/* UDP on a ring: what is particular to it of opening, sending, receiving and closing. Receiving is one request for as long as it lasts: each datagram or train comes as a
  * completion with a buffer of the pool's. It ends when the kernel has no buffer, with an error, with
  * an empty datagram (so the kernel does), and is then asked for again. Sending is the queue of
  * udp_send.c, a request a message: as a chain where some go to one peer, so that none overtakes one
@@ -44,8 +44,9 @@ static void ended(struct uring *uring, struct uring_sock *sock, int res)
         return;
     }
     if (res == -ENOBUFS) {
-        if (ring->bufs_posted == 0 && ring->bufs_target < URING_BUFS) {
-            ring->bufs_target *= 2;
+        if (ring->bufs_posted == 0 && ring->bufs_target < ring->bufs_max) {
+            uint32_t target = ring->bufs_target * 2;
+            ring->bufs_target = target < ring->bufs_max ? target : ring->bufs_max;
         }
     } else if (res < 0) {
         udp_take_errors(uring->udp, &sock->udp); /* usually an ICMP error, which it says more about */
@@ -57,7 +58,7 @@ static void ended(struct uring *uring, struct uring_sock *sock, int res)
     URING_PUSH(&uring->unarmed, sock, next_unarmed, is_unarmed);
 }
 
-void uring_udp_received(struct uring *uring, struct uring_sock *sock, int res, uint32_t flags)
+static void received(struct uring *uring, struct uring_sock *sock, int res, uint32_t flags)
 {
     struct uring_ring *ring = &uring->ring;
     if ((flags & IORING_CQE_F_BUFFER) != 0) {
@@ -97,8 +98,8 @@ static bool give_one(struct uring *uring, struct uring_sock *sock, struct io_don
     return udp_complete(uring->udp, &sock->udp, &header, buf, len, done);
 }
 
-unsigned uring_udp_give(struct uring *uring, struct uring_sock *sock, struct io_done *done,
-                        unsigned cap)
+static unsigned udp_give(struct uring *uring, struct uring_sock *sock, struct io_done *done,
+                         unsigned cap)
 {
     unsigned n = 0;
     while (n < cap && sock->filled_first != URING_NONE) {
@@ -108,10 +109,13 @@ unsigned uring_udp_give(struct uring *uring, struct uring_sock *sock, struct io_
         }
         n += give_one(uring, sock, &done[n]);
     }
+    if (sock->filled_first != URING_NONE) {
+        URING_PUSH(&uring->hot, sock, next_hot, is_hot);
+    }
     return n;
 }
 
-void uring_udp_drop(struct uring *uring, struct uring_sock *sock)
+static void drop_received(struct uring *uring, struct uring_sock *sock)
 {
     while (sock->filled_first != URING_NONE) {
         uint16_t bid = sock->filled_first;
@@ -136,7 +140,9 @@ static enum uring_kind prepare(const struct uring_ring *ring, struct io_uring_sq
     return URING_SEND_TO;
 }
 
-bool uring_udp_flush(struct uring *uring, struct uring_sock *sock)
+/* Submissions for what the queue holds; none of it is in flight. False: there is no room for them
+ * before the next system call. */
+static bool send_queued(struct uring *uring, struct uring_sock *sock)
 {
     struct uring_ring *ring = &uring->ring;
     struct udp *udp = uring->udp;
@@ -164,15 +170,6 @@ bool uring_udp_flush(struct uring *uring, struct uring_sock *sock)
     return n > 0;
 }
 
-static void arm_writable(struct uring *uring, struct uring_sock *sock)
-{
-    LEAT_ASSERT(!sock->polled);
-    struct io_uring_sqe *sqe = uring_ring_sqe(&uring->ring);
-    io_uring_prep_poll_add(sqe, sock->udp.fd, POLLOUT);
-    uring_own(sock, sqe, URING_WRITABLE);
-    sock->polled = true;
-}
-
 /* All that was in flight has come back. */
 static void settle(struct uring *uring, struct uring_sock *sock)
 {
@@ -195,7 +192,7 @@ static void settle(struct uring *uring, struct uring_sock *sock)
     sock->blocked = result == UDP_BLOCKED;
     sock->congested = result == UDP_CONGESTED;
     if (sock->blocked) {
-        arm_writable(uring, sock);
+        uring_poll(uring, sock, POLLOUT);
     } else if (sock->congested) {
         uring_retry(uring);
     } else if (sock->udp.first != NULL) {
@@ -230,3 +227,163 @@ void uring_udp_sent(struct uring *uring, struct udp_run *run, enum uring_kind ki
         settle(uring, sock);
     }
 }
+
+/* ---- operations ---- */
+
+int uring_udp_open(struct uring *uring, const struct io_op *op)
+{
+    struct uring_sock *sock = uring_sock_take(uring, &uring_udp_class);
+    if (sock == NULL) {
+        return -ENOMEM;
+    }
+    sock->fd = -1;
+    sock->token = op->token;
+    sock->filled_first = URING_NONE;
+    sock->status = uring->ring.broken != 0 ? uring->ring.broken
+                   : uring_is_over(uring)  ? -ESHUTDOWN
+                                           : udp_open(uring->udp, &sock->udp, op);
+    if (sock->status == 0) {
+        sock->state = URING_OPEN;
+        uring->base.stats.sockets++;
+        uring->receivers_len++;
+        URING_PUSH(&uring->unarmed, sock, next_unarmed, is_unarmed);
+    } else {
+        sock->state = URING_FAILED;
+    }
+    uring_tell(uring, sock, URING_TELL_OPENED);
+    return 0;
+}
+
+static int submit_data(struct uring *uring, struct uring_sock *sock, const struct io_op *op)
+{
+    int status = udp_submit(uring->udp, &sock->udp, op);
+    bool waits = sock->blocked || sock->congested || uring_is_over(uring);
+    if (LEAT_UNLIKELY(status == -EAGAIN) && !waits && sock->udp.first != NULL) {
+        sock->udp.want_writable = false; /* full with what the kernel was not asked to take yet */
+        URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
+        uring_hand_over(uring);
+        if (sock->state != URING_OPEN) {
+            return -EBADF;
+        }
+        status = udp_submit(uring->udp, &sock->udp, op);
+        waits = sock->blocked || sock->congested;
+    }
+    if (LEAT_LIKELY(status == 0) && !waits) {
+        URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
+    }
+    return status;
+}
+
+static int submit(struct uring *uring, struct uring_sock *sock, const struct io_op *op)
+{
+    if (LEAT_LIKELY(op->kind == IO_OP_DATA)) {
+        return submit_data(uring, sock, op);
+    }
+    LEAT_ASSERT(op->kind == IO_OP_CLOSE);
+    sock->state = URING_CLOSING;
+    drop_received(uring, sock);
+    URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
+    return 0;
+}
+
+/* ---- closing ---- */
+
+static void closed(struct uring *uring, struct uring_sock *sock)
+{
+    sock->state = URING_CLOSED;
+    uring->base.stats.sockets--;
+    uring->receivers_len--;
+    uring_tell(uring, sock, URING_TELL_CLOSED);
+}
+
+/* One step nearer to the end: the queue was tried, then what waits is cancelled, then all has come
+ * back. Until then the kernel holds the file, and its port. */
+static void close_on(struct uring *uring, struct uring_sock *sock)
+{
+    if (sock->sending > 0) {
+        return;
+    }
+    if (!sock->cancelled) {
+        sock->cancelled = true;
+        uring->base.stats.send_errors += sock->udp.queued;
+        udp_drop_queue(uring->udp, &sock->udp);
+        if (sock->armed) {
+            uring_cancel(uring, sock, URING_RECV);
+        }
+        if (sock->polled) {
+            uring_cancel(uring, sock, URING_POLL);
+        }
+    }
+    if (sock->outstanding == 0) {
+        udp_close(uring->udp, &sock->udp);
+        closed(uring, sock);
+    }
+}
+
+static bool flush(struct uring *uring, struct uring_sock *sock)
+{
+    bool tries = sock->state == URING_OPEN ? !sock->blocked && !sock->congested
+                                           : !sock->given_up && !sock->cancelled;
+    bool sends = tries && sock->sending == 0 && sock->udp.first != NULL;
+    if (sends && !uring_is_over(uring) && !send_queued(uring, sock)) {
+        return false;
+    }
+    if (sock->state == URING_CLOSING) {
+        close_on(uring, sock);
+    }
+    return true;
+}
+
+static void answer(struct uring *uring, struct uring_sock *sock, enum uring_kind kind, int res,
+                   uint32_t flags)
+{
+    if (kind == URING_RECV) {
+        received(uring, sock, res, flags);
+    } else if (kind == URING_POLL) {
+        sock->polled = false;
+        sock->blocked = false;
+        if (sock->state == URING_OPEN) {
+            URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
+        }
+    }
+    if (sock->state == URING_CLOSING && sock->cancelled) {
+        close_on(uring, sock);
+    }
+}
+
+static void retry(struct uring *uring, struct uring_sock *sock)
+{
+    if (sock->congested) {
+        sock->congested = false;
+        URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
+    }
+    if (!sock->armed && !sock->is_unarmed) {
+        sock->failures = 0;
+        URING_PUSH(&uring->unarmed, sock, next_unarmed, is_unarmed);
+    }
+}
+
+/* Its runs stay until `fini`: some may be in flight. */
+static void fail(struct uring *uring, struct uring_sock *sock, int status)
+{
+    sock->armed = false;
+    sock->polled = false;
+    sock->status = sock->state == URING_CLOSING ? 0 : status;
+    uring->base.stats.send_errors += sock->udp.queued;
+    closed(uring, sock);
+}
+
+static void fini(struct uring *uring, struct uring_sock *sock)
+{
+    udp_close(uring->udp, &sock->udp);
+}
+
+const struct uring_class uring_udp_class = {
+    .submit = submit,
+    .answer = answer,
+    .flush = flush,
+    .give = udp_give,
+    .retry = retry,
+    .fail = fail,
+    .fini = fini,
+};

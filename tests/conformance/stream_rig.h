@@ -370,8 +370,33 @@ static inline bool kind_is_here(const char *io, enum stream_kind kind)
         }                                                                                          \
     }
 
+/* Some machines forbid io_uring: Docker's seccomp filter does. */
+#ifdef LEAT_HAVE_URING
+#define NEED_IO(io)                                                                                \
+    do {                                                                                           \
+        char why_[256] = "";                                                                       \
+        if (strcmp(io, "uring") == 0 && io_uring.probe(why_, sizeof(why_)) < 0) {                  \
+            SKIP(why_);                                                                            \
+        }                                                                                          \
+    } while (0)
+
+#define STREAMS_ON_URING(name)                                                                     \
+    TEST(uring, name)                                                                              \
+    {                                                                                              \
+        NEED_IO("uring");                                                                          \
+        for (enum stream_kind kind = 0; kind < KINDS; kind++) {                                    \
+            if (kind_is_here("uring", kind)) {                                                     \
+                name("uring", kind);                                                               \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#else
+#define STREAMS_ON_URING(name)
+#endif
+
 #define STREAMS(name)                                                                              \
     static void name(const char *io, enum stream_kind kind);                                       \
+    STREAMS_ON_URING(name)                                                                         \
     STREAMS_ON(epoll, name)                                                                        \
     STREAMS_ON(poll, name)                                                                         \
     STREAMS_ON(sim, name)                                                                          \

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "stream_rig.h"
 
@@ -19,27 +20,52 @@ static int connect_plain(const struct leat_addr *to)
     return fd;
 }
 
+enum { CROWD = 40, ROOM = 5 };
+
+/* In a process of its own, which has descriptors: connects, and when it is told says how many of them
+ * have been ended. */
+static void be_clients(const struct leat_addr *to, rlim_t descriptors, const int *in, const int *out)
+{
+    struct rlimit enough = {.rlim_cur = descriptors, .rlim_max = descriptors};
+    setrlimit(RLIMIT_NOFILE, &enough);
+    int fds[CROWD];
+    char byte;
+    for (int i = 0; i < CROWD; i++) {
+        fds[i] = connect_plain(to);
+    }
+    unsigned ended = 0;
+    bool told = read(in[0], &byte, 1) == 1;
+    for (int i = 0; told && i < CROWD; i++) {
+        ended += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
+    }
+    _exit(write(out[1], &ended, sizeof(ended)) == sizeof(ended) ? 0 : 1);
+}
+
 /* With no descriptor left who connects is turned away, the listener does not spin, and goes on when
  * there are some again. */
 static void no_descriptors_left(const char *io)
 {
-    enum { CLIENTS = 40, ROOM = 5 };
     struct net net;
     struct leat_config config = net_config(io);
     net_open(&net, &config, KIND_V4);
     struct end server = {.echoes = true};
-    int fds[CLIENTS];
     struct rlimit before;
-    end_listen(&net, &server);
-    for (int i = 0; i < CLIENTS; i++) {
-        fds[i] = connect_plain(&server.local);
-    }
-    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    int in[2];
+    int out[2];
+    REQUIRE(pipe(in) == 0 && pipe(out) == 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
     int next = dup(0);
     close(next);
-    struct rlimit low = {.rlim_cur = (rlim_t)next + ROOM, .rlim_max = before.rlim_max};
+    /* The listener, and the one that is kept to turn somebody away with. io_uring goes by the limit of
+     * when it was asked to accept. */
+    struct rlimit low = {.rlim_cur = (rlim_t)next + 2 + ROOM, .rlim_max = before.rlim_max};
     REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
-    AWAIT(&net, rig_stats(&net.rig).accept_failed == CLIENTS - ROOM);
+    end_listen(&net, &server);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        be_clients(&server.local, before.rlim_cur, in, out);
+    }
+    AWAIT(&net, rig_stats(&net.rig).accept_failed == CROWD - ROOM);
     CHECK_EQ(server.accepted, ROOM);
     uint64_t loops = rig_stats(&net.rig).loops;
     uint64_t calls = rig_stats(&net.rig).recv_calls;
@@ -48,20 +74,32 @@ static void no_descriptors_left(const char *io)
     CHECK_EQ(rig_stats(&net.rig).recv_calls, calls);
     REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
     unsigned ended = 0;
-    for (int i = 0; i < CLIENTS; i++) {
-        char byte;
-        ended += recv(fds[i], &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
-        close(fds[i]);
-    }
-    CHECK_EQ(ended, CLIENTS - ROOM);
+    int status = -1;
+    REQUIRE(write(in[1], "", 1) == 1);
+    CHECK_EQ(read(out[0], &ended, sizeof(ended)), sizeof(ended));
+    CHECK_EQ(ended, CROWD - ROOM);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
     CHECK(lines_have(&net.rig.lines, "raise the limit (ulimit -n)"));
     AWAIT(&net, server.finished == ROOM);
     int fd = connect_plain(&server.local);
     AWAIT(&net, server.accepted == ROOM + 1);
     close(fd);
+    for (int i = 0; i < 2; i++) {
+        close(in[i]);
+        close(out[i]);
+    }
     net_close(&net);
     end_free(&server);
 }
+
+#ifdef LEAT_HAVE_URING
+TEST(uring, no_descriptors_left)
+{
+    NEED_IO("uring");
+    no_descriptors_left("uring");
+}
+#endif
 
 TEST(epoll, no_descriptors_left)
 {
@@ -302,6 +340,14 @@ static void over_threads(const char *io)
     end_free(&server);
     end_free(&client);
 }
+
+#ifdef LEAT_HAVE_URING
+TEST(uring, over_threads)
+{
+    NEED_IO("uring");
+    over_threads("uring");
+}
+#endif
 
 TEST(epoll, over_threads)
 {
