@@ -36,6 +36,9 @@ rep_body deadlines_run;
 rep_body udp_echo_run, udp_echo_trains_run, udp_echo_trains_whole_run, udp_echo_64x4_run;
 rep_body udp_fanout_run, udp_rtt_run;
 
+/* tun.c, tun_floor.c */
+rep_body tun_echo_run, tun_echo_offload_run, tun_echo_floor, tun_echo_offload_floor;
+
 /* tcp.c, tcp_floor.c */
 rep_body tcp_echo_run, tcp_echo_1000_run, tcp_echo_floor, tcp_echo_1000_floor;
 

@@ -8,7 +8,7 @@
 
 #include "generator.h"
 
-#define UDP_WINDOW 256u     /* datagrams in flight */
+#define UDP_WINDOW 256u     /* datagrams in flight, where a plan does not say */
 #define UDP_PEERS_MAX 256u
 #define UDP_FAN_PEERS 64u   /* that one request is answered to; requests take groups in turn */
 #define UDP_FAN_GROUPS (UDP_PEERS_MAX / UDP_FAN_PEERS)
@@ -28,6 +28,8 @@ struct plan {
     uint32_t     train; /* datagrams of one peer in a row, as one GSO send; 1: none */
     uint64_t     duration_ns;
     uint64_t     count; /* RTT: round trips */
+    uint32_t     window; /* datagrams in flight; 0: UDP_WINDOW */
+    in_addr_t    source, server; /* 0: peers of 127.0.0.0/8, and 127.0.0.1 */
 };
 
 /* What starts every datagram. Order is checked for each peer. */

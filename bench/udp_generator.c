@@ -54,6 +54,11 @@ in_addr_t udp_peer(uint32_t n)
     return htonl(0x7f010001u + n); /* all of 127.0.0.0/8 is local */
 }
 
+static uint64_t window(void)
+{
+    return g.plan.window != 0 ? g.plan.window : UDP_WINDOW;
+}
+
 /* ---- datagrams ---- */
 
 static void stamp_write(uint8_t *at, uint32_t peer, uint64_t seq)
@@ -112,7 +117,8 @@ static void control_add(struct msghdr *message, int level, int type, const void 
 static void out_fill(uint32_t slot, uint32_t peer)
 {
     struct msghdr *message = &g.out[slot].msg_hdr;
-    struct in_pktinfo from = {.ipi_spec_dst.s_addr = udp_peer(peer)};
+    in_addr_t source = g.plan.source != 0 ? g.plan.source : udp_peer(peer);
+    struct in_pktinfo from = {.ipi_spec_dst.s_addr = source};
     uint16_t segment = UDP_LEN;
     for (uint32_t i = 0; i < g.plan.train; i++) {
         stamp_write(g.out_bytes[slot] + i * UDP_LEN, peer, g.next_seq[peer]++);
@@ -151,10 +157,10 @@ static bool window_fill(void)
     uint32_t senders = fanout ? UDP_FAN_GROUPS : g.plan.peers;
     uint32_t n = 0;
     /* In portions: a system call for a single datagram would be the generator's cost, not ours. */
-    if (g.in_flight + each > UDP_WINDOW || (each == 1 && g.in_flight + 32 > UDP_WINDOW)) {
+    if (g.in_flight + each > window() || (each == 1 && g.in_flight + 32 > window())) {
         return false;
     }
-    while (n < UDP_BATCH && g.in_flight + each <= UDP_WINDOW) {
+    while (n < UDP_BATCH && g.in_flight + each <= window()) {
         out_fill(n, g.at);
         g.at = g.at + 1 < senders ? g.at + 1 : 0;
         g.in_flight += each;
@@ -335,7 +341,9 @@ static void generator_run(const void *plan, int from, int to)
         _exit(1);
     }
     g.server = (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        .sin_family = AF_INET,
+        .sin_port = htons(port),
+        .sin_addr.s_addr = g.plan.server != 0 ? g.plan.server : htonl(INADDR_LOOPBACK)};
     if (g.plan.traffic == TRAFFIC_RTT) {
         run_rtt();
     } else {
@@ -401,25 +409,29 @@ double outcome_cpu_ns(const struct outcome *outcome)
 struct plan udp_plan_echo(const struct setup *setup)
 {
     /* As many peers as datagrams in flight: nothing can be taken for a train. */
-    return (struct plan){TRAFFIC_ECHO, UDP_PEERS_MAX, 1, setup->count, 0};
+    return (struct plan){.traffic = TRAFFIC_ECHO, .peers = UDP_PEERS_MAX, .train = 1,
+                         .duration_ns = setup->count};
 }
 
 struct plan udp_plan_trains(const struct setup *setup)
 {
-    return (struct plan){TRAFFIC_ECHO, 1, 32, setup->count, 0};
+    return (struct plan){.traffic = TRAFFIC_ECHO, .peers = 1, .train = 32,
+                         .duration_ns = setup->count};
 }
 
 struct plan udp_plan_64x4(const struct setup *setup)
 {
-    return (struct plan){TRAFFIC_ECHO, 64, 4, setup->count, 0};
+    return (struct plan){.traffic = TRAFFIC_ECHO, .peers = 64, .train = 4,
+                         .duration_ns = setup->count};
 }
 
 struct plan udp_plan_fanout(const struct setup *setup)
 {
-    return (struct plan){TRAFFIC_FANOUT, UDP_PEERS_MAX, 1, setup->count, 0};
+    return (struct plan){.traffic = TRAFFIC_FANOUT, .peers = UDP_PEERS_MAX, .train = 1,
+                         .duration_ns = setup->count};
 }
 
 struct plan udp_plan_rtt(const struct setup *setup)
 {
-    return (struct plan){TRAFFIC_RTT, 1, 1, 0, setup->count};
+    return (struct plan){.traffic = TRAFFIC_RTT, .peers = 1, .train = 1, .count = setup->count};
 }

@@ -304,6 +304,30 @@ static const struct workload workloads[] = {
         .configs = WORKLOAD_ONE,
         .uses_io = true,
     },
+    {
+        .name = "tun_echo",
+        .what = "64-byte datagrams that a TUN gives one by one, sent back into it; ns per packet",
+        .run = tun_echo_run,
+        .floor = tun_echo_floor,
+        .floor_name = "epoll, read, write",
+        .count = SECOND / 2,
+        .quick_count = 40 * MILLI,
+        .repeat = 5,
+        .configs = WORKLOAD_ONE,
+        .uses_io = true,
+    },
+    {
+        .name = "tun_echo_offload",
+        .what = "the same as super-packets of 32; ns per packet",
+        .run = tun_echo_offload_run,
+        .floor = tun_echo_offload_floor,
+        .floor_name = "epoll, read, write, virtio-net headers",
+        .count = SECOND / 2,
+        .quick_count = 40 * MILLI,
+        .repeat = 5,
+        .configs = WORKLOAD_ONE,
+        .uses_io = true,
+    },
 };
 
 const struct workload *workload_at(size_t index)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -87,6 +89,17 @@ static inline int netns_delete(const char *interface)
                  recv(fd, &answer, sizeof(answer), 0) > 0;
     close(fd);
     return asked ? answer.error.error : -EIO;
+}
+
+/* Takes CAP_NET_ADMIN from this thread, and from those it makes, and gives it back. */
+static inline void netns_capable(bool on)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    REQUIRE(syscall(SYS_capget, &header, data) == 0);
+    uint32_t bit = 1u << CAP_NET_ADMIN;
+    data[0].effective = on ? data[0].effective | bit : data[0].effective & ~bit;
+    REQUIRE(syscall(SYS_capset, &header, data) == 0);
 }
 
 static inline void netns_need_tun(void)

@@ -37,15 +37,17 @@ static void station_on_event(struct puppet *puppet, const struct leat_event *eve
     }
 }
 
+/* What else it does is set before. */
 static void station_begin(struct station *station, struct rig *rig, uint32_t flags, int worker)
 {
-    memset(station, 0, sizeof(*station));
     REQUIRE(leat_addr_from_host(TUN_HERE, 0, &station->here.ip) == 0);
     station->here.prefix_len = 24;
     station->config = (struct leat_tun_config){
         .name = "leat0", .addrs = &station->here, .addrs_len = 1, .flags = flags | LEAT_TUN_UP};
     station->home = leat_controller_ref(rig->controller);
-    station->puppet.on_event = station_on_event;
+    if (station->puppet.on_event == NULL) {
+        station->puppet.on_event = station_on_event;
+    }
     station->puppet.context = station;
     leat_output_open_tun(puppet_put(&station->puppet), &station->config, 7);
     rig_spawn_as(rig, &station->puppet, &puppet_behavior, worker);
@@ -73,11 +75,10 @@ TEST(tuns, echo)
     for (size_t i = 0; i < TUN_BACKENDS_LEN; i++) {
         struct leat_config config = rig_threads(1);
         struct rig rig;
-        struct station station;
+        struct station station = {.echoes = true};
         config.io = backends[i];
         rig_open(&rig, &config);
         station_begin(&station, &rig, 0, 0);
-        station.echoes = true;
         REQUIRE(rig_await(&rig, 1));
         REQUIRE(told(&rig) == 0);
         int fd = kernel_socket(7000);
@@ -97,4 +98,119 @@ TEST(tuns, echo)
         CHECK_EQ(if_nametoindex("leat0"), 0); /* it went with its actor */
         puppet_free(&station.puppet);
     }
+}
+
+TEST(tuns, two_workers_share_an_interface)
+{
+    netns_need_tun();
+    struct leat_config config = rig_threads(2);
+    struct rig rig;
+    struct station stations[2] = {{.echoes = true}, {.echoes = true}};
+    rig_open(&rig, &config);
+    for (int i = 0; i < 2; i++) {
+        station_begin(&stations[i], &rig, LEAT_TUN_QUEUES, i);
+        REQUIRE(rig_await(&rig, (size_t)i + 1));
+        REQUIRE(told(&rig) == 0);
+    }
+    for (uint16_t flow = 0; flow < 64; flow++) {
+        char back[8];
+        int fd = kernel_socket((uint16_t)(8000 + flow));
+        CHECK_EQ(ask(fd, "ping", 4, back, sizeof(back)), 4);
+        close(fd);
+    }
+    rig_close(&rig);
+    for (int i = 0; i < 2; i++) {
+        CHECK(puppet_count(&stations[i].puppet, LEAT_EVENT_DATA) > 0);
+        puppet_free(&stations[i].puppet);
+    }
+}
+
+TEST(tuns, says_what_is_missing)
+{
+    netns_need_tun();
+    struct leat_config config = rig_threads(1);
+    struct rig rig;
+    struct station station = {0};
+    netns_capable(false); /* the worker inherits that */
+    rig_open(&rig, &config);
+    netns_capable(true);
+    station_begin(&station, &rig, 0, 0);
+    REQUIRE(rig_await(&rig, 1));
+    CHECK_EQ(told(&rig), -EPERM);
+    CHECK(lines_have(&rig.lines, "cannot open TUN leat0: Operation not permitted; CAP_NET_ADMIN"));
+    rig_close(&rig);
+    CHECK_STR(puppet_nth(&station.puppet, LEAT_EVENT_OPENED, 0).tun_opened.info.name, "leat0");
+    puppet_free(&station.puppet);
+}
+
+TEST(tuns, deleted_interface_closes_its_socket)
+{
+    netns_need_tun();
+    struct leat_config config = rig_threads(1);
+    struct rig rig;
+    struct station station = {0};
+    rig_open(&rig, &config);
+    station_begin(&station, &rig, 0, 0);
+    REQUIRE(rig_await(&rig, 1));
+    REQUIRE(told(&rig) == 0);
+    REQUIRE(netns_delete("leat0") == 0);
+    REQUIRE(rig_await(&rig, 2));
+    CHECK_EQ(told(&rig), -ENODEV);
+    rig_close(&rig);
+    CHECK_EQ(puppet_count(&station.puppet, LEAT_EVENT_SOCK_CLOSED), 1);
+    puppet_free(&station.puppet);
+}
+
+/* What only UDP can do is handed back, and so is everything after the end. */
+static void handed_back_on_event(struct puppet *puppet, const struct leat_event *event)
+{
+    static const struct leat_addr peer = {.port = 9};
+    if (event->kind == LEAT_EVENT_OPENED && event->status == 0) {
+        leat_slice body;
+        REQUIRE(leat_buf_alloc(20, &body) == 0);
+        leat_output_data_many(puppet_put(puppet), event->sock, &peer, 1, leat_slice_ref(body));
+        leat_output_route(puppet_put(puppet), event->sock, &peer, puppet->ref);
+        leat_output_pause(puppet_put(puppet), event->sock);
+        body.len = 0;
+        leat_output_packet(puppet_put(puppet), event->sock, leat_slice_ref(body), NULL);
+        leat_output_close(puppet_put(puppet), event->sock);
+        leat_output_packet(puppet_put(puppet), event->sock, body, NULL);
+    }
+    station_on_event(puppet, event);
+}
+
+TEST(tuns, handed_back)
+{
+    static const int statuses[] = {-EINVAL, -EINVAL, -EINVAL, -EINVAL, -EBADF};
+    netns_need_tun();
+    struct leat_config config = rig_threads(1);
+    struct rig rig;
+    struct station station = {0};
+    rig_open(&rig, &config);
+    station.puppet.on_event = handed_back_on_event;
+    station_begin(&station, &rig, 0, 0);
+    REQUIRE(rig_await(&rig, 2));
+    CHECK_EQ(told(&rig), 0); /* CLOSED */
+    rig_close(&rig);
+    REQUIRE(station.puppet.refusals_len == 5);
+    for (size_t i = 0; i < 5; i++) {
+        CHECK_EQ(station.puppet.refusals[i].status, statuses[i]);
+    }
+    puppet_free(&station.puppet);
+}
+
+TEST(tuns, simulation_has_none)
+{
+    struct leat_config config = rig_config();
+    struct rig rig;
+    struct station station = {0};
+    rig_open(&rig, &config);
+    station_begin(&station, &rig, 0, 0);
+    leat_output_open_tun(puppet_put(&station.puppet), NULL, 0);
+    rig_run(&rig, LEAT_MS);
+    rig_close(&rig);
+    REQUIRE(station.puppet.refusals_len == 2);
+    CHECK_EQ(station.puppet.refusals[0].status, -EOPNOTSUPP);
+    CHECK_EQ(station.puppet.refusals[1].status, -EINVAL);
+    puppet_free(&station.puppet);
 }
