@@ -33,7 +33,7 @@ struct leat_tls {
 };
 
 /* What a peer may send without getting anywhere. */
-#define HANDSHAKE_LEN_MAX (128u * 1024)
+#define HANDSHAKE_LEN_MAX (80u * 1024)
 #define IDLE_RECORDS_MAX 32u
 
 /* The BIO's functions; NULL: out of memory. Freed with BIO_meth_free, after the last connection. */

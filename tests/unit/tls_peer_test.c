@@ -101,6 +101,8 @@ TEST(tls_peer, two_kinds_of_keys)
         CHECK_EQ(SSL_set_tlsext_host_name(rig.ssl, "a.example"), 1);
         rig_shake(&rig);
         CHECK_EQ(rig.pair.server.opened, 1);
+        /* It is told that its name was heard: only then is it in the session. */
+        CHECK_STR(SSL_SESSION_get0_hostname(SSL_get_session(rig.ssl)), "a.example");
         rig_close(&rig);
     }
 }
