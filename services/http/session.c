@@ -118,6 +118,7 @@ static void on_finished(struct session *self)
 
 static void on_closed(struct session *self)
 {
+    count(&stats_of(self)->gone, self->answerer.id != 0 ? 1 : 0);
     answer_gone(self);
     self->life = LIFE_ENDED;
     events_stop(self);
@@ -280,6 +281,7 @@ static void write_failed(struct session *self)
 {
     if (self->life < LIFE_CLOSING) {
         self->life = LIFE_CLOSING;
+        count(&stats_of(self)->gone, self->answerer.id != 0 ? 1 : 0);
         answer_gone(self);
         events_stop(self);
         writes_drop(self);
@@ -327,8 +329,7 @@ static leat_time session_deadline(const void *state)
     if (!session_is_open(self)) {
         return deadline;
     }
-    const leat_time machine =
-        self->is_full ? LEAT_NEVER : leat_http_server_deadline(self->machine);
+    const leat_time machine = self->is_full ? LEAT_NEVER : leat_http_server_deadline(self->machine);
     deadline = machine < deadline ? machine : deadline;
     if (self->answerer.id != 0 && !self->answered && self->answer_until < deadline) {
         deadline = self->answer_until;
