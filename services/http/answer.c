@@ -12,7 +12,7 @@
 #define NUMBER_MASK 0xfffffu
 
 enum word {
-    WORD_RESPOND = 1, /* struct answer, then the headers and their bytes */
+    WORD_RESPOND = 1, /* struct leat_http_response, then its headers and their bytes */
     WORD_REPLY,       /* the same; or a batch of that and the body */
     WORD_DATA,
     WORD_END,
@@ -20,8 +20,11 @@ enum word {
     WORD_TAKEN, /* uint32_t */
 };
 
-struct answer {
-    struct leat_http_response response; /* `headers` is behind it */
+/* The payload of DRAINED. */
+struct drained {
+    struct leat_httpd_exchange exchange;
+    uint32_t bytes;
+    uint32_t zero;
 };
 
 /* ---- for the actor ---- */
@@ -39,10 +42,7 @@ const struct leat_httpd_request *leat_httpd_request_of(const struct leat_event *
 
 uint32_t leat_httpd_drained_of(const struct leat_event *event, struct leat_httpd_exchange *ret)
 {
-    struct {
-        struct leat_httpd_exchange exchange;
-        uint32_t bytes;
-    } payload;
+    struct drained payload;
     ENSURE(event->kind == LEAT_EVENT_MESSAGE && event->type == LEAT_HTTPD_DRAINED &&
            event->len == sizeof(payload));
     memcpy(&payload, event->payload, sizeof(payload));
@@ -58,13 +58,13 @@ static int answer_pack(const struct leat_http_response *response, leat_slice *re
     if (headers_len > OUT_LEN_MAX) {
         return -EINVAL;
     }
-    if (leat_buf_alloc((uint32_t)(sizeof(struct answer) + headers_len), &slice) < 0) {
+    if (leat_buf_alloc((uint32_t)(sizeof(*response) + headers_len), &slice) < 0) {
         return -ENOMEM;
     }
-    struct answer *answer = (struct answer *)(void *)leat_slice_data(slice);
-    char *at = (char *)(answer + 1);
-    answer->response = *response;
-    answer->response.headers = pieces_headers(&at, response->headers, response->header_count);
+    struct leat_http_response *copy = (struct leat_http_response *)(void *)leat_slice_data(slice);
+    char *at = (char *)(copy + 1);
+    *copy = *response;
+    copy->headers = pieces_headers(&at, response->headers, response->header_count);
     *ret = slice;
     return 0;
 }
@@ -200,11 +200,7 @@ void answer_drained(struct session *self)
         self->answerer.id == 0) {
         return;
     }
-    struct {
-        struct leat_httpd_exchange exchange;
-        uint32_t bytes;
-        uint32_t zero;
-    } payload = {exchange_of(self), self->owed, 0};
+    const struct drained payload = {exchange_of(self), self->owed, 0};
     leat_output_send(leat_outbox_put(&self->control), self->answerer, LEAT_HTTPD_DRAINED, &payload,
                      sizeof(payload));
     self->owed = 0;
@@ -227,10 +223,11 @@ static void give_up(struct session *self, unsigned status)
 static void begin(struct session *self, const struct leat_event *event)
 {
     const leat_slice part = pieces_first(event->body);
-    const struct answer *answer = (const struct answer *)(const void *)leat_slice_data(part);
+    const struct leat_http_response *response =
+        (const struct leat_http_response *)(const void *)leat_slice_data(part);
     self->answerer = event->from;
     watch(self, event->from);
-    if (writes_respond(self, &answer->response) != 0 && session_is_open(self)) {
+    if (writes_respond(self, response) != 0 && session_is_open(self)) {
         self->answerer = LEAT_REF_NONE;
         writes_problem(self, 500, NULL);
     }
@@ -247,7 +244,7 @@ static void end(struct session *self)
 
 static void data(struct session *self, const struct leat_event *event)
 {
-    if (self->owed + event->body.len < self->owed || self->writes_bytes > 2 * LEAT_HTTPD_WINDOW) {
+    if (self->writes_bytes > 2 * LEAT_HTTPD_WINDOW) {
         answer_gone(self);
         session_reset(self); /* it does not keep to the window */
         return;
@@ -332,9 +329,9 @@ void answer_refused(struct session *self, struct leat_output *output, int status
     const uint32_t type = output->type;
     (void)status;
     if (is_now && type == LEAT_HTTPD_DRAINED) {
-        uint32_t bytes;
-        memcpy(&bytes, output->payload + sizeof(struct leat_httpd_exchange), sizeof(bytes));
-        self->owed += bytes;
+        struct drained payload;
+        memcpy(&payload, output->payload, sizeof(payload));
+        self->owed += payload.bytes;
         self->is_late = true;
     } else if (is_now && (type == LEAT_HTTPD_REQUEST || type == LEAT_HTTPD_BODY ||
                           type == LEAT_HTTPD_BODY_END)) {

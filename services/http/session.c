@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define GIVEN_NS                                                                                   \
+    (10 * LEAT_SEC) /* after which it has been given its connection, or never will be */
+
 /* ---- ends ---- */
 
 /* SOCK_CLOSED is not given to who has paused. */
@@ -82,6 +85,7 @@ static int session_init(void *state, const void *arg, leat_time now)
     self->now = now;
     self->request_ended = true;
     self->answer_until = LEAT_NEVER;
+    self->send_until = now + GIVEN_NS;
     void *memory = malloc(self->shard->httpd->machine_size);
     if (memory == NULL) {
         return -ENOMEM;
@@ -142,6 +146,11 @@ static void on_shutdown(struct session *self)
 static void on_deadline(struct session *self)
 {
     struct leat_http_event fault;
+    if (self->sock.id == 0) { /* its listener has ended between SPAWNED and GIVE */
+        self->life = LIFE_ENDED;
+        leat_output_stop(leat_outbox_put(&self->control));
+        return;
+    }
     const bool is_sending = self->is_full || self->life == LIFE_LINGERING;
     if (is_sending && self->now >= self->send_until) {
         count(&stats_of(self)->slow_readers, self->is_full ? 1 : 0);
@@ -321,8 +330,11 @@ static void session_on_refused(void *state, struct leat_output *output, int stat
 static leat_time session_deadline(const void *state)
 {
     const struct session *self = state;
-    if (self->life >= LIFE_CLOSING || self->sock.id == 0) {
+    if (self->life >= LIFE_CLOSING) {
         return LEAT_NEVER;
+    }
+    if (self->sock.id == 0) {
+        return self->send_until;
     }
     const bool is_sending = self->is_full || self->life == LIFE_LINGERING;
     leat_time deadline = is_sending ? self->send_until : LEAT_NEVER;

@@ -87,7 +87,7 @@ struct session {
     uint32_t writes_head;
     uint32_t writes_len;
     uint32_t writes_bytes;
-    leat_time send_until; /* is_full, or lingering: when that has taken too long */
+    leat_time send_until; /* is_full, lingering, or not given yet: when that has taken too long */
 
     leat_ref monitors[MONITORS_MAX];
     uint32_t monitors_len;
