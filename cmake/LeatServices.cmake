@@ -3,14 +3,18 @@
 
 set(LEAT_SERVICES "")
 
-# leat_service(<name> [PROTOCOLS <protocol>...] [LIBRARIES <library>...])
+# leat_service(<name> [PROTOCOLS <protocol>...] [LIBRARIES <library>...] [WITHOUT <source>...])
 #
 # services/<name>/*.c becomes libleat-<name>, shared and static: leat::<name>, leat::<name>_static. It sees
 # the public headers of leat and its own folder: what it does, anybody's actors could. Its users link leat and
-# the protocols with it; LIBRARIES are the linker's names of what it needs from the system, as in -l<library>.
+# the protocols with it; LIBRARIES are the linker's names of what it needs from the system, as in -l<library>. WITHOUT
+# are files for another choice of options.
 function(leat_service name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "PROTOCOLS;LIBRARIES")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "PROTOCOLS;LIBRARIES;WITHOUT")
     file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/services/${name}/*.c")
+    foreach(source IN LISTS arg_WITHOUT)
+        list(REMOVE_ITEM sources "${PROJECT_SOURCE_DIR}/services/${name}/${source}")
+    endforeach()
     set(objects leat_service_${name})
     add_library(${objects} OBJECT ${sources})
     leat_flags(${objects})

@@ -4,7 +4,8 @@
  *   struct leat_http_agent_config config = leat_http_agent_config_default();
  *   leat_spawn(controller, &leat_http_agent, &config, sizeof(config), 0, &agent);
  *
- * Peers are addresses: who has a name asks a resolver first, and passes the name as `host`. What a server sends is
+ * Peers are addresses: who has a name asks a resolver first, and passes the name as `host`. With TLS that is also whom
+ * the certificate must be for. What a server sends is
  * checked by the machine of leat/http_client.h and bounded by the config; 1xx responses are dropped, redirections
  * are the asker's to follow. */
 #ifndef LEAT_HTTP_AGENT_H
@@ -12,6 +13,7 @@
 
 #include <leat/actor.h>
 #include <leat/http_client.h>
+#include <leat/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,14 +22,19 @@ extern "C" {
 struct leat_http_agent_config {
     struct leat_http_config http; /* sizes and times of responses; default body 1 MiB */
     uint32_t  connections_max;    /* in all; default 64 */
-    uint32_t  peer_max;           /* to one address; default 8 */
+    uint32_t  peer_max;           /* to one address, and one host of secure ones there; default 8 */
     uint32_t  waiting_max;        /* asks that wait for a connection; default 256 */
-    leat_time connect_ns;         /* default 5 s */
+    leat_time connect_ns;         /* default 5 s; the handshake of TLS has handshake_ns of its own */
+    leat_tls_context *tls;        /* a client's, for asks that are secure; NULL: there are none. The agent
+                                     holds a reference from its init on, which answers the SPAWN */
+    uint64_t  unix_ns; /* certificates: wall time, ns since 1970, when the runtime's clock was 0; 0: they are
+                          judged by the system's clock */
 };
 
 LEAT_API struct leat_http_agent_config leat_http_agent_config_default(void);
 
-/* Its argument is a struct leat_http_agent_config. -EINVAL from init: a limit is 0, or config.http's. */
+/* Its argument is a struct leat_http_agent_config. From init -EINVAL: a limit is 0, or config.http's; -ENOTSUP:
+ * `tls`, in a build without leat::tls. */
 LEAT_API extern const struct leat_behavior leat_http_agent;
 
 /* What is asked: of `query` all but body_len, which is that of `body`. */
@@ -35,7 +42,8 @@ struct leat_http_ask {
     uint64_t         cookie; /* comes back in the answer */
     struct leat_addr peer;
     struct leat_http_query query;
-    leat_slice       body;       /* buf NULL: none */
+    bool             secure;     /* https: over TLS, to who can prove to be query.host */
+    leat_slice       body;       /* buf NULL: none. A secure one is copied, and encrypted at once */
     leat_time        timeout_ns; /* until the whole answer, waiting and connecting included */
 };
 
@@ -55,8 +63,9 @@ enum leat_http_agent_message {
 struct leat_http_answer {
     uint64_t cookie;
     int32_t  error;  /* 0; or no whole response came: -ECONNREFUSED and what else a connect says, -ETIMEDOUT,
-                        -ECONNRESET, -EPROTO (no HTTP, or too large), -EINVAL (the query), -EAGAIN (waiting_max),
-                        -ENOMEM, -ESHUTDOWN */
+                        -ECONNRESET, -EPROTO (no HTTP, no TLS, or too large), -EKEYREJECTED (the certificate is not
+                        good, or not for that host), -ENOTSUP (secure, and there is no config.tls), -EINVAL (the
+                        query), -EAGAIN (waiting_max), -ENOMEM, -ESHUTDOWN */
     uint16_t status; /* 200..599; 0 with an error */
     struct leat_http_head head; /* its fields */
     leat_slice body;            /* buf NULL: none */

@@ -21,6 +21,7 @@
 #include <leat/http_router.h>
 #include <leat/http_server.h>
 #include <leat/runtime.h>
+#include <leat/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,6 +45,7 @@ struct leat_httpd_request {
     struct leat_http_request      http;   /* method, path, query, host, head: leat/http_server.h */
     const struct leat_http_param *params; /* of the route's pattern, not decoded */
     uint32_t                      param_count;
+    bool                          secure;  /* it came over TLS */
     bool                          streams; /* its body comes with LEAT_HTTPD_BODY; else it is here, whole */
     leat_slice                    body;    /* buf is NULL: none */
     struct leat_addr              peer;    /* all zero: over a Unix socket */
@@ -146,6 +148,8 @@ struct leat_httpd_config {
     struct leat_addr local; /* port 0: the kernel chooses */
     const char      *path;  /* a Unix socket instead: one listener, on the first worker; lent */
     uint32_t         workers;  /* listeners share the port, one each on workers 0 to workers-1; default 1 */
+    leat_tls_context *tls; /* a server's: every connection is TLS, and nothing else; NULL: none is. The server
+                              holds a reference; leat_tls_context_reload is for later connections */
     const struct leat_httpd_route *routes; /* copied */
     size_t                         route_count;
     struct leat_http_config        http; /* sizes and times of requests: leat/http_message.h */
@@ -162,7 +166,8 @@ struct leat_httpd_config {
 /* One worker, no route, the defaults named above and those of leat_http_config_default. */
 LEAT_API struct leat_httpd_config leat_httpd_config_default(void);
 
-/* Any thread. -EINVAL: a setting is wrong, or a route has neither handler nor actor; -ENOMEM. A pattern that
+/* Any thread. -EINVAL: a setting is wrong, or a route has neither handler nor actor; -ENOTSUP: `tls`, in a build
+ * without leat::tls; -ENOMEM. A pattern that
  * is none aborts. */
 LEAT_API int leat_httpd_open(const struct leat_httpd_config *config, leat_httpd **ret);
 
@@ -186,8 +191,10 @@ struct leat_httpd_stats {
     uint64_t gone;           /* clients that left while an actor's answer was awaited or under way */
     uint64_t timeouts;       /* 504 */
     uint64_t event_streams;  /* now */
-    uint64_t bytes_in;
+    uint64_t bytes_in;       /* of sockets: with TLS, encrypted */
     uint64_t bytes_out;
+    uint64_t handshakes;        /* of TLS that were done */
+    uint64_t handshakes_failed; /* or not: no TLS, nothing in common, left, or too slow */
 };
 
 /* Any thread; never blocks. */

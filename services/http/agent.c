@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "filter.h"
 #include "pieces.h"
 
 struct leat_http_agent_config leat_http_agent_config_default(void)
@@ -36,20 +37,23 @@ static struct conn *conn_of(struct agent *agent, leat_sock sock)
 struct choice {
     struct conn *idle;   /* to the peer, the one used last */
     struct conn *free;   /* a place for a new one */
-    struct conn *oldest; /* idle, to somebody else */
+    struct conn *oldest; /* idle, and of no use for it */
     uint32_t to_peer;
 };
 
-static struct choice choose(struct agent *agent, const struct leat_addr *peer)
+/* A connection that is verified for one host is of no use for another. */
+static struct choice choose(struct agent *agent, const struct ask *ask)
 {
     struct choice choice = {0};
     for (uint32_t i = 0; i < agent->config.connections_max; i++) {
         struct conn *conn = &agent->conns[i];
-        const bool is_peers = conn->state != CONN_FREE && leat_addr_equal(&conn->peer, peer);
-        choice.to_peer += is_peers;
+        const bool fits = conn->state != CONN_FREE &&
+                          leat_addr_equal(&conn->peer, &ask->what->peer) &&
+                          strcmp(conn->host, ask->host) == 0;
+        choice.to_peer += fits;
         if (conn->state == CONN_FREE) {
             choice.free = choice.free != NULL ? choice.free : conn;
-        } else if (conn->state == CONN_IDLE && is_peers) {
+        } else if (conn->state == CONN_IDLE && fits) {
             choice.idle = choice.idle == NULL || conn->idle_since >= choice.idle->idle_since
                               ? conn
                               : choice.idle;
@@ -64,6 +68,7 @@ static struct choice choose(struct agent *agent, const struct leat_addr *peer)
 static void conn_begin(struct agent *agent, struct conn *conn, struct ask *ask)
 {
     *conn = (struct conn){.state = CONN_CONNECTING, .peer = ask->what->peer, .ask = ask};
+    memcpy(conn->host, ask->host, sizeof(conn->host));
     const leat_time left = ask->until - agent->now;
     const leat_time timeout = left < agent->config.connect_ns ? left : agent->config.connect_ns;
     leat_output_connect(leat_outbox_put(&agent->out), &conn->peer, timeout,
@@ -73,7 +78,7 @@ static void conn_begin(struct agent *agent, struct conn *conn, struct ask *ask)
 /* Whether it got a connection. */
 static bool start(struct agent *agent, struct ask *ask)
 {
-    const struct choice choice = choose(agent, &ask->what->peer);
+    const struct choice choice = choose(agent, ask);
     if (choice.idle != NULL) {
         choice.idle->is_reused = true;
         conn_send(agent, choice.idle, ask);
@@ -124,7 +129,7 @@ static void start_waiting(struct agent *agent)
 {
     struct ask *before = NULL;
     for (struct ask *ask = agent->first; ask != NULL; before = ask, ask = ask->next) {
-        const struct choice choice = choose(agent, &ask->what->peer);
+        const struct choice choice = choose(agent, ask);
         if (choice.idle != NULL ||
             (choice.free != NULL && choice.to_peer < agent->config.peer_max)) {
             (void)start(agent, unlink_after(agent, before));
@@ -134,6 +139,33 @@ static void start_waiting(struct agent *agent)
 }
 
 /* ---- inputs ---- */
+
+/* The name in `host`, without its port and an address' brackets; as it is compared, in small letters. */
+static int host_name(leat_http_str host, char ret[HOST_LEN_MAX + 1])
+{
+    const bool is_bracketed = host.len > 0 && host.data[0] == '[';
+    const char *const from = host.data + is_bracketed;
+    const char *const end =
+        host.len > 0 ? memchr(from, is_bracketed ? ']' : ':', host.len - is_bracketed) : NULL;
+    const size_t len = end != NULL ? (size_t)(end - from) : host.len;
+    if (len == 0 || len > HOST_LEN_MAX || (is_bracketed && end == NULL) ||
+        memchr(from, '\0', len) != NULL) {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < len; i++) {
+        ret[i] = (char)(from[i] >= 'A' && from[i] <= 'Z' ? from[i] + ('a' - 'A') : from[i]);
+    }
+    ret[len] = '\0';
+    return 0;
+}
+
+static int look_at(const struct agent *agent, struct ask *ask)
+{
+    if (!ask->what->secure) {
+        return 0;
+    }
+    return agent->config.tls != NULL ? host_name(ask->what->query.host, ask->host) : -ENOTSUP;
+}
 
 static void on_ask(struct agent *agent, const struct leat_event *event)
 {
@@ -148,8 +180,9 @@ static void on_ask(struct agent *agent, const struct leat_event *event)
     *ask = (struct ask){.message = leat_slice_ref(event->body), .what = what, .from = event->from};
     ask->until =
         what->timeout_ns < LEAT_NEVER - agent->now ? agent->now + what->timeout_ns : LEAT_NEVER;
-    if (agent->is_ending) {
-        agent_tell(agent, ask, -ESHUTDOWN);
+    const int status = agent->is_ending ? -ESHUTDOWN : look_at(agent, ask);
+    if (status != 0) {
+        agent_tell(agent, ask, status);
     } else {
         agent_place(agent, ask);
     }
@@ -166,7 +199,7 @@ static void on_opened(struct agent *agent, const struct leat_event *event)
     } else if (leat_http_client_open(&agent->config.http, agent->now, &conn->machine) != 0) {
         conn_fail(agent, conn, -ENOMEM);
     } else {
-        conn_send(agent, conn, conn->ask);
+        conn_open(agent, conn);
     }
 }
 
@@ -189,8 +222,7 @@ static void on_deadline(struct agent *agent)
             agent_tell(agent, ask, -ETIMEDOUT);
             return;
         }
-        if (conn->machine != NULL &&
-            (is_late || agent->now >= leat_http_client_deadline(conn->machine))) {
+        if (conn->machine != NULL && (is_late || agent->now >= conn_deadline(conn))) {
             conn_expire(agent, conn);
             return;
         }
@@ -214,14 +246,13 @@ static void agent_on_event(void *state, const struct leat_event *event)
     case LEAT_EVENT_DATA:
         conn = conn_of(agent, event->sock);
         if (conn != NULL && conn->state != CONN_CLOSING) {
-            conn_data(agent, conn,
-                      (leat_http_str){(const char *)leat_slice_data(event->body), event->body.len});
+            conn_data(agent, conn, event->body);
         }
         break;
     case LEAT_EVENT_FINISHED:
         conn = conn_of(agent, event->sock);
         if (conn != NULL) {
-            conn_eof(agent, conn);
+            conn_finished(agent, conn);
         }
         break;
     case LEAT_EVENT_SOCK_CLOSED:
@@ -283,7 +314,7 @@ static void agent_on_refused(void *state, struct leat_output *output, int status
         conn_fail(agent, &agent->conns[output->cookie], status);
     } else if (output->kind == LEAT_OUTPUT_DATA) {
         struct conn *conn = conn_of(agent, output->sock);
-        if (conn != NULL && conn->state == CONN_BUSY) {
+        if (conn != NULL && (conn->state == CONN_BUSY || conn->state == CONN_SHAKING)) {
             conn_fail(agent, conn, status == -EAGAIN ? status : -EPIPE);
         }
     }
@@ -302,8 +333,8 @@ static leat_time agent_deadline(const void *state)
         if (conn->ask != NULL && conn->ask->until < deadline) {
             deadline = conn->ask->until;
         }
-        if (conn->machine != NULL && leat_http_client_deadline(conn->machine) < deadline) {
-            deadline = leat_http_client_deadline(conn->machine);
+        if (conn->machine != NULL && conn_deadline(conn) < deadline) {
+            deadline = conn_deadline(conn);
         }
     }
     return deadline;
@@ -319,8 +350,15 @@ static int agent_init(void *state, const void *arg, leat_time now)
         leat_http_client_size(&config->http) == 0) {
         return -EINVAL;
     }
+    if (filter_context_ref(config->tls) != 0) {
+        return -ENOTSUP;
+    }
     agent->conns = calloc(config->connections_max, sizeof(*agent->conns));
-    return agent->conns != NULL ? 0 : -ENOMEM;
+    if (agent->conns == NULL) {
+        filter_context_unref(config->tls);
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 static void agent_fini(void *state)
@@ -332,6 +370,7 @@ static void agent_fini(void *state)
     }
     for (uint32_t i = 0; i < agent->config.connections_max; i++) {
         struct conn *conn = &agent->conns[i];
+        filter_close(conn->tls);
         leat_http_client_close(conn->machine);
         leat_buf_unref(conn->answer.buf);
         leat_buf_unref(conn->body.buf);
@@ -342,6 +381,7 @@ static void agent_fini(void *state)
     while (leat_outbox_pop(&agent->out, &out)) { /* killed within a drain */
         leat_output_release(&out);
     }
+    filter_context_unref(agent->config.tls);
     free(agent->conns);
 }
 

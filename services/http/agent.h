@@ -7,9 +7,12 @@
 
 #include "site.h"
 
+#define HOST_LEN_MAX 255u /* of a name in DNS */
+
 struct ask {
-    struct ask *next;   /* that waits, later */
-    leat_slice message; /* a reference; `what` lies in it */
+    struct ask *next;            /* that waits, later */
+    char host[HOST_LEN_MAX + 1]; /* of a secure one, without its port; else empty */
+    leat_slice message;          /* a reference; `what` lies in it */
     const struct leat_http_ask *what;
     leat_ref from;
     leat_time until;
@@ -19,6 +22,7 @@ struct ask {
 enum conn_state {
     CONN_FREE,
     CONN_CONNECTING,
+    CONN_SHAKING, /* hands: connected, and TLS not open yet */
     CONN_IDLE,
     CONN_BUSY,
     CONN_CLOSING, /* CLOSE was said; its place is taken until SOCK_CLOSED */
@@ -30,6 +34,8 @@ struct conn {
     bool is_begun;  /* a byte of the response has come */
     leat_sock sock;
     struct leat_addr peer;
+    char host[HOST_LEN_MAX + 1]; /* whom the certificate is for; empty: no TLS */
+    leat_tls *tls;               /* NULL: no TLS, or not connected yet */
     leat_http_client *machine;
     struct ask *ask;
     leat_slice answer; /* struct leat_http_answer and its head, when that has come */
@@ -62,16 +68,22 @@ int answer_copy(const struct leat_http_response_head *response, leat_slice *ret)
 
 /* ---- agent_conn.c ---- */
 
+/* It is connected: its ask is sent, or the handshake begins. */
+void conn_open(struct agent *agent, struct conn *conn);
+
 /* Sends the ask on a connection that is idle. */
 void conn_send(struct agent *agent, struct conn *conn, struct ask *ask);
-void conn_data(struct agent *agent, struct conn *conn, leat_http_str bytes);
+
+/* What its socket brought. */
+void conn_data(struct agent *agent, struct conn *conn, leat_slice in);
 
 /* The peer closed, one half or all: -ECONNRESET or another status of SOCK_CLOSED. */
-void conn_eof(struct agent *agent, struct conn *conn);
+void conn_finished(struct agent *agent, struct conn *conn);
 void conn_closed(struct agent *agent, struct conn *conn, int status);
 
 /* Ends it, and its ask with that error. */
 void conn_fail(struct agent *agent, struct conn *conn, int error);
+leat_time conn_deadline(const struct conn *conn);
 void conn_expire(struct agent *agent, struct conn *conn);
 
 /* ---- agent.c ---- */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "filter.h"
+
 void leat__httpd_fail(const char *expr, const char *file, int line)
 {
     (void)fprintf(stderr, "leat-http: %s:%d: assertion failed: %s\n", file, line, expr);
@@ -44,9 +46,14 @@ int leat_httpd_open(const struct leat_httpd_config *config, leat_httpd **ret)
     if (!config_is_valid(config)) {
         return -EINVAL;
     }
+    const int status = filter_context_ref(config->tls);
+    if (status != 0) {
+        return status;
+    }
     const size_t routes = config->route_count > 0 ? config->route_count : 1;
     leat_httpd *httpd = calloc(1, sizeof(*httpd));
     if (httpd == NULL) {
+        filter_context_unref(config->tls);
         return -ENOMEM;
     }
     httpd->config = *config;
@@ -75,6 +82,7 @@ int leat_httpd_open(const struct leat_httpd_config *config, leat_httpd **ret)
 void leat_httpd_close(leat_httpd *httpd)
 {
     if (httpd != NULL) {
+        filter_context_unref(httpd->config.tls);
         free(httpd->table);
         free(httpd->routes);
         free(httpd->shards);

@@ -1,6 +1,6 @@
 /* Bytes in. They are fed to the machine as far as what it makes of them can be answered now; the rest is kept,
- * and the socket paused, until it can. This is the one place where bytes enter a connection: a TLS filter
- * would stand before intake_pump. */
+ * and the socket paused, until it can. This is the one place where bytes enter a connection; with TLS they are
+ * decrypted as the machine comes to an end of what it had (secure_fill). */
 #include "session.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 /* ---- what is not fed yet ---- */
 
-void intake_drop(struct session *self)
+static void release(struct session *self)
 {
     if (self->in_owned) {
         leat_buf_unref(self->in.buf);
@@ -18,17 +18,29 @@ void intake_drop(struct session *self)
     self->in_owned = false;
 }
 
+void intake_drop(struct session *self)
+{
+    release(self);
+    secure_drop_in(self);
+}
+
+bool intake_is_fed(const struct session *self)
+{
+    return self->in.len == 0 && secure_is_fed(self);
+}
+
 void intake_keep(struct session *self)
 {
+    secure_rest(self);
     if (self->in_owned || self->in.len == 0) {
         if (self->in.len == 0) {
-            intake_drop(self);
+            release(self);
         }
         return;
     }
     leat_slice copy; /* the buffer that was lent is one of a few, for receiving into */
     if (leat_buf_alloc(self->in.len, &copy) < 0) {
-        intake_drop(self);
+        release(self);
         session_reset(self);
         return;
     }
@@ -111,6 +123,7 @@ static void on_request(struct session *self, const struct leat_http_request *htt
     const struct leat_httpd_request request = {.http = *http,
                                                .params = match.params,
                                                .param_count = match.param_count,
+                                               .secure = self->secure != NULL,
                                                .peer = self->peer};
     if (http->body_len != 0) {
         begin_body(self, &request);
@@ -193,17 +206,19 @@ void intake_fault(struct session *self, const struct leat_http_event *event)
 static bool can_take(const struct session *self)
 {
     return self->more && session_is_open(self) && !self->is_full && writes_have_room(self) &&
-           self->untaken < LEAT_HTTPD_WINDOW && leat_outbox_room(&self->control) >= 8;
+           !secure_must_flush(self) && self->untaken < LEAT_HTTPD_WINDOW &&
+           leat_outbox_room(&self->control) >= 8;
 }
 
 void intake_pump(struct session *self)
 {
     while (can_take(self)) {
         struct leat_http_event event;
-        const leat_http_str bytes = {
-            self->in.len > 0 ? (const char *)leat_slice_data(self->in) : NULL, self->in.len};
+        leat_slice *in = secure_source(self);
+        const leat_http_str bytes = {in->len > 0 ? (const char *)leat_slice_data(*in) : NULL,
+                                     in->len};
         const size_t used = leat_http_server_read(self->machine, self->now, bytes, &event);
-        self->in = leat_slice_sub(self->in, (uint32_t)used, self->in.len);
+        *in = leat_slice_sub(*in, (uint32_t)used, in->len);
         switch (event.kind) {
         case LEAT_HTTP_REQUEST:
             on_request(self, &event.u.request);
@@ -215,7 +230,7 @@ void intake_pump(struct session *self)
             on_end(self);
             break;
         case LEAT_HTTP_NONE:
-            self->more = false;
+            self->more = secure_fill(self);
             break;
         default:
             intake_fault(self, &event);

@@ -106,18 +106,24 @@ static void on_data(struct session *self, const struct leat_event *event)
     intake_keep(self);
 }
 
-static void on_finished(struct session *self)
+void session_peer_ended(struct session *self)
 {
     struct leat_http_event fault;
-    if (!session_is_open(self)) {
-        return;
-    }
     if (self->phase == PHASE_EVENTS) { /* a browser that has left */
         events_stop(self);
         return;
     }
     leat_http_server_eof(self->machine, &fault);
     intake_fault(self, &fault);
+}
+
+static void on_finished(struct session *self)
+{
+    if (session_is_open(self) && self->secure != NULL) {
+        secure_eof(self);
+    } else if (session_is_open(self)) {
+        session_peer_ended(self);
+    }
 }
 
 static void on_closed(struct session *self)
@@ -160,6 +166,10 @@ static void on_deadline(struct session *self)
     if (!session_is_open(self)) {
         return;
     }
+    if (self->now >= secure_deadline(self)) {
+        secure_expire(self);
+        return;
+    }
     if (self->answerer.id != 0 && !self->answered && self->now >= self->answer_until) {
         answer_expire(self);
         return;
@@ -183,6 +193,7 @@ static void session_on_event(void *state, const struct leat_event *event)
     case LEAT_EVENT_GIVEN:
         self->sock = event->sock;
         self->peer = event->given.peer;
+        secure_open(self);
         break;
     case LEAT_EVENT_DATA:
         on_data(self, event);
@@ -230,13 +241,16 @@ static void settle(struct session *self)
         return;
     }
     const bool is_done = leat_http_server_is_done(self->machine);
-    const bool is_idle = self->phase == PHASE_IDLE && self->in.len == 0;
+    const bool is_idle = self->phase == PHASE_IDLE && intake_is_fed(self);
     if (session_is_open(self) && (is_done || (self->life == LIFE_LAST && is_idle))) {
         self->life = LIFE_FINISHING;
     }
     if (!session_is_open(self)) {
         intake_drop(self);
         resume(self);
+        if (self->life == LIFE_FINISHING && writes_are_empty(self)) {
+            secure_finish(self); /* then they may not be */
+        }
         if (self->is_shutdown && writes_are_empty(self)) { /* what is queued is still sent */
             self->life = LIFE_ENDED;
             leat_output_stop(leat_outbox_put(&self->control));
@@ -252,19 +266,29 @@ static void settle(struct session *self)
         self->is_held = holds;
         leat_http_server_hold(self->machine, self->now, holds);
     }
-    if (self->in.len > 0 && !self->is_paused) {
+    if (!intake_is_fed(self) && !self->is_paused) {
         self->is_paused = true;
         leat_output_pause(leat_outbox_put(&self->control), self->sock);
-    } else if (self->in.len == 0) {
+    } else if (intake_is_fed(self)) {
         resume(self);
     }
     answer_drained(self);
 }
 
+static bool next_write(struct session *self, struct leat_output *ret)
+{
+    leat_slice piece;
+    if (self->is_full || self->life > LIFE_FINISHING || !writes_pop(self, &piece)) {
+        return false;
+    }
+    count(&stats_of(self)->bytes_out, piece.len);
+    leat_output_write(ret, self->sock, piece);
+    return true;
+}
+
 static bool session_pop_output(void *state, leat_time now, struct leat_output *ret)
 {
     struct session *self = state;
-    leat_slice piece;
     self->now = now;
     if (leat_outbox_pop(&self->control, ret)) {
         return true;
@@ -276,13 +300,11 @@ static bool session_pop_output(void *state, leat_time now, struct leat_output *r
             return true;
         }
     }
-    if (!self->is_full && self->life <= LIFE_FINISHING && writes_pop(self, &piece)) {
-        count(&stats_of(self)->bytes_out, piece.len);
-        leat_output_write(ret, self->sock, piece);
+    if (next_write(self, ret)) {
         return true;
     }
     settle(self);
-    return leat_outbox_pop(&self->control, ret);
+    return leat_outbox_pop(&self->control, ret) || next_write(self, ret);
 }
 
 /* The connection has ended: SOCK_CLOSED comes. */
@@ -343,6 +365,7 @@ static leat_time session_deadline(const void *state)
     }
     const leat_time machine = self->is_full ? LEAT_NEVER : leat_http_server_deadline(self->machine);
     deadline = machine < deadline ? machine : deadline;
+    deadline = secure_deadline(self) < deadline ? secure_deadline(self) : deadline;
     if (self->answerer.id != 0 && !self->answered && self->answer_until < deadline) {
         deadline = self->answer_until;
     }
@@ -365,6 +388,7 @@ static void session_fini(void *state)
     session_exchange_over(self);
     writes_drop(self);
     intake_drop(self);
+    secure_close(self);
     while (leat_outbox_room(&self->control) < 16) {
         struct leat_output out;
         leat_outbox_pop(&self->control, &out);

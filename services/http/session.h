@@ -7,6 +7,7 @@
  *   call.c      a function's answer, and the routes nobody has
  *   events.c    an event stream from the bus
  *   request.c   a request with its body in one buffer
+ *   secure.c    TLS, if there is: before the intake, behind the writes
  *
  * Invariants. There is one request at a time (the machine sees to it). Bytes that cannot be fed yet are `in`,
  * and while there are any the socket is paused, so `in` is at most what one DATA brought. Nothing is written
@@ -60,8 +61,10 @@ struct session {
     bool is_head;       /* the request's method is HEAD */
     bool is_shutdown;
 
+    struct secure *secure; /* NULL: no TLS */
+
     /* in */
-    leat_slice in; /* not fed yet; a reference of our own when in_owned */
+    leat_slice in; /* came, and is not fed yet; a reference of our own when in_owned */
     bool in_owned;
 
     /* the request under way */
@@ -118,6 +121,9 @@ void session_response_over(struct session *self);
 /* Both are: what was kept for them is given back, and the next request may be read. */
 void session_exchange_over(struct session *self);
 
+/* The client sends nothing more, and all it sent was fed. */
+void session_peer_ended(struct session *self);
+
 static inline bool session_is_open(const struct session *self)
 {
     return self->life <= LIFE_LAST;
@@ -131,6 +137,7 @@ void intake_pump(struct session *self);
 /* Keeps what was lent; the connection is reset when there is no memory. */
 void intake_keep(struct session *self);
 void intake_drop(struct session *self);
+bool intake_is_fed(const struct session *self); /* nothing waits */
 
 /* ERROR or CLOSE, from wherever the machine told it; NONE is nothing. */
 void intake_fault(struct session *self, const struct leat_http_event *event);
@@ -149,15 +156,50 @@ int writes_bytes(struct session *self, leat_http_str bytes);
 int writes_end(struct session *self);
 void writes_refuse(struct session *self, const struct leat_http_error *error);
 
-/* The next for the socket; empty: none. */
+/* The next for the socket; false: none. */
 bool writes_pop(struct session *self, leat_slice *ret);
 void writes_unpop(struct session *self, leat_slice body); /* it was refused */
+
+/* The next as the machine wrote it, and whether there is one: secure.c's. */
+bool writes_pop_plain(struct session *self, leat_slice *ret);
+bool writes_wait(const struct session *self);
+
+/* All has gone to the socket. */
 bool writes_are_empty(const struct session *self);
 bool writes_have_room(const struct session *self); /* for another response */
 void writes_drop(struct session *self);
 
 /* A whole response of the server's own, with a problem document; the response is over. `header` may be NULL. */
 void writes_problem(struct session *self, unsigned status, const struct leat_http_header *header);
+
+/* ---- secure.c ---- */
+
+void secure_open(struct session *self); /* the connection has come; resets it if that fails */
+void secure_close(struct session *self);
+void secure_drop_in(struct session *self);
+void secure_drop_out(struct session *self);
+
+/* The peer's FIN, which is an error before its close_notify; the time of the handshake. */
+void secure_eof(struct session *self);
+leat_time secure_deadline(const struct session *self);
+void secure_expire(struct session *self);
+
+/* Where the machine's bytes come from: what was decrypted, or `in`. */
+leat_slice *secure_source(struct session *self);
+
+/* Decrypts more when the source is empty. False: there is nothing, and nothing else to do. */
+bool secure_fill(struct session *self);
+bool secure_is_fed(const struct session *self);
+void secure_rest(struct session *self); /* gives memory back that is not in use */
+
+/* Something is to be sent before more can be read. */
+bool secure_must_flush(const struct session *self);
+
+/* The next for the socket, encrypted. */
+bool secure_pop(struct session *self, leat_slice *ret);
+void secure_unpop(struct session *self, leat_slice body);
+bool secure_is_sent(const struct session *self);
+void secure_finish(struct session *self); /* close_notify is to be sent; idempotent */
 
 /* ---- request.c ---- */
 

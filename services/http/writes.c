@@ -1,7 +1,7 @@
 /* Bytes out. What the machine writes goes into `out`, a buffer of the pool; short bodies are copied behind it,
  * so pipelined responses share one; a long body is a piece of its own, by reference. Complete pieces wait
- * in a ring until they are popped. This is the one place where bytes leave a connection: a TLS filter would
- * stand between writes_pop and its caller. */
+ * in a ring until they are popped. This is the one place where bytes leave a connection; with TLS they are encrypted
+ * as they are popped (secure_pop). */
 #include "session.h"
 
 #include <errno.h>
@@ -12,9 +12,14 @@
 
 /* ---- the ring ---- */
 
+bool writes_wait(const struct session *self)
+{
+    return self->writes_len > 0 || self->out_len > 0;
+}
+
 bool writes_are_empty(const struct session *self)
 {
-    return self->writes_len == 0 && self->out_len == 0;
+    return !writes_wait(self) && secure_is_sent(self);
 }
 
 bool writes_have_room(const struct session *self)
@@ -65,7 +70,7 @@ static bool out_push(struct session *self)
     return ring_push(self, piece);
 }
 
-bool writes_pop(struct session *self, leat_slice *ret)
+bool writes_pop_plain(struct session *self, leat_slice *ret)
 {
     if (self->writes_len == 0 && self->out_len > 0) { /* the usual case: no ring is ever made */
         *ret = leat_slice_sub(self->out, 0, self->out_len);
@@ -83,8 +88,17 @@ bool writes_pop(struct session *self, leat_slice *ret)
     return true;
 }
 
+bool writes_pop(struct session *self, leat_slice *ret)
+{
+    return self->secure != NULL ? secure_pop(self, ret) : writes_pop_plain(self, ret);
+}
+
 void writes_unpop(struct session *self, leat_slice body)
 {
+    if (self->secure != NULL) {
+        secure_unpop(self, body);
+        return;
+    }
     if (self->writes_len == self->writes_cap && !ring_grow(self)) {
         leat_buf_unref(body.buf);
         session_reset(self);
@@ -99,9 +113,10 @@ void writes_unpop(struct session *self, leat_slice body)
 void writes_drop(struct session *self)
 {
     leat_slice body;
-    while (writes_pop(self, &body)) {
+    while (writes_pop_plain(self, &body)) {
         leat_buf_unref(body.buf);
     }
+    secure_drop_out(self);
     leat_buf_unref(self->out.buf);
     self->out = (leat_slice){0};
     free(self->writes);

@@ -1,0 +1,687 @@
+/* HTTP over TLS in simulation: the server against the client of leat::http, and against one that says what the test
+ * says. OpenSSL's random numbers do not replay, so what is looked at is what both say, never how many bytes. */
+#include <leat/http_agent.h>
+
+#include "tls_certs.h"
+#include "unit/httpd_rig.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define LARGE 300000u
+
+static unsigned served, served_secure;
+
+static void echo(void *context, leat_httpd_call *call, const struct leat_httpd_request *request)
+{
+    const struct leat_http_response response = {.status = 201};
+    (void)context;
+    served++;
+    served_secure += request->secure;
+    (void)leat_httpd_call_reply(call, &response, leat_slice_ref(request->body));
+}
+
+static void large(void *context, leat_httpd_call *call, const struct leat_httpd_request *request)
+{
+    const struct leat_http_response response = {.status = 200};
+    (void)context;
+    (void)request;
+    served++;
+    (void)leat_httpd_call_reply(call, &response, body_of(LARGE, 'x'));
+}
+
+static void name(void *context, leat_httpd_call *call, const struct leat_httpd_request *request)
+{
+    (void)context;
+    served++;
+    (void)leat_httpd_call_text(call, 200, "text/plain", leat_httpd_param(request, "name"));
+}
+
+static void news(void *context, leat_httpd_call *call, const struct leat_httpd_request *request)
+{
+    (void)request;
+    (void)leat_httpd_call_events(call, *(leat_channel *)context, (leat_slice){0});
+}
+
+static leat_channel news_channel;
+
+/* ---- who asks ---- */
+
+struct asker {
+    struct puppet puppet;
+    unsigned answers;
+    int error;
+    unsigned status;
+    size_t body_len;
+    char body[32];
+};
+
+static void asker_event(struct puppet *puppet, const struct leat_event *event)
+{
+    struct asker *asker = puppet->context;
+    if (event->kind != LEAT_EVENT_MESSAGE || event->type != LEAT_HTTP_AGENT_ANSWER) {
+        return;
+    }
+    const struct leat_http_answer *answer = leat_http_agent_answer_of(event);
+    asker->answers++;
+    asker->error = answer->error;
+    asker->status = answer->status;
+    asker->body_len = answer->body.len;
+    snprintf(asker->body, sizeof(asker->body), "%.*s",
+             answer->body.len < 30 ? (int)answer->body.len : 30,
+             answer->body.buf != NULL ? (const char *)leat_slice_data(answer->body) : "");
+}
+
+struct world {
+    struct site site;
+    struct asker asker;
+    struct answerer answerer;
+    leat_ref agent;
+    struct cert root, cert;
+    leat_tls_context *server, *client;
+    struct leat_httpd_config http;
+    struct leat_http_agent_config config;
+};
+
+static leat_tls_context *server_context(const struct cert *cert, const char *protocol)
+{
+    const struct leat_tls_certificate certificate = cert_of(cert);
+    struct leat_tls_config config;
+    leat_tls_context *context = NULL;
+    leat_tls_config_default(LEAT_TLS_SERVER, &config);
+    config.certificates = &certificate;
+    config.certificate_count = 1;
+    config.protocols = &protocol;
+    config.protocol_count = 1;
+    CHECK_EQ(leat_tls_context_open(&config, NULL, &context), 0);
+    return context;
+}
+
+static leat_tls_context *client_context(const struct cert *root)
+{
+    static const char *const protocols[] = {"http/1.1"};
+    struct leat_tls_config config;
+    leat_tls_context *context = NULL;
+    leat_tls_config_default(LEAT_TLS_CLIENT, &config);
+    config.trust = certs_bytes(root->pem);
+    config.protocols = protocols;
+    config.protocol_count = 1;
+    CHECK_EQ(leat_tls_context_open(&config, NULL, &context), 0);
+    return context;
+}
+
+/* Before world_open settings may be changed. */
+static void world_init(struct world *world)
+{
+    memset(world, 0, sizeof(*world));
+    served = served_secure = 0;
+    world->root = cert_issue(NULL, NULL);
+    world->cert = cert_issue("DNS:a,DNS:b.example,IP:127.0.0.1", &world->root);
+    world->server = server_context(&world->cert, "http/1.1");
+    world->client = client_context(&world->root);
+    world->config = leat_http_agent_config_default();
+    world->config.tls = world->client;
+    world->config.unix_ns = (uint64_t)CERTS_NOW * LEAT_SEC;
+    world->http = site_config(NULL, 0);
+    world->http.tls = world->server;
+}
+
+static void world_open(struct world *world, const struct leat_config *config)
+{
+    struct rig *rig = &world->site.rig;
+    rig_open(rig, config);
+    CHECK_EQ(leat_channel_open("news", &news_channel), 0);
+    answerer_open(rig, &world->answerer);
+    const struct leat_httpd_route routes[] = {
+        {.method = LEAT_HTTP_POST, .pattern = "/echo", .handler = echo},
+        {.method = LEAT_HTTP_GET, .pattern = "/large", .handler = large},
+        {.method = LEAT_HTTP_GET, .pattern = "/news", .handler = news, .context = &news_channel},
+        {.method = LEAT_HTTP_GET, .pattern = "/actor", .actor = world->answerer.puppet.ref},
+        {.method = LEAT_HTTP_POST,
+         .pattern = "/stream",
+         .actor = world->answerer.puppet.ref,
+         .streams = true},
+        {.method = LEAT_HTTP_GET, .pattern = "/:name", .handler = name},
+    };
+    world->http.routes = routes;
+    world->http.route_count = sizeof(routes) / sizeof(routes[0]);
+    site_open(&world->site, &world->http);
+    world->asker.puppet.on_event = asker_event;
+    world->asker.puppet.context = &world->asker;
+    rig_spawn(rig, &world->asker.puppet);
+    CHECK_EQ(leat_spawn(rig->controller, &leat_http_agent, &world->config, sizeof(world->config), 0,
+                        &world->agent),
+             0);
+    rig_run(rig, 0);
+}
+
+static void world_close(struct world *world)
+{
+    site_close(&world->site);
+    puppet_free(&world->asker.puppet);
+    puppet_free(&world->answerer.puppet);
+    leat_tls_context_unref(world->server);
+    leat_tls_context_unref(world->client);
+    cert_free(&world->root);
+    cert_free(&world->cert);
+}
+
+static void open_default(struct world *world)
+{
+    const struct leat_config config = rig_config();
+    world_init(world);
+    world_open(world, &config);
+}
+
+static void ask_of(struct world *world, const char *host, bool secure, const char *method,
+                   const char *target, leat_slice body)
+{
+    const struct leat_http_ask what = {
+        .peer = world->site.local,
+        .secure = secure,
+        .query = {.method = leat_http_str_of(method),
+                  .target = leat_http_str_of(target),
+                  .host = leat_http_str_of(host)},
+        .body = body,
+        .timeout_ns = 20 * LEAT_SEC,
+    };
+    CHECK_EQ(leat_http_agent_ask(puppet_put(&world->asker.puppet), world->agent, &what), 0);
+    rig_poke(&world->site.rig, &world->asker.puppet);
+    rig_run(&world->site.rig, LEAT_SEC);
+}
+
+static void get(struct world *world, const char *host, const char *target)
+{
+    ask_of(world, host, true, "GET", target, (leat_slice){0});
+}
+
+TEST(tls_http, client_and_server)
+{
+    struct world world;
+    open_default(&world);
+    ask_of(&world, "a", true, "POST", "/echo", body_of(3, 'y'));
+    CHECK_EQ(world.asker.answers, 1);
+    CHECK_EQ(world.asker.error, 0);
+    CHECK_EQ(world.asker.status, 201);
+    CHECK_STR(world.asker.body, "yyy");
+    get(&world, "a", "/large");
+    CHECK_EQ(world.asker.body_len, LARGE);
+    ask_of(&world, "a", true, "POST", "/echo", body_of(60000, 'z'));
+    CHECK_EQ(world.asker.body_len, 60000);
+    ask_of(&world, "a", true, "HEAD", "/large", (leat_slice){0});
+    CHECK_EQ(world.asker.status, 200);
+    CHECK_EQ(world.asker.body_len, 0);
+    get(&world, "a:443", "/you"); /* the same host */
+    CHECK_STR(world.asker.body, "you");
+    CHECK_EQ(world.asker.answers, 5);
+    CHECK_EQ(served_secure, 2);
+    const struct leat_httpd_stats stats = site_stats(&world.site);
+    CHECK_EQ(stats.accepted, 1);
+    CHECK_EQ(stats.handshakes, 1);
+    CHECK_EQ(stats.handshakes_failed, 0);
+    rig_run(&world.site.rig, 60 * LEAT_SEC); /* idle: the server ends it, by close_notify */
+    CHECK_EQ(site_stats(&world.site).connections, 0);
+    get(&world, "a", "/again");
+    CHECK_STR(world.asker.body, "again");
+    world_close(&world);
+}
+
+TEST(tls_http, a_connection_is_for_one_host)
+{
+    struct world world;
+    open_default(&world);
+    get(&world, "a", "/x");
+    get(&world, "B.example", "/x");
+    get(&world, "127.0.0.1:8443", "/x");
+    get(&world, "b.example", "/x");
+    get(&world, "A", "/x");
+    CHECK_EQ(world.asker.answers, 5);
+    CHECK_EQ(world.asker.error, 0);
+    CHECK_EQ(site_stats(&world.site).accepted, 3);
+    get(&world, "c.example", "/x");
+    CHECK_EQ(world.asker.error, -EKEYREJECTED);
+    get(&world, "[::1]", "/x");
+    CHECK_EQ(world.asker.error, -EKEYREJECTED);
+    static const char *const no_hosts[] = {"", ":443", "[::1", ".a"};
+    for (size_t i = 0; i < sizeof(no_hosts) / sizeof(no_hosts[0]); i++) {
+        get(&world, no_hosts[i], "/x");
+        CHECK_EQ(world.asker.error, -EINVAL);
+    }
+    CHECK_EQ(world.asker.answers, 11);
+    CHECK_EQ(served, 5);
+    world_close(&world);
+}
+
+TEST(tls_http, who_is_not_trusted_gets_no_request)
+{
+    for (int i = 0; i < 5; i++) {
+        static const int errors[] = {-EKEYREJECTED, -EKEYREJECTED, -ENOTSUP, -EPROTO, -ECONNRESET};
+        struct world world;
+        const struct leat_config config = rig_config();
+        struct cert other = cert_issue(NULL, NULL);
+        world_init(&world);
+        leat_tls_context *const stranger = client_context(&other);
+        leat_tls_context *const h2 = server_context(&world.cert, "h2");
+        if (i == 0) {
+            world.config.unix_ns = (uint64_t)(CERTS_UNTIL + 1) * LEAT_SEC; /* expired */
+        } else if (i == 1) {
+            world.config.tls = stranger;
+        } else if (i == 2) {
+            world.config.tls = NULL;
+        } else if (i == 3) {
+            world.http.tls = NULL; /* it speaks no TLS */
+        } else {
+            world.http.tls = h2; /* no protocol in common: it says so by an alert */
+        }
+        world_open(&world, &config);
+        get(&world, "a", "/x");
+        CHECK_EQ(world.asker.answers, 1);
+        CHECK_EQ(world.asker.error, errors[i]);
+        CHECK_EQ(served, 0);
+        CHECK_EQ(site_stats(&world.site).handshakes_failed, i == 2 || i == 3 ? 0u : 1u);
+        CHECK_EQ(site_stats(&world.site).connections, 0);
+        world_close(&world);
+        leat_tls_context_unref(stranger);
+        leat_tls_context_unref(h2);
+        cert_free(&other);
+    }
+}
+
+TEST(tls_http, certificates_change_while_it_serves)
+{
+    struct world world;
+    open_default(&world);
+    struct cert root = cert_issue(NULL, NULL);
+    struct cert cert = cert_issue("DNS:a,DNS:b.example", &root);
+    const struct leat_tls_certificate fresh = cert_of(&cert);
+    get(&world, "a", "/x");
+    CHECK_EQ(leat_tls_context_reload(world.server, &fresh, 1, NULL), 0);
+    get(&world, "a", "/x"); /* on the connection that lives */
+    CHECK_EQ(world.asker.error, 0);
+    get(&world, "b.example", "/x");
+    CHECK_EQ(world.asker.error, -EKEYREJECTED);
+    const struct leat_tls_certificate old = cert_of(&world.cert);
+    CHECK_EQ(leat_tls_context_reload(world.server, &old, 1, NULL), 0);
+    get(&world, "b.example", "/x");
+    CHECK_EQ(world.asker.error, 0);
+    CHECK_EQ(site_stats(&world.site).accepted, 3);
+    world_close(&world);
+    cert_free(&cert);
+    cert_free(&root);
+}
+
+TEST(tls_http, plain_to_a_secure_port)
+{
+    struct world world;
+    open_default(&world);
+    ask_of(&world, "a", false, "POST", "/echo", body_of(5, 'x'));
+    CHECK_EQ(world.asker.error, -ECONNRESET); /* closed, and no alert: it is not one who speaks TLS */
+    CHECK_EQ(served, 0);
+    CHECK_EQ(site_stats(&world.site).handshakes_failed, 1);
+    CHECK_EQ(site_stats(&world.site).connections, 0);
+    world_close(&world);
+}
+
+/* ---- a client that says what the test says ---- */
+
+struct visitor {
+    struct client client;
+    leat_tls *tls;
+    size_t at; /* bytes of client.text that were read */
+    char *text;
+    size_t len;
+    bool opened, closed;
+    unsigned errors;
+};
+
+static void visitor_flush(struct world *world, struct visitor *self)
+{
+    uint8_t bytes[8192];
+    struct leat_tls_out out = {bytes, sizeof(bytes), 0};
+    leat_tls_flush(self->tls, &out);
+    if (out.len > 0) {
+        client_write(&world->site, &self->client, (char *)bytes, out.len);
+        rig_run(&world->site.rig, 20 * LEAT_MS);
+    }
+}
+
+/* Reads what came, until nothing more does. */
+static void visitor_read(struct world *world, struct visitor *self)
+{
+    uint8_t said[16384];
+    struct leat_tls_event event = {.kind = LEAT_TLS_DATA};
+    while (event.kind != LEAT_TLS_NONE || self->at < self->client.len) {
+        struct leat_tls_out plain = {said, sizeof(said), 0};
+        leat_tls_bytes in =
+            leat_tls_bytes_of(self->client.text + self->at, self->client.len - self->at);
+        leat_tls_read(self->tls, &in, &plain, &event);
+        self->at = self->client.len - in.len;
+        if (event.kind == LEAT_TLS_DATA) {
+            self->text = realloc(self->text, self->len + plain.len + 1);
+            memcpy(self->text + self->len, said, plain.len);
+            self->len += plain.len;
+            self->text[self->len] = '\0';
+        }
+        self->opened |= event.kind == LEAT_TLS_OPENED;
+        self->closed |= event.kind == LEAT_TLS_CLOSED;
+        self->errors += event.kind == LEAT_TLS_ERROR;
+        visitor_flush(world, self);
+    }
+}
+
+static void visitor_open(struct world *world, struct visitor *self)
+{
+    const struct leat_tls_options options = {.host = "a", .unix_time = CERTS_NOW};
+    memset(self, 0, sizeof(*self));
+    self->text = calloc(1, 1);
+    client_open(&world->site, &self->client);
+    REQUIRE(leat_tls_open(world->client, &options, 0, &self->tls) == 0);
+    visitor_flush(world, self);
+    visitor_read(world, self);
+    CHECK(self->opened);
+}
+
+/* Encrypts, sends in portions of `step` bytes (0: at once), and reads what comes of it. */
+static void visitor_say(struct world *world, struct visitor *self, const char *text, size_t len,
+                        size_t step)
+{
+    const size_t cap = leat_tls_write_len(self->tls, len);
+    struct leat_tls_out out = {malloc(cap), cap, 0};
+    CHECK_EQ(leat_tls_write(self->tls, leat_tls_bytes_of(text, len), &out), 0);
+    for (size_t at = 0; at < out.len; at += step) {
+        step = step == 0 || step > out.len - at ? out.len - at : step;
+        client_write(&world->site, &self->client, (char *)out.data + at, step);
+        rig_run(&world->site.rig, 2 * LEAT_MS);
+    }
+    free(out.data);
+    rig_run(&world->site.rig, 100 * LEAT_MS);
+    visitor_read(world, self);
+}
+
+static void visitor_free(struct visitor *self)
+{
+    leat_tls_close(self->tls);
+    client_free(&self->client);
+    free(self->text);
+}
+
+TEST(tls_http, pipelined_requests_however_they_are_cut)
+{
+    static const size_t steps[] = {0, 1, 7, 100};
+    char text[4096] = "";
+    for (int i = 0; i < 40; i++) {
+        snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                 "GET /n%02d HTTP/1.1\r\nHost: a\r\n\r\n%s", i, i == 20 ? GET("/large") : "");
+    }
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        struct world world;
+        struct visitor visitor;
+        open_default(&world);
+        visitor_open(&world, &visitor);
+        visitor_say(&world, &visitor, text, strlen(text), steps[i]);
+        rig_run(&world.site.rig, 5 * LEAT_SEC);
+        visitor_read(&world, &visitor);
+        CHECK_EQ(times(visitor.text, "HTTP/1.1 200 OK"), 41);
+        const char *at = visitor.text;
+        for (int n = 0; n < 40 && at != NULL; n++) {
+            char body[32];
+            snprintf(body, sizeof(body), "\r\n\r\nn%02d", n);
+            at = strstr(at, body);
+            CHECK_THAT_(at != NULL, "step %d: %s", (int)steps[i], body);
+        }
+        CHECK(!visitor.closed);
+        CHECK_EQ(visitor.errors, 0);
+        world_close(&world);
+        visitor_free(&visitor);
+    }
+}
+
+/* close_notify and nothing else: what was asked is answered, then the server says the same. */
+TEST(tls_http, an_orderly_end)
+{
+    struct world world;
+    struct visitor visitor;
+    open_default(&world);
+    visitor_open(&world, &visitor);
+    const size_t cap = 4096;
+    struct leat_tls_out out = {malloc(cap), cap, 0};
+    CHECK_EQ(leat_tls_write(visitor.tls, certs_bytes(GET("/large") GET("/two")), &out), 0);
+    CHECK_EQ(leat_tls_finish(visitor.tls), 0);
+    leat_tls_flush(visitor.tls, &out);
+    client_write(&world.site, &visitor.client, (char *)out.data, out.len);
+    free(out.data);
+    rig_run(&world.site.rig, 5 * LEAT_SEC);
+    visitor_read(&world, &visitor);
+    CHECK_EQ(times(visitor.text, "HTTP/1.1 200 OK"), 2);
+    CHECK(strstr(visitor.text, "\r\n\r\ntwo") != NULL);
+    CHECK(visitor.closed);
+    CHECK(visitor.client.finished);
+    CHECK(visitor.client.closed);
+    CHECK_EQ(visitor.client.closed_status, 0);
+    CHECK_EQ(site_stats(&world.site).connections, 0);
+    CHECK_EQ(site_stats(&world.site).refused, 0);
+    world_close(&world);
+    visitor_free(&visitor);
+    /* The server's own end: `Connection: close`. */
+    open_default(&world);
+    visitor_open(&world, &visitor);
+    const char *const last = "GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    visitor_say(&world, &visitor, last, strlen(last), 0);
+    CHECK(visitor.closed);
+    CHECK(visitor.client.finished);
+    world_close(&world);
+    visitor_free(&visitor);
+}
+
+/* FIN without close_notify: the request that is under way is given up, and no close_notify is said to it. */
+TEST(tls_http, a_truncated_request)
+{
+    static const char *const texts[] = {
+        "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
+        "GET /x HT",
+        GET("/actor"),
+        "POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
+        GET("/news"),
+        GET("/x"),
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct world world;
+        struct visitor visitor;
+        open_default(&world);
+        visitor_open(&world, &visitor);
+        visitor_say(&world, &visitor, texts[i], strlen(texts[i]), 0);
+        client_do(&world.site, &visitor.client, LEAT_OUTPUT_FINISH);
+        rig_run(&world.site.rig, LEAT_SEC);
+        visitor_read(&world, &visitor);
+        CHECK(!visitor.closed);
+        CHECK(visitor.client.closed);
+        CHECK_EQ(times(visitor.text, "HTTP/1.1"), i >= 4 ? 1 : 0);
+        CHECK_EQ(served, i == 5 ? 1 : 0);
+        CHECK_EQ(world.answerer.gone, i == 2 || i == 3 ? 1 : 0);
+        CHECK_EQ(site_stats(&world.site).gone, i == 2 || i == 3 ? 1 : 0);
+        CHECK_EQ(site_stats(&world.site).event_streams, 0);
+        CHECK_EQ(site_stats(&world.site).connections, 0);
+        world_close(&world);
+        visitor_free(&visitor);
+    }
+}
+
+TEST(tls_http, a_damaged_record_ends_it)
+{
+    struct world world;
+    struct visitor visitor;
+    open_default(&world);
+    visitor_open(&world, &visitor);
+    char record[64] = {0x17, 0x03, 0x03, 0, 40};
+    client_write(&world.site, &visitor.client, record, 45);
+    rig_run(&world.site.rig, LEAT_SEC);
+    visitor_read(&world, &visitor);
+    CHECK_EQ(visitor.errors, 1); /* its alert */
+    CHECK(visitor.client.closed);
+    CHECK_EQ(site_stats(&world.site).refused, 1);
+    CHECK_EQ(site_stats(&world.site).connections, 0);
+    world_close(&world);
+    visitor_free(&visitor);
+}
+
+TEST(tls_http, a_slow_reader_is_not_read_from)
+{
+    struct world world;
+    struct visitor visitor, patient;
+    open_default(&world);
+    visitor_open(&world, &visitor);
+    client_do(&world.site, &visitor.client, LEAT_OUTPUT_PAUSE);
+    char text[4096] = "";
+    for (int i = 0; i < 20; i++) {
+        strcat(text, GET("/large"));
+    }
+    visitor_say(&world, &visitor, text, strlen(text), 0);
+    rig_run(&world.site.rig, LEAT_SEC);
+    const unsigned asked = served;
+    CHECK(asked < 8);
+    visitor_say(&world, &visitor, text, strlen(text), 0);
+    rig_run(&world.site.rig, 50 * LEAT_SEC);
+    CHECK_EQ(served, asked);
+    CHECK_EQ(site_stats(&world.site).connections, 1);
+    rig_run(&world.site.rig, 20 * LEAT_SEC);
+    CHECK_EQ(site_stats(&world.site).connections, 0);
+    CHECK_EQ(site_stats(&world.site).slow_readers, 1);
+    visitor_open(&world, &patient); /* who reads again gets all */
+    client_do(&world.site, &patient.client, LEAT_OUTPUT_PAUSE);
+    visitor_say(&world, &patient, text, strlen(text), 0);
+    rig_run(&world.site.rig, 10 * LEAT_SEC);
+    client_do(&world.site, &patient.client, LEAT_OUTPUT_RESUME);
+    rig_run(&world.site.rig, 20 * LEAT_SEC);
+    visitor_read(&world, &patient);
+    CHECK_EQ(times(patient.text, "HTTP/1.1 200 OK"), 20);
+    CHECK_EQ(patient.len, strlen(patient.text)); /* and nothing but text */
+    CHECK_EQ(patient.errors, 0);
+    world_close(&world);
+    visitor_free(&visitor);
+    visitor_free(&patient);
+}
+
+/* A body that streams to an actor that takes nothing: what is decrypted is the window, not all of it. */
+TEST(tls_http, a_slow_actor_is_not_fed)
+{
+    struct world world;
+    struct visitor visitor;
+    static char body[600000];
+    const struct leat_config config = rig_config();
+    world_init(&world);
+    world.http.http.body_len_max = sizeof(body);
+    world_open(&world, &config);
+    visitor_open(&world, &visitor);
+    const char *const head = "POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n";
+    visitor_say(&world, &visitor, head, strlen(head), 0);
+    visitor_say(&world, &visitor, body, sizeof(body), 0);
+    rig_run(&world.site.rig, LEAT_SEC);
+    CHECK(world.answerer.body_len >= LEAT_HTTPD_WINDOW);
+    CHECK(world.answerer.body_len <= LEAT_HTTPD_WINDOW + LEAT_TLS_RECORD_LEN_MAX);
+    while (world.answerer.body_len < sizeof(body)) {
+        const uint64_t before = world.answerer.body_len;
+        leat_httpd_taken(puppet_put(&world.answerer.puppet), world.answerer.exchange, 65536);
+        rig_poke(&world.site.rig, &world.answerer.puppet);
+        rig_run(&world.site.rig, LEAT_SEC);
+        REQUIRE(world.answerer.body_len > before);
+    }
+    CHECK_EQ(world.answerer.ended, 1);
+    world_close(&world);
+    visitor_free(&visitor);
+}
+
+TEST(tls_http, handshakes_that_do_not_end)
+{
+    struct world world;
+    struct client silent, begun, garbage, gone;
+    open_default(&world);
+    client_open(&world.site, &silent);
+    client_open(&world.site, &begun);
+    client_open(&world.site, &garbage);
+    client_open(&world.site, &gone);
+    client_write(&world.site, &begun, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
+    client_write(&world.site, &garbage, "\0\0\0\0\0\0\0\0\0\0\0\0", 12);
+    client_do(&world.site, &gone, LEAT_OUTPUT_FINISH);
+    rig_run(&world.site.rig, LEAT_SEC);
+    CHECK(garbage.closed && gone.closed);
+    CHECK_EQ(site_stats(&world.site).handshakes_failed, 2);
+    for (int i = 0; i < 8; i++) { /* a byte a second does not help */
+        CHECK(!silent.closed && !begun.closed);
+        client_write(&world.site, &begun, "a", 1);
+        rig_run(&world.site.rig, LEAT_SEC);
+    }
+    rig_run(&world.site.rig, 2 * LEAT_SEC);
+    CHECK(silent.closed && begun.closed);
+    CHECK_EQ(site_stats(&world.site).handshakes_failed, 4);
+    CHECK_EQ(site_stats(&world.site).connections, 0);
+    world_close(&world);
+    client_free(&silent);
+    client_free(&begun);
+    client_free(&garbage);
+    client_free(&gone);
+}
+
+/* Everything is told the end: by close_notify where a connection is idle, and after a response under way. */
+TEST(tls_http, shutdown)
+{
+    struct world world;
+    struct visitor idle, waits;
+    struct client shaking;
+    const struct leat_http_response response = {.status = 200};
+    struct leat_config config = rig_config();
+    world_init(&world);
+    config.shutdown_ns = 10 * LEAT_SEC;
+    world_open(&world, &config);
+    visitor_open(&world, &idle);
+    visitor_open(&world, &waits);
+    client_open(&world.site, &shaking);
+    visitor_say(&world, &waits, GET("/actor"), strlen(GET("/actor")), 0);
+    idle.client.puppet.stays = waits.client.puppet.stays = shaking.puppet.stays = true;
+    world.answerer.puppet.stays = true;
+    leat_runtime_stop(world.site.rig.runtime);
+    rig_run(&world.site.rig, 100 * LEAT_MS);
+    visitor_read(&world, &idle);
+    CHECK(idle.closed);
+    CHECK(shaking.finished || shaking.closed);
+    CHECK_EQ(leat_httpd_reply(puppet_put(&world.answerer.puppet), world.answerer.exchange,
+                              &response, body_of(5, 'e')),
+             0);
+    rig_poke(&world.site.rig, &world.answerer.puppet);
+    rig_run(&world.site.rig, 100 * LEAT_MS);
+    visitor_read(&world, &waits);
+    CHECK(strstr(waits.text, "\r\n\r\neeeee") != NULL);
+    CHECK(waits.closed);
+    world_close(&world);
+    visitor_free(&idle);
+    visitor_free(&waits);
+    client_free(&shaking);
+}
+
+/* The network delays and loses; 20 orders of things. */
+TEST(tls_http, many_asks_over_a_bad_network)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world world;
+        struct leat_config config = rig_config();
+        config.seed = seed;
+        config.sim.delay_max_ns = 5 * LEAT_MS;
+        config.sim.loss = seed % 3 == 0 ? 0.05 : 0;
+        world_init(&world);
+        world_open(&world, &config);
+        for (int i = 0; i < 20; i++) {
+            const struct leat_http_ask what = {
+                .peer = world.site.local,
+                .secure = true,
+                .query = {.method = leat_http_str_of("GET"),
+                          .target = leat_http_str_of(i % 3 ? "/name" : "/large"),
+                          .host = leat_http_str_of(i % 2 ? "a" : "b.example")},
+                .timeout_ns = 60 * LEAT_SEC,
+            };
+            CHECK_EQ(leat_http_agent_ask(puppet_put(&world.asker.puppet), world.agent, &what), 0);
+            rig_poke(&world.site.rig, &world.asker.puppet);
+        }
+        rig_run(&world.site.rig, 60 * LEAT_SEC);
+        CHECK_EQ(world.asker.answers, 20);
+        CHECK_EQ(world.asker.error, 0);
+        CHECK_EQ(served, 20);
+        world_close(&world);
+    }
+}
