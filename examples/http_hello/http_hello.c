@@ -1,10 +1,9 @@
 /* An HTTP server: a function that answers, files, and a stream of events that an actor publishes. */
 #include "app.h"
+#include "tls.h"
 
 #include <leat/http_files.h>
 #include <stdio.h>
-
-#define TICK_NS (200 * LEAT_MS)
 
 /* Of /hello/:name. */
 static void hello(void *context, leat_httpd_call *call, const struct leat_httpd_request *request)
@@ -43,7 +42,7 @@ static void ticker_on_event(void *state, const struct leat_event *event)
     struct ticker *self = state;
     struct leat_httpd_stats stats;
     leat_slice body;
-    self->next = event->now + TICK_NS;
+    self->next = event->now + 200 * LEAT_MS;
     if (event->kind == LEAT_EVENT_SHUTDOWN) {
         leat_output_stop(leat_outbox_put(&self->out));
     } else if (event->kind == LEAT_EVENT_DEADLINE && leat_buf_alloc(256, &body) == 0) {
@@ -72,13 +71,15 @@ static const struct leat_behavior ticker = {
 
 int main(int argc, char **argv)
 {
-    const char *root = PUBLIC_DIR;
-    const struct flag own[] = {{"root", "DIR", "the files to serve", FLAG_FILE, &root, 0, 0}, {0}};
+    const char *root = PUBLIC_DIR, *cert = NULL, *key = NULL;
+    const struct flag own[] = {{"root", "DIR", "the files to serve", FLAG_FILE, &root, 0, 0},
+                               TLS_FLAGS(cert, key), {0}};
     struct flags flags = {.program = "http_hello", .about = "Serves a page, greetings and events.", .own = own,
                           .io = "auto", .workers = 1, .bind = "127.0.0.1", .port = 8080};
     flags_parse(&flags, argc, argv);
     const struct leat_config config = app_config(&flags);
     struct leat_httpd_config http = leat_httpd_config_default();
+    http.tls = tls_server(&flags, cert, key, "http/1.1");
     struct ticker first = {0};
     leat_http_files *files = NULL;
     struct app app;
@@ -92,18 +93,17 @@ int main(int argc, char **argv)
         {.method = LEAT_HTTP_GET, .pattern = "/*file",
          .actor = status == 0 ? leat_http_files_ref(files) : LEAT_REF_NONE},
     };
-    http.local = flags_local(&flags), http.workers = config.workers;
-    http.routes = routes, http.route_count = sizeof(routes) / sizeof(routes[0]);
+    http.local = flags_local(&flags), http.workers = config.workers, http.routes = routes, http.route_count = 3;
     status = status != 0 ? status : leat_channel_open("ticks", &first.channel);
     status = status != 0 ? status : leat_httpd_open(&http, &first.httpd);
     status = status != 0 ? status : leat_httpd_start(first.httpd, app.controller);
     status = status != 0 ? status : leat_spawn(app.controller, &ticker, &first, sizeof(first), 0, NULL);
     status = status != 0 ? status : app_start(&app);
     struct leat_event event;
+    char text[LEAT_ADDR_STRLEN];
     while (status == 0 && app_receive(&app, &event) == 0) {
-        char text[LEAT_ADDR_STRLEN];
         if (event.kind == LEAT_EVENT_MESSAGE && event.type == LEAT_HTTPD_LISTENING) {
-            printf("http://%s\n", leat_addr_format((const struct leat_addr *)event.payload, text));
+            printf("http%s://%s\n", http.tls ? "s" : "", leat_addr_format((const struct leat_addr *)event.payload, text));
             fflush(stdout);
         } else if (event.kind == LEAT_EVENT_DOWN && event.status != 0) {
             status = event.status;

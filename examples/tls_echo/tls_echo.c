@@ -1,9 +1,9 @@
 /* A TLS echo server: a listener that spawns an actor for each connection, as in tcp_echo.
- * session.c is how a connection's bytes go through TLS; files.c is where the certificate comes
- * from. */
+ * session.c is how a connection's bytes go through TLS; common/tls.c is where the certificate
+ * comes from. */
 #include "app.h"
-#include "files.h"
 #include "session.h"
+#include "tls.h"
 
 #include <stdio.h>
 
@@ -58,36 +58,10 @@ static const struct leat_behavior listener = {.name = "tls_echo",
 
 /* ---- main ---- */
 
-static leat_tls_context *open_context(const struct flags *flags, const char *cert, const char *key)
-{
-    struct leat_tls_certificate certificate;
-    struct leat_tls_config config;
-    struct leat_tls_why why;
-    leat_tls_context *context = NULL;
-    if (cert == NULL || key == NULL) {
-        flags_wrong(flags, "--cert and --key are needed");
-    }
-    const int status = files_read(cert, key, &certificate);
-    if (status != 0) {
-        flags_wrong(flags, "cannot read %s and %s: %s", cert, key, strerror(-status));
-    }
-    leat_tls_config_default(LEAT_TLS_SERVER, &config);
-    config.certificates = &certificate;
-    config.certificate_count = 1;
-    if (leat_tls_context_open(&config, &why, &context) != 0) {
-        flags_wrong(flags, "%s", why.text);
-    }
-    files_free(&certificate);
-    return context;
-}
-
 int main(int argc, char **argv)
 {
     const char *cert = NULL, *key = NULL;
-    const struct flag own[] = {
-        {"cert", "FILE", "certificate chain, PEM; SIGHUP reads it again", FLAG_FILE, &cert, 0, 0},
-        {"key", "FILE", "its private key, PEM", FLAG_FILE, &key, 0, 0},
-        {0}};
+    const struct flag own[] = {TLS_FLAGS(cert, key), {0}};
     struct flags flags = {.program = "tls_echo",
                           .about = "Answers every TLS connection with its own words.",
                           .own = own,
@@ -96,11 +70,14 @@ int main(int argc, char **argv)
                           .bind = "127.0.0.1",
                           .port = 7443};
     flags_parse(&flags, argc, argv);
-    struct listener first = {.context = open_context(&flags, cert, key),
+    if (cert == NULL || key == NULL) {
+        flags_wrong(&flags, "--cert and --key are needed");
+    }
+    struct listener first = {.context = tls_server(&flags, cert, key, NULL),
                              .local = flags_local(&flags)};
     const struct leat_config config = app_config(&flags);
     struct app app;
-    if (files_watch(first.context, cert, key) != 0 || app_open(&app, &flags, &config) != 0) {
+    if (app_open(&app, &flags, &config) != 0) {
         return 1;
     }
     first.main = leat_controller_ref(app.controller);

@@ -1,7 +1,7 @@
 /* The certificate's files, read at the start and again at SIGHUP, by a thread of its own: a
  * worker must not block, and a context may be changed by any thread. A bad certificate changes
  * nothing. */
-#include "files.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -35,7 +35,14 @@ static int read_file(const char *path, leat_tls_bytes *ret)
     return 0;
 }
 
-int files_read(const char *cert, const char *key, struct leat_tls_certificate *ret)
+static void files_free(struct leat_tls_certificate *certificate)
+{
+    free((void *)(uintptr_t)certificate->chain.data);
+    free((void *)(uintptr_t)certificate->key.data);
+    memset(certificate, 0, sizeof(*certificate));
+}
+
+static int files_read(const char *cert, const char *key, struct leat_tls_certificate *ret)
 {
     memset(ret, 0, sizeof(*ret));
     int status = read_file(cert, &ret->chain);
@@ -44,13 +51,6 @@ int files_read(const char *cert, const char *key, struct leat_tls_certificate *r
         files_free(ret);
     }
     return status;
-}
-
-void files_free(struct leat_tls_certificate *certificate)
-{
-    free((void *)(uintptr_t)certificate->chain.data);
-    free((void *)(uintptr_t)certificate->key.data);
-    memset(certificate, 0, sizeof(*certificate));
 }
 
 static void *reload_at_signals(void *arg)
@@ -74,7 +74,7 @@ static void *reload_at_signals(void *arg)
     return NULL;
 }
 
-int files_watch(leat_tls_context *context, const char *cert, const char *key)
+static int watch(leat_tls_context *context, const char *cert, const char *key)
 {
     static sigset_t hangup;
     pthread_t thread;
@@ -89,4 +89,37 @@ int files_watch(leat_tls_context *context, const char *cert, const char *key)
         pthread_detach(thread); /* it ends with the process */
     }
     return -error;
+}
+
+leat_tls_context *tls_server(const struct flags *flags, const char *cert, const char *key,
+                             const char *protocol)
+{
+    struct leat_tls_certificate certificate;
+    struct leat_tls_config config;
+    struct leat_tls_why why;
+    leat_tls_context *context = NULL;
+    if (cert == NULL && key == NULL) {
+        return NULL;
+    }
+    if (cert == NULL || key == NULL) {
+        flags_wrong(flags, "--cert and --key go together");
+    }
+    int status = files_read(cert, key, &certificate);
+    if (status != 0) {
+        flags_wrong(flags, "cannot read %s and %s: %s", cert, key, strerror(-status));
+    }
+    leat_tls_config_default(LEAT_TLS_SERVER, &config);
+    config.certificates = &certificate;
+    config.certificate_count = 1;
+    config.protocols = &protocol;
+    config.protocol_count = protocol != NULL ? 1 : 0;
+    if (leat_tls_context_open(&config, &why, &context) != 0) {
+        flags_wrong(flags, "%s", why.text);
+    }
+    files_free(&certificate);
+    status = watch(context, cert, key);
+    if (status != 0) {
+        flags_wrong(flags, "no thread for SIGHUP: %s", strerror(-status));
+    }
+    return context;
 }
