@@ -60,6 +60,7 @@ struct session {
     bool is_late;       /* a DRAINED was refused: again later */
     bool is_head;       /* the request's method is HEAD */
     bool is_shutdown;
+    bool eof; /* FINISHED came */
 
     struct secure *secure; /* NULL: no TLS */
 
