@@ -161,7 +161,8 @@ struct uring_pieces {
     uint32_t                  target; /* pieces the kernel is to have; grows with the load */
     uint32_t                  max;
     uint32_t                  posted;
-    uint64_t                  ran_dry; /* times the kernel found none */
+    uint64_t                  ran_dry; /* reads that found none */
+    uint64_t                  dry_seen;
     uint16_t                  free;
     struct uring_piece        places[URING_PIECES];
 };

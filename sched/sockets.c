@@ -200,8 +200,7 @@ void socket_close(struct sockets *sockets, struct socket *socket, bool reset)
     socket->state = SOCKET_CLOSING;
     struct io_op op = {.kind = IO_OP_CLOSE, .sock = socket->io, .close.reset = reset};
     int status = sockets->ops->submit(sockets->io, &op);
-    /* The backend may have ended a stream already: then its CLOSED is on its way. */
-    LEAT_ASSERT(status == 0 || (status == -EBADF && socket->is_stream));
+    LEAT_ASSERT(status == 0 || status == -EBADF); /* it has ended by itself: its CLOSED is on its way */
 }
 
 static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref to,
@@ -325,6 +324,8 @@ static void done_closed(struct sockets *sockets, struct socket *socket, int stat
     socket->state = SOCKET_CLOSING; /* who waits for room is refused */
     if (unasked) {
         done_writable(sockets, socket); /* or tries in vain: it may have paused until then */
+    }
+    if (unasked && socket->is_stream) {
         stream_ended(sockets, socket, status);
         return;
     }
