@@ -320,6 +320,7 @@ struct uring {
     struct msghdr       recv_header; /* of every receive: the room for name and control */
     bool                starved;     /* neither the kernel nor the pool has a receive buffer */
     bool                woken;
+    bool                has_failed; /* the ring is broken, and all sockets have ended */
     uint32_t            worker;
     void (*log)(void *context, enum leat_log_level level, const char *text);
     void               *log_context;
