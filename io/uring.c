@@ -357,14 +357,19 @@ static void fail_all(struct uring *uring)
     }
 }
 
-/* As uring_ring_enter; the first time that it fails for good ends all sockets. */
-static void enter(struct uring *uring, leat_time ns)
+/* A ring breaks where it is entered, which may be anywhere that needs a submission. */
+static void look_whole(struct uring *uring)
 {
-    bool was_broken = uring->ring.broken != 0;
-    uring_ring_enter(&uring->ring, ns);
-    if (LEAT_UNLIKELY(uring->ring.broken != 0 && !was_broken)) {
+    if (LEAT_UNLIKELY(uring->ring.broken != 0 && !uring->has_failed)) {
+        uring->has_failed = true;
         fail_all(uring);
     }
+}
+
+static void enter(struct uring *uring, leat_time ns)
+{
+    uring_ring_enter(&uring->ring, ns);
+    look_whole(uring);
 }
 
 /* ---- the kernel's answers ---- */
@@ -621,14 +626,14 @@ static leat_time wait_ns(struct uring *uring, leat_time deadline)
 /* The first turn that has something to do: its thread is the ring's from now on. */
 static void begin(struct uring *uring)
 {
-    if (uring_ring_enable(&uring->ring) < 0) {
-        fail_all(uring);
-    }
+    uring_ring_enable(&uring->ring);
+    look_whole(uring);
 }
 
 /* What the kernel shall do, and has done. */
 static void exchange(struct uring *uring, leat_time deadline)
 {
+    look_whole(uring);
     if (LEAT_UNLIKELY(uring_is_over(uring))) {
         if (uring->ring.broken != 0 && deadline != 0) {
             uring->woken |= uring_ring_doze(&uring->ring, wait_ns(uring, deadline));

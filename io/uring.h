@@ -161,7 +161,8 @@ struct uring_pieces {
     uint32_t                  target; /* pieces the kernel is to have; grows with the load */
     uint32_t                  max;
     uint32_t                  posted;
-    uint64_t                  ran_dry; /* times the kernel found none */
+    uint64_t                  ran_dry; /* reads that found none */
+    uint64_t                  dry_seen;
     uint16_t                  free;
     struct uring_piece        places[URING_PIECES];
 };
@@ -319,6 +320,7 @@ struct uring {
     struct msghdr       recv_header; /* of every receive: the room for name and control */
     bool                starved;     /* neither the kernel nor the pool has a receive buffer */
     bool                woken;
+    bool                has_failed; /* the ring is broken, and all sockets have ended */
     uint32_t            worker;
     void (*log)(void *context, enum leat_log_level level, const char *text);
     void               *log_context;
