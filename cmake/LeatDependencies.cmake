@@ -1,6 +1,6 @@
 # What leat is built with. Sets LEAT_CK_INCLUDE_DIR (when atomics are CK's), LEAT_HAVE_MIMALLOC,
 # LEAT_MIMALLOC_WHY and the target mimalloc; LEAT_HAVE_URING, LEAT_URING_WHY, LEAT_URING_INCLUDE_DIR and
-# LEAT_URING_LIBRARY.
+# LEAT_URING_LIBRARY; LEAT_HAVE_CARES and LEAT_CARES_WHY.
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
@@ -95,5 +95,31 @@ else()
         message(FATAL_ERROR
             "liburing: ${LEAT_URING_WHY}. Install liburing-dev, or configure with "
             "-DLEAT_WITH_URING=OFF.")
+    endif()
+endif()
+
+# In the compiler's and linker's own places, as -lcares says it; 1.16 brought ares_getaddrinfo.
+if(NOT LEAT_WITH_CARES MATCHES "^(AUTO|ON|OFF)$")
+    message(FATAL_ERROR "LEAT_WITH_CARES is '${LEAT_WITH_CARES}'; it must be AUTO, ON or OFF.")
+endif()
+set(LEAT_HAVE_CARES OFF)
+if(LEAT_WITH_CARES STREQUAL "OFF")
+    set(LEAT_CARES_WHY "not wanted")
+else()
+    if(PKG_CONFIG_FOUND)
+        pkg_check_modules(LEAT_PC_CARES QUIET libcares)
+    endif()
+    include(CheckSymbolExists)
+    set(CMAKE_REQUIRED_LIBRARIES cares)
+    check_symbol_exists(ares_getaddrinfo ares.h LEAT_CARES_COMPILES)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+    set(LEAT_CARES_WHY "not found")
+    if(LEAT_CARES_COMPILES)
+        set(LEAT_HAVE_CARES ON)
+        set(LEAT_CARES_WHY "c-ares ${LEAT_PC_CARES_VERSION}")
+    elseif(LEAT_WITH_CARES STREQUAL "ON")
+        message(FATAL_ERROR
+            "c-ares (ares_getaddrinfo) was not found. Install libc-ares-dev, or configure with "
+            "-DLEAT_WITH_CARES=OFF.")
     endif()
 endif()
