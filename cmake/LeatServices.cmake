@@ -25,7 +25,8 @@ function(leat_service name)
     add_library(leat_${name} SHARED $<TARGET_OBJECTS:${objects}>)
     add_library(leat_${name}_static STATIC $<TARGET_OBJECTS:${objects}>)
     set_target_properties(leat_${name} PROPERTIES
-        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} EXPORT_NAME ${name})
+        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} EXPORT_NAME ${name}
+        INSTALL_RPATH "\$ORIGIN") # the libraries it needs of leat lie beside it, wherever that is
     set_target_properties(leat_${name}_static PROPERTIES EXPORT_NAME ${name}_static)
     target_link_options(leat_${name} PRIVATE ${LEAT_INSTRUMENT} -Wl,--as-needed)
     if(NOT LEAT_SANITIZE)

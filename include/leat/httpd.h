@@ -183,7 +183,7 @@ struct leat_httpd_stats {
     uint64_t refused;        /* requests that were no HTTP, too large, or too slow */
     uint64_t idle_closed;    /* connections that had been silent for too long */
     uint64_t slow_readers;   /* connections reset by send_ns, and event streams cut off */
-    uint64_t gone;           /* clients that left before their answer was complete */
+    uint64_t gone;           /* clients that left while an actor's answer was awaited or under way */
     uint64_t timeouts;       /* 504 */
     uint64_t event_streams;  /* now */
     uint64_t bytes_in;

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pieces.h"
+
 struct leat_http_agent_config leat_http_agent_config_default(void)
 {
     struct leat_http_agent_config config = {
@@ -51,8 +53,8 @@ static struct choice choose(struct agent *agent, const struct leat_addr *peer)
             choice.idle = choice.idle == NULL || conn->idle_since >= choice.idle->idle_since
                               ? conn
                               : choice.idle;
-        } else if (conn->state == CONN_IDLE && (choice.oldest == NULL ||
-                                                conn->idle_since < choice.oldest->idle_since)) {
+        } else if (conn->state == CONN_IDLE &&
+                   (choice.oldest == NULL || conn->idle_since < choice.oldest->idle_since)) {
             choice.oldest = conn;
         }
     }
@@ -123,7 +125,8 @@ static void start_waiting(struct agent *agent)
     struct ask *before = NULL;
     for (struct ask *ask = agent->first; ask != NULL; before = ask, ask = ask->next) {
         const struct choice choice = choose(agent, &ask->what->peer);
-        if (choice.idle != NULL || (choice.free != NULL && choice.to_peer < agent->config.peer_max)) {
+        if (choice.idle != NULL ||
+            (choice.free != NULL && choice.to_peer < agent->config.peer_max)) {
             (void)start(agent, unlink_after(agent, before));
             return;
         }
@@ -139,12 +142,12 @@ static void on_ask(struct agent *agent, const struct leat_event *event)
         free(ask);
         return; /* the asker has a deadline of its own */
     }
-    const leat_slice slice =
-        leat_batch_len(event->body) > 0 ? leat_batch_at(event->body, 0) : event->body;
-    const struct leat_http_ask *what = (const struct leat_http_ask *)(const void *)leat_slice_data(slice);
+    const leat_slice slice = pieces_first(event->body);
+    const struct leat_http_ask *what =
+        (const struct leat_http_ask *)(const void *)leat_slice_data(slice);
     *ask = (struct ask){.message = leat_slice_ref(event->body), .what = what, .from = event->from};
-    ask->until = what->timeout_ns < LEAT_NEVER - agent->now ? agent->now + what->timeout_ns
-                                                            : LEAT_NEVER;
+    ask->until =
+        what->timeout_ns < LEAT_NEVER - agent->now ? agent->now + what->timeout_ns : LEAT_NEVER;
     if (agent->is_ending) {
         agent_tell(agent, ask, -ESHUTDOWN);
     } else {

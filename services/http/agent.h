@@ -8,7 +8,7 @@
 #include "site.h"
 
 struct ask {
-    struct ask *next; /* that waits, later */
+    struct ask *next;   /* that waits, later */
     leat_slice message; /* a reference; `what` lies in it */
     const struct leat_http_ask *what;
     leat_ref from;
@@ -41,7 +41,7 @@ struct conn {
 struct agent {
     struct leat_http_agent_config config;
     leat_time now;
-    struct conn *conns; /* connections_max of them */
+    struct conn *conns;       /* connections_max of them */
     struct ask *first, *last; /* that wait */
     uint32_t waiting;
     bool is_ending;

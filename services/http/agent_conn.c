@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pieces.h"
+
 #define HEAD_LEN_MIN 1856u
-#define BODY_LEN_FIRST 4096u
 
 static void conn_close(struct agent *agent, struct conn *conn)
 {
@@ -74,7 +75,8 @@ void conn_send(struct agent *agent, struct conn *conn, struct ask *ask)
             continue;
         }
         head.len = (uint32_t)out.len;
-        status = status == 0 ? leat_http_client_data(conn->machine, what->query.body_len, &out) : status;
+        status =
+            status == 0 ? leat_http_client_data(conn->machine, what->query.body_len, &out) : status;
         status = status == 0 ? leat_http_client_end(conn->machine, agent->now, &out) : status;
         if (status != 0) {
             leat_buf_unref(head.buf);
@@ -88,30 +90,6 @@ void conn_send(struct agent *agent, struct conn *conn, struct ask *ask)
     if (what->body.buf != NULL) {
         leat_output_write(leat_outbox_put(&agent->out), conn->sock, leat_slice_ref(what->body));
     }
-}
-
-static int body_add(struct conn *conn, leat_http_str bytes)
-{
-    if (bytes.len > conn->body_cap - conn->body.len || conn->body.buf == NULL) {
-        leat_slice larger;
-        uint64_t cap = conn->body.buf != NULL ? conn->body_cap : BODY_LEN_FIRST;
-        while (cap < conn->body.len + bytes.len) {
-            cap *= 2;
-        }
-        if (cap > LEAT_BUF_LEN_MAX || leat_buf_alloc((uint32_t)cap, &larger) < 0) {
-            return -ENOMEM;
-        }
-        if (conn->body.len > 0) {
-            memcpy(leat_slice_data(larger), leat_slice_data(conn->body), conn->body.len);
-        }
-        larger.len = conn->body.len;
-        leat_buf_unref(conn->body.buf);
-        conn->body = larger;
-        conn->body_cap = (uint32_t)cap;
-    }
-    memcpy(leat_slice_data(conn->body) + conn->body.len, bytes.data, bytes.len);
-    conn->body.len += (uint32_t)bytes.len;
-    return 0;
 }
 
 static void conn_end(struct agent *agent, struct conn *conn)
@@ -139,7 +117,7 @@ static void conn_event(struct agent *agent, struct conn *conn, const struct leat
         }
         break;
     case LEAT_HTTP_BODY:
-        status = body_add(conn, event->u.body);
+        status = pieces_append(&conn->body, &conn->body_cap, event->u.body);
         break;
     case LEAT_HTTP_END:
         conn_end(agent, conn);

@@ -4,66 +4,30 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static leat_http_str put(char **at, leat_http_str str)
-{
-    if (str.len > 0) {
-        memcpy(*at, str.data, str.len);
-    }
-    const leat_http_str copy = {*at, str.len};
-    *at += str.len;
-    return copy;
-}
-
-/* One buffer, or a batch of it and the body, which is given away. */
-static int with_body(leat_slice slice, leat_slice body, leat_slice *ret)
-{
-    leat_slice both;
-    if (body.len == 0) {
-        leat_buf_unref(body.buf);
-        *ret = slice;
-        return 0;
-    }
-    if (leat_batch_alloc(2, &both) < 0) {
-        leat_buf_unref(slice.buf);
-        leat_buf_unref(body.buf);
-        return -ENOMEM;
-    }
-    const bool is_added = leat_batch_add(&both, slice) == 0 && leat_batch_add(&both, body) == 0;
-    ENSURE(is_added);
-    *ret = both;
-    return 0;
-}
+#include "pieces.h"
 
 int leat_http_agent_ask(struct leat_output *out, leat_ref agent, const struct leat_http_ask *ask)
 {
     const struct leat_http_query *query = &ask->query;
-    const size_t headers_len = query->header_count * sizeof(*query->headers);
-    size_t len = sizeof(*ask) + headers_len + query->method.len + query->target.len + query->host.len;
-    for (size_t i = 0; i < query->header_count; i++) {
-        len += query->headers[i].name.len + query->headers[i].value.len;
-    }
+    const size_t len = sizeof(*ask) + pieces_headers_len(query->headers, query->header_count) +
+                       query->method.len + query->target.len + query->host.len;
     leat_slice slice, message;
     if (len > LEAT_BUF_LEN_MAX || leat_buf_alloc((uint32_t)len, &slice) < 0) {
         leat_buf_unref(ask->body.buf);
         return -ENOMEM;
     }
     struct leat_http_ask *copy = (struct leat_http_ask *)(void *)leat_slice_data(slice);
-    struct leat_http_header *headers = (struct leat_http_header *)(void *)(copy + 1);
-    char *at = (char *)headers + headers_len;
+    char *at = (char *)(copy + 1);
     *copy = *ask;
-    copy->query.method = put(&at, query->method);
-    copy->query.target = put(&at, query->target);
-    copy->query.host = put(&at, query->host);
+    copy->query.headers = pieces_headers(&at, query->headers, query->header_count);
+    copy->query.method = pieces_str(&at, query->method);
+    copy->query.target = pieces_str(&at, query->target);
+    copy->query.host = pieces_str(&at, query->host);
     copy->query.body_len = ask->body.len;
-    copy->query.headers = headers;
-    for (size_t i = 0; i < query->header_count; i++) {
-        headers[i].name = put(&at, query->headers[i].name);
-        headers[i].value = put(&at, query->headers[i].value);
-    }
     if (ask->body.len == 0) {
         copy->body = (leat_slice){0};
     }
-    if (with_body(slice, ask->body, &message) < 0) {
+    if (pieces_pair(slice, ask->body, &message) < 0) {
         return -ENOMEM;
     }
     leat_output_send_body(out, agent, LEAT_HTTP_AGENT_ASK, message);
@@ -73,8 +37,7 @@ int leat_http_agent_ask(struct leat_output *out, leat_ref agent, const struct le
 const struct leat_http_answer *leat_http_agent_answer_of(const struct leat_event *event)
 {
     ENSURE(event->kind == LEAT_EVENT_MESSAGE && event->type == LEAT_HTTP_AGENT_ANSWER);
-    const leat_slice slice =
-        leat_batch_len(event->body) > 0 ? leat_batch_at(event->body, 0) : event->body;
+    const leat_slice slice = pieces_first(event->body);
     return (const struct leat_http_answer *)(const void *)leat_slice_data(slice);
 }
 
@@ -113,8 +76,9 @@ void agent_tell_response(struct agent *agent, struct ask *ask, leat_slice answer
     leat_slice message;
     words->cookie = ask->what->cookie;
     words->body = body.len > 0 ? body : (leat_slice){0};
-    if (with_body(answer, body, &message) == 0) {
-        leat_output_send_body(leat_outbox_put(&agent->out), ask->from, LEAT_HTTP_AGENT_ANSWER, message);
+    if (pieces_pair(answer, body, &message) == 0) {
+        leat_output_send_body(leat_outbox_put(&agent->out), ask->from, LEAT_HTTP_AGENT_ANSWER,
+                              message);
         ask_free(ask);
     } else {
         agent_tell(agent, ask, -ENOMEM);
@@ -127,7 +91,8 @@ void agent_tell(struct agent *agent, struct ask *ask, int error)
     if (leat_buf_alloc(sizeof(struct leat_http_answer), &slice) == 0) {
         struct leat_http_answer *answer = (struct leat_http_answer *)(void *)leat_slice_data(slice);
         *answer = (struct leat_http_answer){.cookie = ask->what->cookie, .error = error};
-        leat_output_send_body(leat_outbox_put(&agent->out), ask->from, LEAT_HTTP_AGENT_ANSWER, slice);
+        leat_output_send_body(leat_outbox_put(&agent->out), ask->from, LEAT_HTTP_AGENT_ANSWER,
+                              slice);
     }
     ask_free(ask);
 }

@@ -5,12 +5,14 @@
 
 #include <errno.h>
 
+#include "pieces.h"
+
 /* type: 8 bits that are ours, 20 of the exchange's number, 4 of what it is */
 #define TYPE_OURS 0x49u
 #define NUMBER_MASK 0xfffffu
 
 enum word {
-    WORD_RESPOND = 1, /* struct answer, then the headers and their bytes */
+    WORD_RESPOND = 1, /* struct leat_http_response, then its headers and their bytes */
     WORD_REPLY,       /* the same; or a batch of that and the body */
     WORD_DATA,
     WORD_END,
@@ -18,8 +20,11 @@ enum word {
     WORD_TAKEN, /* uint32_t */
 };
 
-struct answer {
-    struct leat_http_response response; /* `headers` is behind it */
+/* The payload of DRAINED. */
+struct drained {
+    struct leat_httpd_exchange exchange;
+    uint32_t bytes;
+    uint32_t zero;
 };
 
 /* ---- for the actor ---- */
@@ -32,15 +37,12 @@ static uint32_t type_of(struct leat_httpd_exchange exchange, enum word word)
 const struct leat_httpd_request *leat_httpd_request_of(const struct leat_event *event)
 {
     ENSURE(event->kind == LEAT_EVENT_MESSAGE && event->type == LEAT_HTTPD_REQUEST);
-    return request_of(leat_batch_len(event->body) > 0 ? leat_batch_at(event->body, 0) : event->body);
+    return request_of(pieces_first(event->body));
 }
 
 uint32_t leat_httpd_drained_of(const struct leat_event *event, struct leat_httpd_exchange *ret)
 {
-    struct {
-        struct leat_httpd_exchange exchange;
-        uint32_t bytes;
-    } payload;
+    struct drained payload;
     ENSURE(event->kind == LEAT_EVENT_MESSAGE && event->type == LEAT_HTTPD_DRAINED &&
            event->len == sizeof(payload));
     memcpy(&payload, event->payload, sizeof(payload));
@@ -51,34 +53,18 @@ uint32_t leat_httpd_drained_of(const struct leat_event *event, struct leat_httpd
 /* The head of a response in a buffer of its own. */
 static int answer_pack(const struct leat_http_response *response, leat_slice *ret)
 {
-    const size_t headers_len = response->header_count * sizeof(*response->headers);
-    size_t len = sizeof(struct answer) + headers_len;
-    for (size_t i = 0; i < response->header_count; i++) {
-        len += response->headers[i].name.len + response->headers[i].value.len;
-    }
+    const size_t headers_len = pieces_headers_len(response->headers, response->header_count);
     leat_slice slice;
-    if (len > OUT_LEN_MAX) {
+    if (headers_len > OUT_LEN_MAX) {
         return -EINVAL;
     }
-    if (leat_buf_alloc((uint32_t)len, &slice) < 0) {
+    if (leat_buf_alloc((uint32_t)(sizeof(*response) + headers_len), &slice) < 0) {
         return -ENOMEM;
     }
-    struct answer *answer = (struct answer *)(void *)leat_slice_data(slice);
-    struct leat_http_header *headers = (struct leat_http_header *)(void *)(answer + 1);
-    char *at = (char *)headers + headers_len;
-    answer->response = *response;
-    answer->response.headers = headers;
-    for (size_t i = 0; i < response->header_count; i++) {
-        leat_http_str parts[2] = {response->headers[i].name, response->headers[i].value};
-        for (int part = 0; part < 2; part++) {
-            if (parts[part].len > 0) {
-                memcpy(at, parts[part].data, parts[part].len);
-            }
-            parts[part].data = at;
-            at += parts[part].len;
-        }
-        headers[i] = (struct leat_http_header){parts[0], parts[1]};
-    }
+    struct leat_http_response *copy = (struct leat_http_response *)(void *)leat_slice_data(slice);
+    char *at = (char *)(copy + 1);
+    *copy = *response;
+    copy->headers = pieces_headers(&at, response->headers, response->header_count);
     *ret = slice;
     return 0;
 }
@@ -105,21 +91,11 @@ int leat_httpd_reply(struct leat_output *out, struct leat_httpd_exchange exchang
         leat_buf_unref(body.buf);
         return status;
     }
-    if (body.len == 0) {
-        leat_buf_unref(body.buf);
-        leat_output_send_body(out, exchange.session, type_of(exchange, WORD_REPLY), head);
-        return 0;
+    status = pieces_pair(head, body, &both);
+    if (status == 0) {
+        leat_output_send_body(out, exchange.session, type_of(exchange, WORD_REPLY), both);
     }
-    status = leat_batch_alloc(2, &both);
-    if (status != 0) {
-        leat_buf_unref(head.buf);
-        leat_buf_unref(body.buf);
-        return status;
-    }
-    const bool is_added = leat_batch_add(&both, head) == 0 && leat_batch_add(&both, body) == 0;
-    ENSURE(is_added); /* a body is no batch */
-    leat_output_send_body(out, exchange.session, type_of(exchange, WORD_REPLY), both);
-    return 0;
+    return status;
 }
 
 void leat_httpd_data(struct leat_output *out, struct leat_httpd_exchange exchange, leat_slice body)
@@ -170,20 +146,11 @@ void answer_ask(struct session *self, leat_slice request, leat_slice body)
 {
     const leat_ref actor = self->shard->httpd->routes[self->route].actor;
     request_of(request)->exchange = exchange_of(self);
-    leat_slice message = request;
-    if (body.len > 0) {
-        if (leat_batch_alloc(2, &message) < 0) {
-            leat_buf_unref(request.buf);
-            leat_buf_unref(body.buf);
-            session_reset(self);
-            return;
-        }
-        request_of(request)->body = body;
-        const bool is_added =
-            leat_batch_add(&message, request) == 0 && leat_batch_add(&message, body) == 0;
-        ENSURE(is_added);
-    } else {
-        leat_buf_unref(body.buf);
+    request_of(request)->body = body.len > 0 ? body : (leat_slice){0};
+    leat_slice message;
+    if (pieces_pair(request, body, &message) < 0) {
+        session_reset(self);
+        return;
     }
     self->answerer = actor;
     self->untaken = 0;
@@ -224,7 +191,6 @@ void answer_gone(struct session *self)
     struct leat_output *out = leat_outbox_put(&self->control);
     leat_output_send(out, self->answerer, LEAT_HTTPD_GONE, &exchange, sizeof(exchange));
     leat_output_wait(out);
-    count(&stats_of(self)->gone, 1);
     self->answerer = LEAT_REF_NONE;
 }
 
@@ -234,11 +200,7 @@ void answer_drained(struct session *self)
         self->answerer.id == 0) {
         return;
     }
-    struct {
-        struct leat_httpd_exchange exchange;
-        uint32_t bytes;
-        uint32_t zero;
-    } payload = {exchange_of(self), self->owed, 0};
+    const struct drained payload = {exchange_of(self), self->owed, 0};
     leat_output_send(leat_outbox_put(&self->control), self->answerer, LEAT_HTTPD_DRAINED, &payload,
                      sizeof(payload));
     self->owed = 0;
@@ -260,12 +222,12 @@ static void give_up(struct session *self, unsigned status)
 
 static void begin(struct session *self, const struct leat_event *event)
 {
-    const struct leat_slice part =
-        leat_batch_len(event->body) > 0 ? leat_batch_at(event->body, 0) : event->body;
-    const struct answer *answer = (const struct answer *)(const void *)leat_slice_data(part);
+    const leat_slice part = pieces_first(event->body);
+    const struct leat_http_response *response =
+        (const struct leat_http_response *)(const void *)leat_slice_data(part);
     self->answerer = event->from;
     watch(self, event->from);
-    if (writes_respond(self, &answer->response) != 0 && session_is_open(self)) {
+    if (writes_respond(self, response) != 0 && session_is_open(self)) {
         self->answerer = LEAT_REF_NONE;
         writes_problem(self, 500, NULL);
     }
@@ -282,7 +244,7 @@ static void end(struct session *self)
 
 static void data(struct session *self, const struct leat_event *event)
 {
-    if (self->owed + event->body.len < self->owed || self->writes_bytes > 2 * LEAT_HTTPD_WINDOW) {
+    if (self->writes_bytes > 2 * LEAT_HTTPD_WINDOW) {
         answer_gone(self);
         session_reset(self); /* it does not keep to the window */
         return;
@@ -300,10 +262,7 @@ static void reply(struct session *self, const struct leat_event *event)
     if (!self->answered || !session_is_open(self) || self->answerer.id == 0) {
         return;
     }
-    int status = 0;
-    if (leat_batch_len(event->body) > 1) {
-        status = writes_data(self, leat_slice_ref(leat_batch_at(event->body, 1)));
-    }
+    const int status = writes_data(self, leat_slice_ref(pieces_body(event->body)));
     if (status != 0) {
         session_reset(self);
     } else {
@@ -370,9 +329,9 @@ void answer_refused(struct session *self, struct leat_output *output, int status
     const uint32_t type = output->type;
     (void)status;
     if (is_now && type == LEAT_HTTPD_DRAINED) {
-        uint32_t bytes;
-        memcpy(&bytes, output->payload + sizeof(struct leat_httpd_exchange), sizeof(bytes));
-        self->owed += bytes;
+        struct drained payload;
+        memcpy(&payload, output->payload, sizeof(payload));
+        self->owed += payload.bytes;
         self->is_late = true;
     } else if (is_now && (type == LEAT_HTTPD_REQUEST || type == LEAT_HTTPD_BODY ||
                           type == LEAT_HTTPD_BODY_END)) {

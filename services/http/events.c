@@ -17,10 +17,8 @@ int events_start(struct session *self, leat_channel channel, leat_slice first)
         {{"Content-Type", 12}, {"text/event-stream", 17}},
         {{"Cache-Control", 13}, {"no-cache", 8}},
     };
-    const struct leat_http_response response = {.status = 200,
-                                                .body_len = LEAT_HTTP_LEN_UNKNOWN,
-                                                .headers = headers,
-                                                .header_count = 2};
+    const struct leat_http_response response = {
+        .status = 200, .body_len = LEAT_HTTP_LEN_UNKNOWN, .headers = headers, .header_count = 2};
     int status = writes_respond(self, &response);
     if (status != 0) {
         leat_buf_unref(first.buf);

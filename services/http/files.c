@@ -18,7 +18,7 @@
 #define CACHE_BYTES (16u << 20)
 #define CACHE_FILE_MAX 65536u
 #define TRANSFERS_MAX 256u
-#define QUIT 0x48540201u /* from leat_http_files_close */
+#define QUIT 0x48540201u       /* from leat_http_files_close */
 #define LOOK_NS (5 * LEAT_SEC) /* whether those who wait for nothing are still there */
 
 /* A large file on its way. */
@@ -28,7 +28,7 @@ struct transfer {
     uint64_t at;
     uint64_t left;
     uint32_t outstanding; /* bytes the connection was sent and has not passed on */
-    bool is_quiet; /* nothing was heard of it since the last look */
+    bool is_quiet;        /* nothing was heard of it since the last look */
 };
 
 struct leat_http_files {
@@ -80,8 +80,8 @@ static void problem(struct leat_http_files *files, const struct leat_httpd_reque
     char text[256];
     struct leat_http_out out = {text, sizeof(text), 0};
     const struct leat_http_problem words = {.status = status};
-    struct leat_http_header headers[2] = {{leat_http_str_of("Content-Type"),
-                                           leat_http_str_of("application/problem+json")}};
+    struct leat_http_header headers[2] = {
+        {leat_http_str_of("Content-Type"), leat_http_str_of("application/problem+json")}};
     leat_slice body = {0};
     (void)leat_http_problem_write(&out, &words);
     if (leat_buf_alloc((uint32_t)out.len, &body) == 0) {
@@ -90,9 +90,8 @@ static void problem(struct leat_http_files *files, const struct leat_httpd_reque
     if (extra != NULL) {
         headers[1] = *extra;
     }
-    const struct leat_http_response response = {.status = (uint16_t)status,
-                                                .headers = headers,
-                                                .header_count = extra != NULL ? 2 : 1};
+    const struct leat_http_response response = {
+        .status = (uint16_t)status, .headers = headers, .header_count = extra != NULL ? 2 : 1};
     answer(files, request->exchange, &response, body);
 }
 
@@ -110,7 +109,8 @@ static void transfer_end(struct leat_http_files *files, struct transfer *transfe
     *transfer = files->transfers[--files->transfers_len];
 }
 
-static struct transfer *transfer_of(struct leat_http_files *files, struct leat_httpd_exchange exchange)
+static struct transfer *transfer_of(struct leat_http_files *files,
+                                    struct leat_httpd_exchange exchange)
 {
     for (uint32_t i = 0; i < files->transfers_len; i++) {
         struct transfer *transfer = &files->transfers[i];
@@ -256,7 +256,8 @@ static void redirect(struct leat_http_files *files, const struct leat_httpd_requ
     problem(files, request, status == 0 ? 301 : 404, status == 0 ? &location : NULL);
 }
 
-static void refuse(struct leat_http_files *files, const struct leat_httpd_request *request, int status)
+static void refuse(struct leat_http_files *files, const struct leat_httpd_request *request,
+                   int status)
 {
     switch (status) {
     case -EACCES:
@@ -307,7 +308,8 @@ static void serve(struct leat_http_files *files, const struct leat_httpd_request
         memcpy(path + clean.len, index_name, sizeof(index_name));
     }
     struct file file;
-    status = file_find(&files->cache, files->root, path, leat_controller_now(files->controller), &file);
+    status =
+        file_find(&files->cache, files->root, path, leat_controller_now(files->controller), &file);
     if (status == -EISDIR && !is_directory) {
         redirect(files, request);
     } else if (status != 0) {
@@ -410,9 +412,9 @@ int leat_http_files_open(leat_runtime *runtime, const struct leat_http_files_con
     files->root = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int status = files->root < 0 ? -errno : files->transfers == NULL ? -ENOMEM : 0;
     if (status == 0) {
-        status = cache_init(&files->cache,
-                            config->cache_bytes > 0 ? config->cache_bytes : CACHE_BYTES,
-                            config->cache_file_max > 0 ? config->cache_file_max : CACHE_FILE_MAX);
+        status =
+            cache_init(&files->cache, config->cache_bytes > 0 ? config->cache_bytes : CACHE_BYTES,
+                       config->cache_file_max > 0 ? config->cache_file_max : CACHE_FILE_MAX);
     }
     if (status == 0 && file_find(&files->cache, files->root, "/", 0, &probe) == -ENOSYS) {
         status = -ENOSYS;
@@ -445,7 +447,8 @@ void leat_http_files_close(leat_http_files *files)
      * left to wait for. */
     if (leat_controller_open(files->runtime, &controller) == 0) {
         const struct timespec moment = {.tv_nsec = 1000000};
-        while (leat_send(controller, leat_controller_ref(files->controller), QUIT, NULL, 0) == -EAGAIN) {
+        while (leat_send(controller, leat_controller_ref(files->controller), QUIT, NULL, 0) ==
+               -EAGAIN) {
             (void)nanosleep(&moment, NULL); /* its mailbox is full, but it is reading */
         }
         leat_controller_close(controller);

@@ -16,7 +16,7 @@
 #define ENTRY_COST 256u /* of the entry itself, in the cache's bytes */
 
 struct cached {
-    struct cached *next;           /* of the bucket */
+    struct cached *next; /* of the bucket */
     struct cached *newer, *older;
     leat_time checked;
     uint64_t inode;
@@ -126,7 +126,8 @@ static int open_beneath(int root, const char *path)
     long fd;
     do {
         fd = syscall(SYS_openat2, root, path[1] != '\0' ? path + 1 : ".", &how, sizeof(how));
-    } while (fd < 0 && (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename elsewhere raced with ".." */
+    } while (fd < 0 &&
+             (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename elsewhere raced with ".." */
     return fd < 0 ? -errno : (int)fd;
 }
 

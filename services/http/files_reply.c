@@ -13,8 +13,8 @@ static leat_http_str modified_of(const struct file *file)
 }
 
 /* Whether one of the fields of that name lists the tag. *ret_any: there is such a field. */
-static bool tag_matches(const struct leat_http_head *head, const char *name, const struct file *file,
-                        bool weak, bool *ret_any)
+static bool tag_matches(const struct leat_http_head *head, const char *name,
+                        const struct file *file, bool weak, bool *ret_any)
 {
     uint32_t at = 0;
     leat_http_str value;

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#define BODY_LEN_FIRST 4096u
+#include "pieces.h"
 
 /* ---- what is not fed yet ---- */
 
@@ -39,45 +39,27 @@ void intake_keep(struct session *self)
 
 /* ---- bodies ---- */
 
+/* A body whose length is known gets a buffer of it at once. */
 static int body_begin(struct session *self, uint64_t body_len)
 {
-    const uint32_t cap = body_len == LEAT_HTTP_LEN_UNKNOWN ? BODY_LEN_FIRST : (uint32_t)body_len;
-    if (body_len != LEAT_HTTP_LEN_UNKNOWN && body_len > LEAT_BUF_LEN_MAX) {
+    if (body_len == LEAT_HTTP_LEN_UNKNOWN) {
+        return 0;
+    }
+    if (body_len > LEAT_BUF_LEN_MAX || leat_buf_alloc((uint32_t)body_len, &self->body) < 0) {
+        self->body = (leat_slice){0};
         return -ENOMEM;
     }
-    const int status = leat_buf_alloc(cap, &self->body);
-    self->body_cap = status == 0 ? cap : 0;
+    self->body_cap = (uint32_t)body_len;
     self->body.len = 0;
-    return status;
-}
-
-static int body_grow(struct session *self, size_t len)
-{
-    leat_slice larger;
-    uint64_t cap = 2 * (uint64_t)self->body_cap;
-    while (cap < self->body.len + len) {
-        cap *= 2;
-    }
-    if (cap > LEAT_BUF_LEN_MAX || leat_buf_alloc((uint32_t)cap, &larger) < 0) {
-        return -ENOMEM;
-    }
-    memcpy(leat_slice_data(larger), leat_slice_data(self->body), self->body.len);
-    larger.len = self->body.len;
-    leat_buf_unref(self->body.buf);
-    self->body = larger;
-    self->body_cap = (uint32_t)cap;
     return 0;
 }
 
 /* The machine sees to it that it is no longer than allowed. */
 static void body_add(struct session *self, leat_http_str bytes)
 {
-    if (bytes.len > self->body_cap - self->body.len && body_grow(self, bytes.len) < 0) {
+    if (pieces_append(&self->body, &self->body_cap, bytes) < 0) {
         session_reset(self);
-        return;
     }
-    memcpy(leat_slice_data(self->body) + self->body.len, bytes.data, bytes.len);
-    self->body.len += (uint32_t)bytes.len;
 }
 
 /* ---- what the machine tells ---- */
@@ -119,7 +101,8 @@ static void on_request(struct session *self, const struct leat_http_request *htt
     self->request_ended = false;
     self->answered = false;
     self->is_head = http->method == LEAT_HTTP_HEAD;
-    leat_http_router_find(httpd->table, httpd->config.route_count, http->method, http->path, &match);
+    leat_http_router_find(httpd->table, httpd->config.route_count, http->method, http->path,
+                          &match);
     if (match.status != 200) {
         call_nobody(self, &match);
         return;
@@ -198,7 +181,8 @@ void intake_fault(struct session *self, const struct leat_http_event *event)
     count(&stats_of(self)->refused, 1);
     answer_gone(self);
     if (self->answered && self->phase != PHASE_IDLE && self->phase != PHASE_DROP) {
-        session_reset(self); /* within a response: only that shows the client that it is not whole */
+        session_reset(
+            self); /* within a response: only that shows the client that it is not whole */
         return;
     }
     writes_refuse(self, &event->u.error);

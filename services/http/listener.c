@@ -8,8 +8,8 @@ struct listener {
     struct leat_addr local;
     leat_sock sock;
     uint32_t sessions;
-    uint32_t started;      /* of the first: listeners, itself among them */
-    uint32_t start_next;   /* of the first: the next one to start */
+    uint32_t started;          /* of the first: listeners, itself among them */
+    uint32_t start_next;       /* of the first: the next one to start */
     struct listener_arg start; /* its argument, lent to the SPAWN */
     bool paused;
     leat_outbox(4) out;
@@ -125,7 +125,8 @@ static void listener_on_event(void *state, const struct leat_event *event)
     case LEAT_EVENT_DOWN:
         if (event->down.cookie == 0) {
             on_ended(self);
-        } else if (event->status != 0) { /* another listener: nobody is to serve with half of them */
+        } else if (event->status !=
+                   0) { /* another listener: nobody is to serve with half of them */
             leat_output_fail(leat_outbox_put(&self->out), event->status);
         }
         break;

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define GIVEN_NS                                                                                   \
+    (10 * LEAT_SEC) /* after which it has been given its connection, or never will be */
+
 /* ---- ends ---- */
 
 /* SOCK_CLOSED is not given to who has paused. */
@@ -82,6 +85,7 @@ static int session_init(void *state, const void *arg, leat_time now)
     self->now = now;
     self->request_ended = true;
     self->answer_until = LEAT_NEVER;
+    self->send_until = now + GIVEN_NS;
     void *memory = malloc(self->shard->httpd->machine_size);
     if (memory == NULL) {
         return -ENOMEM;
@@ -118,6 +122,7 @@ static void on_finished(struct session *self)
 
 static void on_closed(struct session *self)
 {
+    count(&stats_of(self)->gone, self->answerer.id != 0 ? 1 : 0);
     answer_gone(self);
     self->life = LIFE_ENDED;
     events_stop(self);
@@ -141,6 +146,11 @@ static void on_shutdown(struct session *self)
 static void on_deadline(struct session *self)
 {
     struct leat_http_event fault;
+    if (self->sock.id == 0) { /* its listener has ended between SPAWNED and GIVE */
+        self->life = LIFE_ENDED;
+        leat_output_stop(leat_outbox_put(&self->control));
+        return;
+    }
     const bool is_sending = self->is_full || self->life == LIFE_LINGERING;
     if (is_sending && self->now >= self->send_until) {
         count(&stats_of(self)->slow_readers, self->is_full ? 1 : 0);
@@ -280,6 +290,7 @@ static void write_failed(struct session *self)
 {
     if (self->life < LIFE_CLOSING) {
         self->life = LIFE_CLOSING;
+        count(&stats_of(self)->gone, self->answerer.id != 0 ? 1 : 0);
         answer_gone(self);
         events_stop(self);
         writes_drop(self);
@@ -319,16 +330,18 @@ static void session_on_refused(void *state, struct leat_output *output, int stat
 static leat_time session_deadline(const void *state)
 {
     const struct session *self = state;
-    if (self->life >= LIFE_CLOSING || self->sock.id == 0) {
+    if (self->life >= LIFE_CLOSING) {
         return LEAT_NEVER;
+    }
+    if (self->sock.id == 0) {
+        return self->send_until;
     }
     const bool is_sending = self->is_full || self->life == LIFE_LINGERING;
     leat_time deadline = is_sending ? self->send_until : LEAT_NEVER;
     if (!session_is_open(self)) {
         return deadline;
     }
-    const leat_time machine =
-        self->is_full ? LEAT_NEVER : leat_http_server_deadline(self->machine);
+    const leat_time machine = self->is_full ? LEAT_NEVER : leat_http_server_deadline(self->machine);
     deadline = machine < deadline ? machine : deadline;
     if (self->answerer.id != 0 && !self->answered && self->answer_until < deadline) {
         deadline = self->answer_until;

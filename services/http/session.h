@@ -17,9 +17,10 @@
 
 #include "site.h"
 
-#define OUT_LEN 1856u     /* what the pool's small buffer has behind its headroom */
+#define OUT_LEN 1856u      /* what the pool's small buffer has behind its headroom */
 #define OUT_LEN_MAX 65536u /* of a head */
-#define COPY_MAX 1024u    /* a body up to this is cheaper copied than as one more piece for the kernel */
+#define COPY_MAX                                                                                   \
+    1024u /* a body up to this is cheaper copied than as one more piece for the kernel */
 #define MONITORS_MAX 8u
 
 enum phase {
@@ -48,15 +49,15 @@ struct session {
     struct leat_addr peer;
     uint8_t life;
     uint8_t phase;
-    bool is_paused; /* PAUSE was said */
-    bool is_full;   /* the socket refused: until WRITABLE */
-    bool is_last;   /* the next response is to be the last */
-    bool more;      /* the machine may have more to say */
+    bool is_paused;     /* PAUSE was said */
+    bool is_full;       /* the socket refused: until WRITABLE */
+    bool is_last;       /* the next response is to be the last */
+    bool more;          /* the machine may have more to say */
     bool request_ended; /* the machine has told its END */
-    bool answered;  /* the response has begun */
-    bool is_held;   /* as told to the machine */
-    bool is_late;   /* a DRAINED was refused: again later */
-    bool is_head;   /* the request's method is HEAD */
+    bool answered;      /* the response has begun */
+    bool is_held;       /* as told to the machine */
+    bool is_late;       /* a DRAINED was refused: again later */
+    bool is_head;       /* the request's method is HEAD */
     bool is_shutdown;
 
     /* in */
@@ -81,12 +82,12 @@ struct session {
     /* out */
     leat_slice out; /* being filled: the whole buffer; out_len bytes are used */
     uint32_t out_len;
-    leat_slice *writes; /* a ring: complete, for the socket */
+    leat_slice *writes;  /* a ring: complete, for the socket */
     uint32_t writes_cap; /* a power of two, or 0 */
     uint32_t writes_head;
     uint32_t writes_len;
     uint32_t writes_bytes;
-    leat_time send_until; /* is_full, or lingering: when that has taken too long */
+    leat_time send_until; /* is_full, lingering, or not given yet: when that has taken too long */
 
     leat_ref monitors[MONITORS_MAX];
     uint32_t monitors_len;
@@ -138,7 +139,8 @@ void intake_fault(struct session *self, const struct leat_http_event *event);
 
 /* Each returns 0 or what the machine said; the session is reset when there is no memory. */
 int writes_respond(struct session *self, const struct leat_http_response *response);
-int writes_reply(struct session *self, const struct leat_http_response *response, leat_http_str body);
+int writes_reply(struct session *self, const struct leat_http_response *response,
+                 leat_http_str body);
 int writes_continue(struct session *self);
 
 /* A part of the body; the reference is given away. */

@@ -145,8 +145,8 @@ static struct leat_http_response complete(struct session *self,
 {
     struct leat_http_response whole = *response;
     whole.date = leat__httpd_date(self->shard, self->now);
-    whole.close = response->close || self->is_last || self->life != LIFE_OPEN ||
-                  self->shard->is_full;
+    whole.close =
+        response->close || self->is_last || self->life != LIFE_OPEN || self->shard->is_full;
     return whole;
 }
 
@@ -175,7 +175,8 @@ int writes_respond(struct session *self, const struct leat_http_response *respon
     }
 }
 
-int writes_reply(struct session *self, const struct leat_http_response *response, leat_http_str body)
+int writes_reply(struct session *self, const struct leat_http_response *response,
+                 leat_http_str body)
 {
     const struct leat_http_response whole = complete(self, response);
     for (size_t len = 256 + body.len;; len = len < OUT_LEN ? OUT_LEN : 2 * len) {
@@ -183,8 +184,7 @@ int writes_reply(struct session *self, const struct leat_http_response *response
         if (out.data == NULL) {
             return -ENOMEM;
         }
-        const int status =
-            leat_http_server_reply(self->machine, self->now, &whole, body, &out);
+        const int status = leat_http_server_reply(self->machine, self->now, &whole, body, &out);
         if (status == 0) {
             commit(self, &out);
             count_response(self, whole.status);
@@ -220,16 +220,16 @@ int writes_bytes(struct session *self, leat_http_str bytes)
 int writes_data(struct session *self, leat_slice body)
 {
     if (body.len <= COPY_MAX) {
-        const leat_http_str bytes = {body.buf ? (const char *)leat_slice_data(body) : NULL, body.len};
+        const leat_http_str bytes = {body.buf ? (const char *)leat_slice_data(body) : NULL,
+                                     body.len};
         const int status = body.len > 0 ? writes_bytes(self, bytes) : 0;
         leat_buf_unref(body.buf);
         return status;
     }
     uint64_t send = 0;
     struct leat_http_out out = room(self, 32);
-    int status = out.data == NULL
-                     ? -ENOMEM
-                     : leat_http_server_data(self->machine, body.len, &out, &send);
+    int status =
+        out.data == NULL ? -ENOMEM : leat_http_server_data(self->machine, body.len, &out, &send);
     if (status == 0) {
         commit(self, &out);
     }
@@ -271,14 +271,13 @@ void writes_problem(struct session *self, unsigned status, const struct leat_htt
     char text[256];
     struct leat_http_out body = {text, sizeof(text), 0};
     const struct leat_http_problem problem = {.status = status};
-    struct leat_http_header headers[2] = {{leat_http_str_of("Content-Type"),
-                                           leat_http_str_of("application/problem+json")}};
+    struct leat_http_header headers[2] = {
+        {leat_http_str_of("Content-Type"), leat_http_str_of("application/problem+json")}};
     if (header != NULL) {
         headers[1] = *header;
     }
-    const struct leat_http_response response = {.status = (uint16_t)status,
-                                                .headers = headers,
-                                                .header_count = header != NULL ? 2 : 1};
+    const struct leat_http_response response = {
+        .status = (uint16_t)status, .headers = headers, .header_count = header != NULL ? 2 : 1};
     (void)leat_http_problem_write(&body, &problem);
     if (writes_reply(self, &response, (leat_http_str){text, body.len}) != 0) {
         session_reset(self);

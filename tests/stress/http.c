@@ -54,7 +54,8 @@ static void echo_on_event(void *self, const struct leat_event *event)
         const struct leat_httpd_request *request = leat_httpd_request_of(event);
         const struct leat_http_response response = {.status = 200};
         struct leat_output out;
-        if (leat_httpd_reply(&out, request->exchange, &response, leat_slice_ref(request->body)) == 0) {
+        if (leat_httpd_reply(&out, request->exchange, &response, leat_slice_ref(request->body)) ==
+            0) {
             *leat_outbox_put(&echo->out) = out;
         }
         leat_output_publish(leat_outbox_put(&echo->out), echo->channel, 0, "data: x\n\n", 9);
@@ -84,7 +85,8 @@ static void asker_ask(struct asker *asker)
 {
     const struct leat_http_ask ask = {
         .peer = server,
-        .query = {.method = leat_http_str_of("GET"), .target = leat_http_str_of("/n/agent"),
+        .query = {.method = leat_http_str_of("GET"),
+                  .target = leat_http_str_of("/n/agent"),
                   .host = leat_http_str_of("a")},
         .timeout_ns = 20 * LEAT_SEC,
     };
@@ -188,7 +190,8 @@ static void converse(struct random *random, int fd, char *body)
         if (kind == 0) {
             snprintf(request, sizeof(request), "GET /n/%u HTTP/1.1\r\nHost: a\r\n\r\n", value);
         } else if (kind == 1) {
-            snprintf(request, sizeof(request), "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%u",
+            snprintf(request, sizeof(request),
+                     "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%u",
                      strlen(expected), value);
         } else {
             snprintf(request, sizeof(request), "GET /files/%s HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -209,7 +212,8 @@ static void converse(struct random *random, int fd, char *body)
         EXPECT(whole, "kind %u: no whole response", kind);
         EXPECT(!whole || kind >= 2 || (len == strlen(expected) && memcmp(body, expected, len) == 0),
                "kind %u: %.*s, not %s", kind, (int)len, body, expected);
-        EXPECT(!whole || kind < 2 || (len == (kind == 2 ? 5000u : FILE_LEN) && body[len - 1] == 'x'),
+        EXPECT(!whole || kind < 2 ||
+                   (len == (kind == 2 ? 5000u : FILE_LEN) && body[len - 1] == 'x'),
                "a file of %zu bytes", len);
         atomic_fetch_add(&answers, 1);
     }
@@ -279,7 +283,8 @@ int main(void)
     const struct leat_http_files_config root = {.root = directory};
     EXPECT(leat_http_files_open(runtime, &root, &files) == 0, "files");
     EXPECT(leat_channel_open("stress", &channel) == 0, "channel");
-    EXPECT(leat_spawn(controller, &echo_behavior, &channel, sizeof(channel), 1, &echo) == 0, "echo");
+    EXPECT(leat_spawn(controller, &echo_behavior, &channel, sizeof(channel), 1, &echo) == 0,
+           "echo");
     const struct leat_httpd_route routes[] = {
         {.method = LEAT_HTTP_GET, .pattern = "/n/:n", .handler = number},
         {.method = LEAT_HTTP_GET, .pattern = "/events", .handler = events, .context = &channel},
@@ -291,18 +296,22 @@ int main(void)
     http.routes = routes;
     http.route_count = 4;
     EXPECT(leat_addr_parse("127.0.0.1:0", &http.local) == 0, "address");
-    EXPECT(leat_httpd_open(&http, &httpd) == 0 && leat_httpd_start(httpd, controller) == 0, "httpd");
+    EXPECT(leat_httpd_open(&http, &httpd) == 0 && leat_httpd_start(httpd, controller) == 0,
+           "httpd");
     EXPECT(leat_runtime_start(runtime) == 0, "start");
     struct leat_event event;
-    EXPECT(leat_receive(controller, 20 * LEAT_SEC, &event) == 0 && event.type == LEAT_HTTPD_LISTENING,
+    EXPECT(leat_receive(controller, 20 * LEAT_SEC, &event) == 0 &&
+               event.type == LEAT_HTTPD_LISTENING,
            "not listening");
     memcpy(&server, event.payload, sizeof(server));
 
     until = clock_now() + stress_time();
     const struct leat_http_agent_config client = leat_http_agent_config_default();
-    EXPECT(leat_spawn(controller, &leat_http_agent, &client, sizeof(client), 2, &agent) == 0, "agent");
+    EXPECT(leat_spawn(controller, &leat_http_agent, &client, sizeof(client), 2, &agent) == 0,
+           "agent");
     for (int i = 0; i < 4; i++) {
-        EXPECT(leat_spawn(controller, &asker_behavior, &agent, sizeof(agent), i, NULL) == 0, "asker");
+        EXPECT(leat_spawn(controller, &asker_behavior, &agent, sizeof(agent), i, NULL) == 0,
+               "asker");
     }
     stress_start(&threads, CLIENTS, client_run);
     struct leat_httpd_stats stats;

@@ -7,8 +7,10 @@ static unsigned served;
 
 static void echo(void *context, leat_httpd_call *call, const struct leat_httpd_request *request)
 {
-    const struct leat_http_header header = {leat_http_str_of("X-Method"), request->http.method_text};
-    const struct leat_http_response response = {.status = 201, .headers = &header, .header_count = 1};
+    const struct leat_http_header header = {leat_http_str_of("X-Method"),
+                                            request->http.method_text};
+    const struct leat_http_response response = {
+        .status = 201, .headers = &header, .header_count = 1};
     (void)context;
     served++;
     (void)leat_httpd_call_reply(call, &response, leat_slice_ref(request->body));
@@ -57,7 +59,8 @@ static void asker_event(struct puppet *puppet, const struct leat_event *event)
         (void)leat_http_head_find(&answer->head, "X-Method", &method);
     }
     snprintf(asker->method, sizeof(asker->method), "%.*s", (int)method.len, method.data);
-    snprintf(asker->body, sizeof(asker->body), "%.*s", answer->body.len < 30 ? (int)answer->body.len : 30,
+    snprintf(asker->body, sizeof(asker->body), "%.*s",
+             answer->body.len < 30 ? (int)answer->body.len : 30,
              answer->body.buf != NULL ? (const char *)leat_slice_data(answer->body) : "");
 }
 
@@ -67,7 +70,8 @@ struct world {
     leat_ref agent;
 };
 
-static void world_open(struct world *world, const struct leat_http_agent_config *agent, leat_time idle_ns)
+static void world_open(struct world *world, const struct leat_http_agent_config *agent,
+                       leat_time idle_ns)
 {
     const struct leat_config config = rig_config();
     struct leat_httpd_config http = site_config(routes, 2);
@@ -79,7 +83,9 @@ static void world_open(struct world *world, const struct leat_http_agent_config 
     world->asker.puppet.on_event = asker_event;
     world->asker.puppet.context = &world->asker;
     rig_spawn(&world->site.rig, &world->asker.puppet);
-    CHECK_EQ(leat_spawn(world->site.rig.controller, &leat_http_agent, agent, sizeof(*agent), 0, &world->agent), 0);
+    CHECK_EQ(leat_spawn(world->site.rig.controller, &leat_http_agent, agent, sizeof(*agent), 0,
+                        &world->agent),
+             0);
     rig_run(&world->site.rig, 0);
 }
 
@@ -100,7 +106,8 @@ static void ask(struct world *world, const char *method, const char *target, con
     const struct leat_http_ask what = {
         .cookie = 100 + world->asker.puppet.outputs_len,
         .peer = world->site.local,
-        .query = {.method = leat_http_str_of(method), .target = leat_http_str_of(target),
+        .query = {.method = leat_http_str_of(method),
+                  .target = leat_http_str_of(target),
                   .host = leat_http_str_of("a")},
         .body = slice,
         .timeout_ns = timeout_ns,

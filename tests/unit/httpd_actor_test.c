@@ -18,7 +18,8 @@ struct asked {
     struct client client;
 };
 
-static void asked_open_as(struct asked *asked, const struct leat_behavior *behavior, leat_time answer_ns)
+static void asked_open_as(struct asked *asked, const struct leat_behavior *behavior,
+                          leat_time answer_ns)
 {
     const struct leat_config config = rig_config();
     memset(asked, 0, sizeof(*asked));
@@ -62,7 +63,8 @@ static void go(struct asked *asked)
     rig_run(&asked->site.rig, 50 * LEAT_MS);
 }
 
-static void reply(struct asked *asked, struct leat_httpd_exchange exchange, unsigned status, size_t len)
+static void reply(struct asked *asked, struct leat_httpd_exchange exchange, unsigned status,
+                  size_t len)
 {
     const struct leat_http_header header = {leat_http_str_of("Location"), leat_http_str_of("/x/1")};
     const struct leat_http_response response = {
@@ -114,12 +116,14 @@ TEST(httpd_actor, long_bodies_and_bad_headers)
     client_forget(&asked.client);
     client_say(&asked.site, &asked.client, GET("/two"));
     const struct leat_http_header header = {leat_http_str_of("Bad name"), leat_http_str_of("x")};
-    const struct leat_http_response response = {.status = 200, .headers = &header, .header_count = 1};
+    const struct leat_http_response response = {
+        .status = 200, .headers = &header, .header_count = 1};
     CHECK_EQ(leat_httpd_reply(put(&asked), asked.answerer.exchange, &response, body_of(5, 'x')), 0);
     go(&asked);
     CHECK_HAS(&asked.client, "HTTP/1.1 500 Internal Server Error");
     client_forget(&asked.client);
-    client_say(&asked.site, &asked.client, GET("/three")); /* less than it says: the connection ends in it */
+    client_say(&asked.site, &asked.client,
+               GET("/three")); /* less than it says: the connection ends in it */
     const struct leat_http_response longer = {.status = 200, .body_len = 10};
     CHECK_EQ(leat_httpd_respond(put(&asked), asked.answerer.exchange, &longer), 0);
     leat_httpd_data(put(&asked), asked.answerer.exchange, body_of(5, 'x'));
@@ -143,7 +147,8 @@ TEST(httpd_actor, pieces_wait_for_a_slow_reader)
     bool is_resumed = false;
     for (int round = 0; round < 2000 && sent < total; round++) {
         while (sent < total && sent - asked.answerer.drained < LEAT_HTTPD_WINDOW) {
-            leat_httpd_data(put(&asked), asked.answerer.exchange, body_of(round % 3 ? 10000 : 500, 'x'));
+            leat_httpd_data(put(&asked), asked.answerer.exchange,
+                            body_of(round % 3 ? 10000 : 500, 'x'));
             sent += round % 3 ? 10000 : 500;
             rig_poke(&asked.site.rig, &asked.answerer.puppet);
         }
@@ -217,8 +222,10 @@ TEST(httpd_actor, a_streamed_body_waits_for_its_actor)
     memset(&asked, 0, sizeof(asked));
     rig_open(&asked.site.rig, &config);
     answerer_open(&asked.site.rig, &asked.answerer);
-    const struct leat_httpd_route route = {.method = LEAT_HTTP_POST, .pattern = "/stream",
-                                           .actor = asked.answerer.puppet.ref, .streams = true};
+    const struct leat_httpd_route route = {.method = LEAT_HTTP_POST,
+                                           .pattern = "/stream",
+                                           .actor = asked.answerer.puppet.ref,
+                                           .streams = true};
     struct leat_httpd_config http = site_config(&route, 1);
     http.http.body_len_max = 10000000;
     site_open(&asked.site, &http);
@@ -227,7 +234,8 @@ TEST(httpd_actor, a_streamed_body_waits_for_its_actor)
     char *text = calloc(1, 200000);
     client_write(&asked.site, &asked.client, text, 200000);
     client_write(&asked.site, &asked.client, text, 100000);
-    rig_run(&asked.site.rig, 40 * LEAT_SEC); /* longer than a body may pause: it is not the client's fault */
+    rig_run(&asked.site.rig,
+            40 * LEAT_SEC); /* longer than a body may pause: it is not the client's fault */
     CHECK(asked.answerer.body_len >= LEAT_HTTPD_WINDOW);
     CHECK(asked.answerer.body_len < 2 * LEAT_HTTPD_WINDOW);
     CHECK(!asked.client.closed);
@@ -341,7 +349,8 @@ TEST(httpd_actor, shutdown_finishes_what_is_under_way)
     CHECK(idle.closed && part.closed && !asked.client.closed);
     CHECK_EQ(part.len, 0);
     const struct leat_http_response response = {.status = 200};
-    CHECK_EQ(leat_httpd_reply(put(&asked), asked.answerer.exchange, &response, body_of(70000, 'x')), 0);
+    CHECK_EQ(leat_httpd_reply(put(&asked), asked.answerer.exchange, &response, body_of(70000, 'x')),
+             0);
     go(&asked);
     rig_run(&asked.site.rig, 200 * LEAT_MS);
     CHECK_HAS(&asked.client, "Connection: close");
@@ -372,8 +381,8 @@ static void events_open(struct site *site, leat_channel *channel)
     const struct leat_config config = rig_config();
     rig_open(&site->rig, &config);
     REQUIRE(leat_channel_open("httpd_test", channel) == 0);
-    const struct leat_httpd_route route = {.method = LEAT_HTTP_GET, .pattern = "/events",
-                                           .handler = events, .context = channel};
+    const struct leat_httpd_route route = {
+        .method = LEAT_HTTP_GET, .pattern = "/events", .handler = events, .context = channel};
     const struct leat_httpd_config http = site_config(&route, 1);
     site_open(site, &http);
 }
@@ -387,8 +396,9 @@ TEST(httpd_events, reach_every_client)
     for (int i = 0; i < 3; i++) {
         client_open(&site, &clients[i]);
         client_say(&site, &clients[i],
-                   i == 0 ? "GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: seven\r\n\r\n"
-                   : i == 1 ? GET("/events") : "GET /events HTTP/1.0\r\n\r\n");
+                   i == 0   ? "GET /events HTTP/1.1\r\nHost: a\r\nLast-Event-ID: seven\r\n\r\n"
+                   : i == 1 ? GET("/events")
+                            : "GET /events HTTP/1.0\r\n\r\n");
     }
     CHECK_EQ(site_stats(&site).event_streams, 3);
     CHECK_EQ(leat_publish(site.rig.controller, channel, 0, "data: 1\n\n", 9), 0);
@@ -396,7 +406,8 @@ TEST(httpd_events, reach_every_client)
     rig_run(&site.rig, 50 * LEAT_MS);
     CHECK_HAS(&clients[0], "\r\n\r\n5\r\nseven\r\n9\r\ndata: 1\n\n\r\n1388\r\nyyyy");
     CHECK_HAS(&clients[1], "\r\n\r\n9\r\ndata: 1\n\n\r\n1388\r\nyyyy");
-    CHECK_HAS(&clients[2], "Connection: close\r\n\r\ndata: 1\n\nyyyy"); /* HTTP/1.0 knows no chunks */
+    CHECK_HAS(&clients[2],
+              "Connection: close\r\n\r\ndata: 1\n\nyyyy"); /* HTTP/1.0 knows no chunks */
     rig_run(&site.rig, 40 * LEAT_SEC);
     CHECK_HAS(&clients[1], "\r\n:"); /* longer than a connection may be idle: it is not */
     client_reset(&site, &clients[1]);
@@ -408,7 +419,8 @@ TEST(httpd_events, reach_every_client)
     CHECK_HAS(&clients[0], "data: 2\n\n\r\n0\r\n\r\n");
     CHECK(clients[0].closed);
     client_open(&site, &clients[3]);
-    client_say(&site, &clients[3], "HEAD /events HTTP/1.1\r\nHost: a\r\n\r\nHEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
+    client_say(&site, &clients[3],
+               "HEAD /events HTTP/1.1\r\nHost: a\r\n\r\nHEAD /events HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK_EQ(times(clients[3].text, "200 OK"), 2);
     CHECK_EQ(site_stats(&site).event_streams, 0);
     site_close(&site);

@@ -13,7 +13,8 @@ struct site {
     struct leat_addr local;
 };
 
-static inline struct leat_httpd_config site_config(const struct leat_httpd_route *routes, size_t count)
+static inline struct leat_httpd_config site_config(const struct leat_httpd_route *routes,
+                                                   size_t count)
 {
     struct leat_httpd_config config = leat_httpd_config_default();
     config.routes = routes;
@@ -96,13 +97,17 @@ static inline void client_open(struct site *site, struct client *client)
     client->text = calloc(1, 1);
     rig_spawn(&site->rig, &client->puppet);
     rig_run(&site->rig, 0);
-    leat_output_connect(puppet_put(&client->puppet), &site->local, LEAT_SEC, 0);
+    leat_output_connect(puppet_put(&client->puppet), &site->local, 10 * LEAT_SEC, 0);
     rig_poke(&site->rig, &client->puppet);
     rig_run(&site->rig, 20 * LEAT_MS);
+    for (int i = 0; i < 20 && client->sock.id == 0; i++) { /* its SYN was lost */
+        rig_run(&site->rig, 500 * LEAT_MS);
+    }
     CHECK(client->sock.id != 0);
 }
 
-static inline void client_write(struct site *site, struct client *client, const char *bytes, size_t len)
+static inline void client_write(struct site *site, struct client *client, const char *bytes,
+                                size_t len)
 {
     leat_slice body;
     REQUIRE(leat_buf_alloc((uint32_t)len, &body) == 0);

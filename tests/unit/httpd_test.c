@@ -21,8 +21,10 @@ static void echo(void *context, leat_httpd_call *call, const struct leat_httpd_r
 
 static void silent(void *context, leat_httpd_call *call, const struct leat_httpd_request *request)
 {
-    const struct leat_http_header header = {leat_http_str_of("Content-Length"), leat_http_str_of("1")};
-    const struct leat_http_response response = {.status = 200, .headers = &header, .header_count = 1};
+    const struct leat_http_header header = {leat_http_str_of("Content-Length"),
+                                            leat_http_str_of("1")};
+    const struct leat_http_response response = {
+        .status = 200, .headers = &header, .header_count = 1};
     (void)context;
     (void)request;
     CHECK_EQ(leat_httpd_call_reply(call, &response, body_of(10, 'x')), -EINVAL);
@@ -104,18 +106,21 @@ TEST(httpd, bodies_are_collected)
     client_say(&site, &client, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
     CHECK_HAS(&client, "Content-Length: 3\r\n\r\nabc");
     client_forget(&client);
-    client_say(&site, &client, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-                               "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+    client_say(&site, &client,
+               "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+               "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
     CHECK_HAS(&client, "Content-Length: 7\r\n\r\nabcdefg");
     client_forget(&client);
-    client_say(&site, &client, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
-                               "Expect: 100-continue\r\n\r\n");
+    client_say(&site, &client,
+               "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+               "Expect: 100-continue\r\n\r\n");
     CHECK_STR(client.text, "HTTP/1.1 100 Continue\r\n\r\n");
     client_say(&site, &client, "abc");
     CHECK_HAS(&client, "\r\n\r\nabc");
     client_forget(&client);
     /* A chunked body that grows, and a request nobody takes: its body is read, and dropped. */
-    client_say(&site, &client, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client_say(&site, &client,
+               "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     for (int i = 0; i < 50; i++) {
         char chunk[1100];
         memset(chunk, 'x', sizeof(chunk));
@@ -123,7 +128,8 @@ TEST(httpd, bodies_are_collected)
         memcpy(chunk + 5 + 1024, "\r\n", 2);
         client_write(&site, &client, chunk, 5 + 1024 + 2);
     }
-    client_say(&site, &client, "0\r\n\r\nPOST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GET("/"));
+    client_say(&site, &client,
+               "0\r\n\r\nPOST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" GET("/"));
     CHECK_HAS(&client, "Content-Length: 51200\r\n");
     CHECK_HAS(&client, "405 Method Not Allowed");
     CHECK_HAS(&client, "\r\n\r\nhello");
@@ -131,29 +137,38 @@ TEST(httpd, bodies_are_collected)
     client_free(&client);
 }
 
+/* However the network cuts and delays it. */
 TEST(httpd, pipelined_requests_are_answered_in_order)
 {
-    struct site site;
-    struct client client;
     char text[8192] = "";
-    open_site(&site);
-    client_open(&site, &client);
     for (int i = 0; i < 100; i++) {
         snprintf(text + strlen(text), sizeof(text) - strlen(text),
                  "GET /n%02d HTTP/1.1\r\nHost: a\r\n\r\n%s", i, i == 50 ? GET("/large") : "");
     }
-    client_say(&site, &client, text);
-    rig_run(&site.rig, LEAT_SEC);
-    CHECK_EQ(times(client.text, "HTTP/1.1 200 OK"), 101);
-    const char *at = client.text;
-    for (int i = 0; i < 100 && at != NULL; i++) {
-        char body[32];
-        snprintf(body, sizeof(body), "\r\n\r\nn%02d", i);
-        at = strstr(at, body);
-        CHECK(at != NULL);
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct site site;
+        struct client client;
+        struct leat_config config = rig_config();
+        const struct leat_httpd_config http = site_config(routes, ROUTES);
+        config.seed = seed;
+        config.sim.delay_max_ns = 5 * LEAT_MS;
+        config.sim.loss = seed % 3 == 0 ? 0.05 : 0;
+        rig_open(&site.rig, &config);
+        site_open(&site, &http);
+        client_open(&site, &client);
+        client_say(&site, &client, text);
+        rig_run(&site.rig, 20 * LEAT_SEC);
+        CHECK_EQ(times(client.text, "HTTP/1.1 200 OK"), 101);
+        const char *at = client.text;
+        for (int i = 0; i < 100 && at != NULL; i++) {
+            char body[32];
+            snprintf(body, sizeof(body), "\r\n\r\nn%02d", i);
+            at = strstr(at, body);
+            CHECK_THAT_(at != NULL, "seed %d: %s", (int)seed, body);
+        }
+        site_close(&site);
+        client_free(&client);
     }
-    site_close(&site);
-    client_free(&client);
 }
 
 /* Many large responses to one who does not read: what waits is bounded, and in time it is reset. */
@@ -248,7 +263,8 @@ TEST(httpd, sizes_end_connections)
         } else if (i == 2) {
             strcpy(text, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n");
         } else {
-            strcpy(text, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n");
+            strcpy(text,
+                   "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n");
         }
         client_open(&site, &client);
         client_say(&site, &client, text);

@@ -29,8 +29,9 @@ int main(void)
     http.routes = routes;
     http.route_count = 1;
     if (leat_addr_parse("127.0.0.1:8080", &http.local) != 0 ||
-        leat_runtime_open(&config, &runtime) != 0 || leat_controller_open(runtime, &controller) != 0 ||
-        leat_httpd_open(&http, &httpd) != 0 || leat_httpd_start(httpd, controller) != 0 ||
+        leat_runtime_open(&config, &runtime) != 0 ||
+        leat_controller_open(runtime, &controller) != 0 || leat_httpd_open(&http, &httpd) != 0 ||
+        leat_httpd_start(httpd, controller) != 0 ||
         leat_spawn(controller, &leat_http_agent, &agent, sizeof(agent), 0, NULL) != 0 ||
         leat_receive(controller, LEAT_SEC, &event) != 0 || event.type != LEAT_HTTPD_LISTENING) {
         return 1;
