@@ -79,10 +79,14 @@ enum tun_flushed {
 /* Hands the queue to the kernel. */
 enum tun_flushed tun_flush(struct tun *tun, struct tun_sock *sock);
 
-/* The parts of a flush, for who has another system call: the header of a queued packet; the first one
- * was answered by `written`, bytes or a negative errno. True: it is done with; else *ret says when. */
-void tun_header(const union node *node, uint8_t header[TUN_FRONT]);
-bool tun_written(struct tun *tun, struct tun_sock *sock, int written, enum tun_flushed *ret);
+/* The parts of a flush, for who has another system call.
+ *
+ * tun_header: what is to be in front of a queued packet.
+ *
+ * tun_settle: the first `n` of the queue were written, or not: each one's event.status says bytes or a
+ * negative errno. What has only found no room stays, in front and in order. */
+void             tun_header(const union node *node, uint8_t header[TUN_FRONT]);
+enum tun_flushed tun_settle(struct tun *tun, struct tun_sock *sock, uint32_t n);
 
 /* Whether WRITABLE is to be told. */
 bool tun_has_room(const struct tun *tun, struct tun_sock *sock);
