@@ -11,7 +11,8 @@ jobs=$(nproc)
 # Debian packages by purpose: the only place that names them.
 packages_build=(build-essential cmake ninja-build pkg-config libck-dev libmimalloc-dev liburing-dev
     libncurses-dev)
-packages_test=("${packages_build[@]}" libcriterion-dev patch spin python3)
+packages_test=("${packages_build[@]}" libcriterion-dev patch spin python3
+    iproute2 iperf3 iputils-ping)
 packages_fuzz=(clang libclang-rt-14-dev)
 packages_bench=("${packages_build[@]}" libuv1-dev python3)
 

@@ -60,6 +60,13 @@ cat "$temporary"/block-*.c >"$temporary/streams.c"
 cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/streams.c" ||
     fail "the page about streams does not compile"
 
+# And the page about TUN.
+rm "$temporary"/block-*.c
+blocks docs/guide/tun.md
+cat "$temporary"/block-*.c >"$temporary/tun.c"
+cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/tun.c" ||
+    fail "the page about TUN does not compile"
+
 # Its port is a fixed one; here it is one that is free.
 port=$(python3 -c 'import socket; s = socket.socket(type=socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
