@@ -1,7 +1,7 @@
-/* An interface's packets. What is read goes into one receive buffer, with its virtio-net header in the
- * headroom: a long packet takes the buffer along, a short one is copied into a small buffer, so that a
- * few bytes that somebody keeps never hold 64 KiB. What is written waits as a list of bodies, by
- * reference. Nothing that a network sends asserts. Backend's thread only. */
+/* An interface's packets. What is read goes into one receive buffer, with its virtio-net header
+ * in the headroom: a long packet takes the buffer along, a short one is copied into a small
+ * buffer, so that a few bytes that somebody keeps never hold 64 KiB. What is written waits as a
+ * list of bodies, by reference. Nothing that a network sends asserts. Backend's thread only. */
 #include "tun.h"
 
 #include <errno.h>
@@ -135,7 +135,8 @@ void tun_close(struct tun *tun, struct tun_sock *sock)
 
 /* ---- receiving ---- */
 
-/* Where the payload of a super-packet begins: what the header says is only how much lies in a row. */
+/* Where the payload of a super-packet begins: what the header says is only how much lies in a
+ * row. */
 static uint16_t header_len(uint8_t type, const uint8_t *bytes, uint32_t len, uint16_t start)
 {
     uint32_t transport = 8;

@@ -1,10 +1,11 @@
-/* TUN and TAP on a ring. Reading is one request for as long as it lasts (multishot read): each packet comes as
- * a completion with a receive buffer of a group of their own, its virtio-net header in the headroom. A short
- * packet is copied and its buffer goes back into the group at once. Where the kernel has no such request, a poll
- * tells and read(2) reads. Writing is a request a packet; what is in flight are the first of the queue, and
- * stay until the last of them is answered. Answers come in the order of submission, as writing to an
- * interface never waits; if they did not, only the counting of errors would be confused.
- * Invariant: an open socket that is neither armed nor polled is in the queue `dirty`, or is tried again at
+/* TUN and TAP on a ring. Reading is one request for as long as it lasts (multishot read): each
+ * packet comes as a completion with a receive buffer of a group of their own, its virtio-net
+ * header in the headroom. A short packet is copied and its buffer goes back into the group at
+ * once. Where the kernel has no such request, a poll tells and read(2) reads. Writing is a
+ * request a packet; what is in flight are the first of the queue, and stay until the last of
+ * them is answered. Answers come in the order of submission, as writing to an interface never
+ * waits; if they did not, only the counting of errors would be confused. Invariant: an open
+ * socket that is neither armed nor polled is in the queue `dirty`, or is tried again at
  * retry_at. Backend's thread only. */
 #include <errno.h>
 #include <poll.h>
@@ -427,7 +428,8 @@ static void closed(struct uring *uring, struct uring_sock *sock)
     uring_tell(uring, sock, URING_TELL_CLOSED);
 }
 
-/* One step nearer to the end: the queue was tried, then what waits is cancelled, then all has come back. */
+/* One step nearer to the end: the queue was tried, then what waits is cancelled, then all has
+ * come back. */
 static void close_on(struct uring *uring, struct uring_sock *sock)
 {
     if (sock->sending > 0) {

@@ -1,5 +1,5 @@
-/* What the conformance cases of TUN stand on: a network of their own with one interface, the kernel's
- * sockets on its one side and a backend on the other. */
+/* What the conformance cases of TUN stand on: a network of their own with one interface, the
+ * kernel's sockets on its one side and a backend on the other. */
 #ifndef LEAT_TESTS_TUN_RIG_H
 #define LEAT_TESTS_TUN_RIG_H
 
@@ -10,7 +10,8 @@
 #include "uring.h"
 #endif
 
-/* A case for each backend that has interfaces; on a ring also as where the kernel has no multishot read. */
+/* A case for each backend that has interfaces; on a ring also as where the kernel has no
+ * multishot read. */
 #ifdef LEAT_HAVE_URING
 #define TUN_URING(suite, name, by_hand)                                                            \
     TEST(suite, name)                                                                              \

@@ -60,26 +60,6 @@ cat "$temporary"/block-*.c >"$temporary/streams.c"
 cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/streams.c" ||
     fail "the page about streams does not compile"
 
-# And the page about TLS.
-rm "$temporary"/block-*.c
-blocks docs/guide/tls.md
-cat "$temporary"/block-*.c >"$temporary/tls.c"
-cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/tls.c" ||
-    fail "the page about TLS does not compile"
-
-# And the page about HTTP.
-rm "$temporary"/block-*.c
-blocks docs/guide/http.md
-cat "$temporary"/block-*.c >"$temporary/http.c"
-cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/http.c" ||
-    fail "the page about HTTP does not compile"
-
-# And the page about names.
-rm "$temporary"/block-*.c
-blocks docs/guide/names.md
-cat "$temporary"/block-*.c >"$temporary/names.c"
-cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/names.c" ||
-    fail "the page about names does not compile"
 
 # Its port is a fixed one; here it is one that is free.
 port=$(python3 -c 'import socket; s = socket.socket(type=socket.SOCK_DGRAM)

@@ -1,5 +1,5 @@
-/* An interface's packets, where the kernel says no. read, write, writev and ioctl are this file's: they follow a
- * script, then do as they are told. */
+/* An interface's packets, where the kernel says no. read, write, writev and ioctl are this
+ * file's: they follow a script, then do as they are told. */
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <stdarg.h>
