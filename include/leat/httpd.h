@@ -153,7 +153,9 @@ struct leat_httpd_config {
                                  wait in the kernel, and responses end their connection */
     leat_time answer_ns;    /* an actor must begin to answer within this; else 504. Default 60 s */
     leat_time send_ns;      /* a reader must take half of stream_queue_max within this, and what is left
-                               at the end; else it is reset. Default 60 s */
+                               at the end; else it is reset. So is one that has closed its half, or has
+                               sent more behind a request, when the answer has begun and stands still so
+                               long: that it has left would not be noticed. Default 60 s */
     leat_time heartbeat_ns; /* of event streams; default 15 s */
     uint64_t  unix_ns;      /* wall time, ns since 1970, when the runtime's clock was 0; 0: found out by
                                leat_httpd_start from the clocks. A later step of the clock is not seen */

@@ -116,6 +116,9 @@ static void on_finished(struct session *self)
         events_stop(self);
         return;
     }
+    self->eof = true;
+    self->send_until =
+        self->is_full ? self->send_until : later(self->now, config_of(self)->send_ns);
     leat_http_server_eof(self->machine, &fault);
     intake_fault(self, &fault);
 }
@@ -143,6 +146,14 @@ static void on_shutdown(struct session *self)
     }
 }
 
+/* What the peer has to do something about, or the answer to make headway, until send_until. A connection that
+ * is paused, or whose peer has closed its half, does not tell that the peer has left: only a write finds out. */
+static bool is_timed(const struct session *self)
+{
+    return self->is_full || self->life == LIFE_LINGERING ||
+           ((self->is_paused || self->eof) && self->answered);
+}
+
 static void on_deadline(struct session *self)
 {
     struct leat_http_event fault;
@@ -151,8 +162,7 @@ static void on_deadline(struct session *self)
         leat_output_stop(leat_outbox_put(&self->control));
         return;
     }
-    const bool is_sending = self->is_full || self->life == LIFE_LINGERING;
-    if (is_sending && self->now >= self->send_until) {
+    if (is_timed(self) && self->now >= self->send_until) {
         count(&stats_of(self)->slow_readers, self->is_full ? 1 : 0);
         session_reset(self);
         return;
@@ -254,6 +264,9 @@ static void settle(struct session *self)
     }
     if (self->in.len > 0 && !self->is_paused) {
         self->is_paused = true;
+        if (!self->is_full) {
+            self->send_until = later(self->now, config_of(self)->send_ns);
+        }
         leat_output_pause(leat_outbox_put(&self->control), self->sock);
     } else if (self->in.len == 0) {
         resume(self);
@@ -278,6 +291,9 @@ static bool session_pop_output(void *state, leat_time now, struct leat_output *r
     }
     if (!self->is_full && self->life <= LIFE_FINISHING && writes_pop(self, &piece)) {
         count(&stats_of(self)->bytes_out, piece.len);
+        if (self->is_paused || self->eof) {
+            self->send_until = later(now, config_of(self)->send_ns);
+        }
         leat_output_write(ret, self->sock, piece);
         return true;
     }
@@ -336,8 +352,7 @@ static leat_time session_deadline(const void *state)
     if (self->sock.id == 0) {
         return self->send_until;
     }
-    const bool is_sending = self->is_full || self->life == LIFE_LINGERING;
-    leat_time deadline = is_sending ? self->send_until : LEAT_NEVER;
+    leat_time deadline = is_timed(self) ? self->send_until : LEAT_NEVER;
     if (!session_is_open(self)) {
         return deadline;
     }

@@ -59,6 +59,7 @@ struct session {
     bool is_late;       /* a DRAINED was refused: again later */
     bool is_head;       /* the request's method is HEAD */
     bool is_shutdown;
+    bool eof; /* FINISHED came */
 
     /* in */
     leat_slice in; /* not fed yet; a reference of our own when in_owned */
