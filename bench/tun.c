@@ -41,8 +41,8 @@ int tun_network(struct rep *rep)
 
 struct plan tun_plan(const struct setup *setup)
 {
-    /* Trains, so that the generator does not pay for a wake-up a packet: where the interface takes no
-     * super-packets, the kernel cuts them. */
+    /* Trains, so that the generator does not pay for a wake-up a packet: where the interface
+     * takes no super-packets, the kernel cuts them. */
     struct plan plan = {.traffic = TRAFFIC_ECHO, .peers = 1, .train = TUN_TRAIN,
                         .duration_ns = setup->count, .window = TUN_WINDOW};
     inet_pton(AF_INET, TUN_HERE, &plan.source);

@@ -1,5 +1,5 @@
-/* The TUN workloads: the generator of UDP sends to an address behind an interface, and the server behind it
- * sends each packet back. All of it is in a network of the repetition's own. */
+/* The TUN workloads: the generator of UDP sends to an address behind an interface, and the
+ * server behind it sends each packet back. All of it is in a network of the repetition's own. */
 #ifndef LEAT_BENCH_TUN_H
 #define LEAT_BENCH_TUN_H
 
@@ -12,8 +12,8 @@
 #define TUN_TRAIN 32u
 #define TUN_WINDOW 448u /* of the 500 packets that an interface queues */
 
-/* Moves the process into a network of its own, before it has threads or children. Skips the repetition
- * where that is not allowed. */
+/* Moves the process into a network of its own, before it has threads or children. Skips the
+ * repetition where that is not allowed. */
 int tun_network(struct rep *rep);
 
 struct plan tun_plan(const struct setup *setup);

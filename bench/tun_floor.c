@@ -1,6 +1,6 @@
-/* Floors of TUN: the plain loop anybody would write first. epoll tells when there is something, each packet is
- * read and written back from the same buffer, until there are none; with offloads behind a virtio-net
- * header that goes back as it came. */
+/* Floors of TUN: the plain loop anybody would write first. epoll tells when there is something,
+ * each packet is read and written back from the same buffer, until there are none; with offloads
+ * behind a virtio-net header that goes back as it came. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +67,7 @@ static void serve_some(int fd, size_t front)
             return;
         }
         if (tun_turn(packet + front, (size_t)got - front)) {
-            ssize_t ignored = write(fd, packet, (size_t)got); /* the generator misses it and says so */
+            ssize_t ignored = write(fd, packet, (size_t)got); /* the generator would miss it */
             (void)ignored;
         }
     }

@@ -1,9 +1,9 @@
 /* Which backends there are, and which one a name means. "auto" tries those that need nothing but a
- * kernel, best first; each refusal is logged with its reason. "uring", which has no streams
- * yet, and "sim" must be asked for.
- * Any thread. */
+ * kernel, best first; each refusal is logged with its reason. "sim" must be asked for. Any thread. */
 #include <stdio.h>
+#include <string.h>
 
+#include "assert.h"
 #include "io.h"
 
 #define LINE_LEN 256
@@ -15,9 +15,9 @@ static const char *const names[] = {"auto", "uring", "epoll", "poll", "sim", NUL
 static const struct io_ops *const all[] = {&io_epoll, &io_poll, &io_sim};
 static const char *const names[] = {"auto", "epoll", "poll", "sim", NULL};
 #endif
-static const struct io_ops *const preferred[] = {&io_epoll, &io_poll};
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
+#define PREFERRED_LEN (LEN(all) - 1) /* but "sim" */
 
 _Static_assert(LEN(names) == LEN(all) + 2, "every backend, auto, NULL");
 
@@ -41,11 +41,15 @@ static bool works(const struct io_ops *ops, const struct io_config *config,
     return status == 0;
 }
 
-static const struct io_ops *find_auto(const struct io_config *config)
+const struct io_ops *io_backend_next(const struct io_ops *after, const struct io_config *config)
 {
-    for (size_t i = 0; i < LEN(preferred); i++) {
-        if (works(preferred[i], config, LEAT_LOG_WARNING)) {
-            return preferred[i];
+    size_t i = 0;
+    while (after != NULL && all[i++] != after) {
+        LEAT_ASSERT(i < LEN(all));
+    }
+    for (; i < PREFERRED_LEN; i++) {
+        if (works(all[i], config, LEAT_LOG_INFO)) {
+            return all[i];
         }
     }
     say(config, LEAT_LOG_ERROR, "io \"auto\": no backend can work here");
@@ -68,7 +72,7 @@ const struct io_ops *io_backend_find(const char *name, const struct io_config *c
     LEAT_ASSERT(name != NULL);
     LEAT_ASSERT(config != NULL);
     if (strcmp(name, "auto") == 0) {
-        return find_auto(config);
+        return io_backend_next(NULL, config);
     }
     for (size_t i = 0; i < LEN(all); i++) {
         if (strcmp(name, all[i]->name) == 0) {

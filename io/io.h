@@ -96,10 +96,10 @@ enum io_done_kind {
                          the socket has heard of too many. TUN: body, offload, segment_size */
     IO_DONE_WRITABLE, /* a submit was refused with -EAGAIN: the socket's queue is half empty now */
     IO_DONE_ERROR,    /* status, and peer where known (else zero): ICMP, ENOBUFS, EMSGSIZE, ... */
-    IO_DONE_CLOSED,   /* status; the index may be used again from now on. Of a stream also unasked:
-                         -ECONNRESET, ..., or 0 when both sides have finished. Then the socket takes
-                         nothing more, -EBADF, and what was read before comes before. So does a TUN
-                         whose interface was deleted, -ENODEV */
+    IO_DONE_CLOSED,   /* status; the index may be used again from now on. Also unasked: of a stream
+                         -ECONNRESET, ..., or 0 when both sides have finished; of a TUN whose interface
+                         was deleted -ENODEV; of any socket what keeps the backend from going on. Then
+                         the socket takes nothing more, -EBADF, and what was read before comes before */
     IO_DONE_ACCEPTED, /* token: the listener's; sock: the connection, to be adopted; peer */
     IO_DONE_FINISHED, /* a stream: the peer's FIN, behind all its bytes */
 };
@@ -191,6 +191,9 @@ extern const struct io_ops io_uring;
 /* The backend of that name; "auto" is the first that probes well of the preferred ones, each
  * refusal logged with its reason. NULL: unknown, or it cannot work here; said through log. */
 const struct io_ops *io_backend_find(const char *name, const struct io_config *config);
+
+/* What "auto" is if `after` cannot start, though it probes well; NULL: the first. As above. */
+const struct io_ops *io_backend_next(const struct io_ops *after, const struct io_config *config);
 
 /* Names of all backends, "auto" first, NULL-terminated. */
 const char *const *io_backend_names(void);

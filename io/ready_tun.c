@@ -1,5 +1,6 @@
-/* TUN and TAP by readiness: who is read and written when; tun.c does it. An interface that was deleted is
- * found out by whoever reads or writes next, closed here and told as CLOSED. Backend's thread only. */
+/* TUN and TAP by readiness: who is read and written when; tun.c does it. An interface that was
+ * deleted is found out by whoever reads or writes next, closed here and told as CLOSED.
+ * Backend's thread only. */
 #include <errno.h>
 
 #include "ready.h"

@@ -1,7 +1,7 @@
-/* An interface's packets. What is read goes into one receive buffer, with its virtio-net header in the
- * headroom: a long packet takes the buffer along, a short one is copied into a small buffer, so that a
- * few bytes that somebody keeps never hold 64 KiB. What is written waits as a list of bodies, by
- * reference. Nothing that a network sends asserts. Backend's thread only. */
+/* An interface's packets. What is read goes into one receive buffer, with its virtio-net header
+ * in the headroom: a long packet takes the buffer along, a short one is copied into a small
+ * buffer, so that a few bytes that somebody keeps never hold 64 KiB. What is written waits as a
+ * list of bodies, by reference. Nothing that a network sends asserts. Backend's thread only. */
 #include "tun.h"
 
 #include <errno.h>
@@ -135,7 +135,8 @@ void tun_close(struct tun *tun, struct tun_sock *sock)
 
 /* ---- receiving ---- */
 
-/* Where the payload of a super-packet begins: what the header says is only how much lies in a row. */
+/* Where the payload of a super-packet begins: what the header says is only how much lies in a
+ * row. */
 static uint16_t header_len(uint8_t type, const uint8_t *bytes, uint32_t len, uint16_t start)
 {
     uint32_t transport = 8;
@@ -312,13 +313,12 @@ static int write_one(const struct tun_sock *sock)
     return written < 0 ? -errno : (int)written;
 }
 
-bool tun_written(struct tun *tun, struct tun_sock *sock, int written, enum tun_flushed *ret)
+/* What a write of the first of the queue has come to. False: it stays, *ret says until when. */
+static bool written(struct tun *tun, struct tun_sock *sock, int result, enum tun_flushed *ret)
 {
     const struct leat_event *event = &sock->first->event;
     uint32_t packets = packets_of(&event->tun.offload, event->tun.body.len);
-    switch (written) {
-    case -EINTR:
-        return true; /* once more */
+    switch (result) {
     case -EAGAIN:
         *ret = TUN_BLOCKED;
         return false;
@@ -328,18 +328,16 @@ bool tun_written(struct tun *tun, struct tun_sock *sock, int written, enum tun_f
         return false;
     case -EBADFD:
         sock->is_gone = true;
-        tun->stats->send_errors += sock->queued;
-        tun_drop_queue(tun, sock);
-        return true;
-    default:
-        break;
-    }
-    if (written < 0) {
-        sock->error = written;
         tun->stats->send_errors += packets;
-    } else {
-        tun->stats->sent_datagrams += packets;
-        tun->stats->sent_bytes += event->tun.body.len;
+        break;
+    default:
+        if (result < 0) {
+            sock->error = result;
+            tun->stats->send_errors += packets;
+        } else {
+            tun->stats->sent_datagrams += packets;
+            tun->stats->sent_bytes += event->tun.body.len;
+        }
     }
     consume(tun, sock);
     return true;
@@ -348,11 +346,38 @@ bool tun_written(struct tun *tun, struct tun_sock *sock, int written, enum tun_f
 enum tun_flushed tun_flush(struct tun *tun, struct tun_sock *sock)
 {
     enum tun_flushed result = TUN_EMPTY;
-    while (sock->first != NULL) {
+    while (sock->first != NULL && !sock->is_gone) {
+        int status = write_one(sock);
         tun->stats->send_calls++;
-        if (!tun_written(tun, sock, write_one(sock), &result)) {
+        if (status != -EINTR && !written(tun, sock, status, &result)) {
             break;
         }
+    }
+    return result;
+}
+
+enum tun_flushed tun_settle(struct tun *tun, struct tun_sock *sock, uint32_t n)
+{
+    enum tun_flushed result = TUN_EMPTY;
+    union node *kept = NULL;
+    union node **end = &kept;
+    for (uint32_t i = 0; i < n; i++) {
+        union node *node = sock->first;
+        LEAT_ASSERT(node != NULL);
+        if (!written(tun, sock, node->event.status, &result)) {
+            sock->first = node->next; /* but it counts as queued */
+            sock->last = sock->first == NULL ? NULL : sock->last;
+            node->next = NULL;
+            *end = node;
+            end = &node->next;
+        }
+    }
+    if (kept != NULL) {
+        *end = sock->first;
+        if (sock->first == NULL) {
+            sock->last = (union node *)(void *)end; /* whose first member is the link */
+        }
+        sock->first = kept;
     }
     return result;
 }

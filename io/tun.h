@@ -1,6 +1,7 @@
-/* TUN and TAP over the kernel: opening an interface, reading packets, and a queue of those to write.
- * Every descriptor has a virtio-net header in front of each packet, all zero if there is nothing to
- * say, so that there is one way to read and to write. Nothing here waits. One thread, the backend's. */
+/* TUN and TAP over the kernel: opening an interface, reading packets, and a queue of those to
+ * write. Every descriptor has a virtio-net header in front of each packet, all zero if there is
+ * nothing to say, so that there is one way to read and to write. Nothing here waits. One thread,
+ * the backend's. */
 #ifndef LEAT_IO_TUN_H
 #define LEAT_IO_TUN_H
 
@@ -8,7 +9,7 @@
 
 #define TUN_FRONT 10u        /* bytes of the header */
 #define TUN_SHORT_LEN 1856u  /* packets up to that are copied into a small buffer */
-#define TUN_READ_LEN (LEAT_TUN_PACKET_MAX + 1) /* one more than there can be: a longer one was cut */
+#define TUN_READ_LEN (LEAT_TUN_PACKET_MAX + 1) /* one more than there can be: else cut */
 #define TUN_BATCH 64u        /* packets read in a row */
 
 /* One queue of an interface. */
@@ -59,9 +60,9 @@ enum tun_more {
 unsigned tun_receive(struct tun *tun, struct tun_sock *sock, struct io_done *done, unsigned cap,
                      enum tun_more *ret_more);
 
-/* One packet of `len` bytes at buf_train_data(buf), its header in front of it, into a completion: in
- * that buffer, whose reference then goes along, *ret_kept false, or copied out of it. False: it was cut, or is
- * of a kind that was not asked for; the buffer stays the caller's. */
+/* One packet of `len` bytes at buf_train_data(buf), its header in front of it, into a
+ * completion: in that buffer, whose reference then goes along, *ret_kept false, or copied out of
+ * it. False: it was cut, or is of a kind that was not asked for; the buffer stays the caller's. */
 bool tun_complete(struct tun *tun, struct tun_sock *sock, leat_buf *buf, uint32_t len,
                   struct io_done *done, bool *ret_kept);
 
@@ -79,10 +80,14 @@ enum tun_flushed {
 /* Hands the queue to the kernel. */
 enum tun_flushed tun_flush(struct tun *tun, struct tun_sock *sock);
 
-/* The parts of a flush, for who has another system call: the header of a queued packet; the first one
- * was answered by `written`, bytes or a negative errno. True: it is done with; else *ret says when. */
-void tun_header(const union node *node, uint8_t header[TUN_FRONT]);
-bool tun_written(struct tun *tun, struct tun_sock *sock, int written, enum tun_flushed *ret);
+/* The parts of a flush, for who has another system call.
+ *
+ * tun_header: what is to be in front of a queued packet.
+ *
+ * tun_settle: the first `n` of the queue were written, or not: each one's event.status says
+ * bytes or a negative errno. What has only found no room stays, in front and in order. */
+void             tun_header(const union node *node, uint8_t header[TUN_FRONT]);
+enum tun_flushed tun_settle(struct tun *tun, struct tun_sock *sock, uint32_t n);
 
 /* Whether WRITABLE is to be told. */
 bool tun_has_room(const struct tun *tun, struct tun_sock *sock);
@@ -92,8 +97,8 @@ void tun_drop_queue(struct tun *tun, struct tun_sock *sock);
 
 /* ---- tun_config.c ---- */
 
-/* Addresses, MTU and up, as asked for, which without any needs no privilege; then its index and MTU into
- * *info, whose name says which. 0 or negative errno; nothing is taken back. */
+/* Addresses, MTU and up, as asked for, which without any needs no privilege; then its index and
+ * MTU into *info, whose name says which. 0 or negative errno; nothing is taken back. */
 int tun_configure(struct leat_tun_info *info, const struct leat_tun_config *config);
 
 bool tun_name_is_taken(const char name[LEAT_TUN_NAME_LEN]);

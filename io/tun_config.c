@@ -1,6 +1,6 @@
 /* What an interface has: its index, MTU, addresses and whether it is up. Asked by ioctl, set by
- * rtnetlink, one request and its answer at a time; the kernel answers before the call returns, so none
- * of it waits. Stateless. */
+ * rtnetlink, one request and its answer at a time; the kernel answers before the call returns,
+ * so none of it waits. Stateless. */
 #include "tun.h"
 
 #include <errno.h>
@@ -122,7 +122,7 @@ static int add_addr(int fd, const struct leat_tun_info *info, const struct leat_
     struct request request = {
         .header = {.nlmsg_len = NLMSG_LENGTH(sizeof(request.addr)),
                    .nlmsg_type = RTM_NEWADDR,
-                   .nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE}, /* another queue may have added it */
+                   .nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE}, /* of another queue, say */
         .addr = {.ifa_family = v4 ? AF_INET : AF_INET6,
                  .ifa_prefixlen = (uint8_t)addr->prefix_len,
                  .ifa_flags = v4 ? 0 : IFA_F_NODAD, /* it can be used at once */

@@ -1,6 +1,7 @@
-/* Super-packets into packets, and checksums that were left unfinished. Pure: bytes in, bytes out. Of a
- * super-packet nothing is believed that its bytes do not bear out, since it may have come from a network;
- * shape_of is where that is decided, and what follows only reads what it has checked. Any thread. */
+/* Super-packets into packets, and checksums that were left unfinished. Pure: bytes in, bytes
+ * out. Of a super-packet nothing is believed that its bytes do not bear out, since it may have
+ * come from a network; shape_of is where that is decided, and what follows only reads what it
+ * has checked. Any thread. */
 #include <string.h>
 
 #include <leat/tun.h>
@@ -49,7 +50,7 @@ static void put_u32(uint8_t *at, uint32_t value)
     put_u16(at + 2, value);
 }
 
-/* ---- checksums (RFC 1071): the byte order of a sum does not matter, so words are added as they lie ---- */
+/* ---- checksums (RFC 1071): a sum knows no byte order, so words are added as they lie ---- */
 
 static uint16_t fold(uint64_t sum)
 {
@@ -92,7 +93,7 @@ static bool v4_fits(const uint8_t *ip, uint32_t len, uint32_t transport_at, uint
 static bool v6_fits(const uint8_t *ip, uint32_t len, uint32_t transport_at, uint32_t protocol)
 {
     bool is_long = len >= V6_LEN && transport_at >= V6_LEN;
-    bool is_known = transport_at != V6_LEN || ip[6] == protocol; /* else there are headers between */
+    bool is_known = transport_at != V6_LEN || ip[6] == protocol; /* else: headers between */
     return is_long && is_known && get_u16(ip + 4) == len - V6_LEN;
 }
 
@@ -114,8 +115,9 @@ static bool shape_of(const struct leat_tun_offload *offload, const uint8_t *byte
     uint32_t protocol = shape.is_tcp ? PROTOCOL_TCP : PROTOCOL_UDP;
     shape.is_v4 = shape.transport_at > ip_at && ip[0] >> 4 == 4;
     bool is_v6 = shape.transport_at > ip_at && ip[0] >> 4 == 6;
-    bool fits = shape.is_v4 ? v4_fits(ip, len - ip_at, shape.transport_at - ip_at, protocol)
-                            : is_v6 && v6_fits(ip, len - ip_at, shape.transport_at - ip_at, protocol);
+    uint32_t ip_len = shape.transport_at - ip_at;
+    bool fits = shape.is_v4 ? v4_fits(ip, len - ip_at, ip_len, protocol)
+                            : is_v6 && v6_fits(ip, len - ip_at, ip_len, protocol);
     if (!fits || (offload->type == LEAT_TUN_TCP4 && !shape.is_v4) ||
         (offload->type == LEAT_TUN_TCP6 && !is_v6)) {
         return false;
@@ -136,8 +138,8 @@ static bool shape_of(const struct leat_tun_offload *offload, const uint8_t *byte
     return true;
 }
 
-uint32_t leat_tun_packets(const struct leat_tun_offload *offload, const uint8_t *bytes, uint32_t len,
-                          uint32_t ip_at)
+uint32_t leat_tun_packets(const struct leat_tun_offload *offload, const uint8_t *bytes,
+                          uint32_t len, uint32_t ip_at)
 {
     struct shape shape;
     switch (offload->type) {
@@ -190,10 +192,10 @@ static void set_tcp(uint8_t *tcp, uint32_t skip, bool is_first, bool is_last)
     tcp[13] &= (uint8_t)~gone;
 }
 
-/* The field holds the sum of the pseudo header, with the length of the whole: it is put right, so that
- * neither addresses nor headers in between are looked at. */
-static void set_checksum(const struct leat_tun_offload *offload, uint8_t *transport, uint32_t len_whole,
-                         uint32_t len)
+/* The field holds the sum of the pseudo header, with the length of the whole: it is put right,
+ * so that neither addresses nor headers in between are looked at. */
+static void set_checksum(const struct leat_tun_offload *offload, uint8_t *transport,
+                         uint32_t len_whole, uint32_t len)
 {
     uint8_t *field = transport + offload->checksum_offset;
     uint8_t lengths[2];
@@ -208,8 +210,8 @@ static void set_checksum(const struct leat_tun_offload *offload, uint8_t *transp
     checksum_finish(transport, len, field);
 }
 
-uint32_t leat_tun_segment(const struct leat_tun_offload *offload, const uint8_t *bytes, uint32_t len,
-                          uint32_t ip_at, uint32_t at, uint8_t *to)
+uint32_t leat_tun_segment(const struct leat_tun_offload *offload, const uint8_t *bytes,
+                          uint32_t len, uint32_t ip_at, uint32_t at, uint8_t *to)
 {
     struct shape shape;
     uint32_t packets = leat_tun_packets(offload, bytes, len, ip_at);

@@ -177,6 +177,7 @@ static void uring_fini(struct io *io)
         mem_free(uring->socks[i]);
     }
     mem_free(uring->socks);
+    uring_tun_fini(uring);
     if (uring->pieces != NULL) {
         uring_pieces_close(uring->pieces);
         mem_free(uring->pieces);
@@ -316,6 +317,8 @@ static int uring_submit(struct io *io, const struct io_op *op)
     case IO_OP_CONNECT:
     case IO_OP_CANCEL:
         return uring_stream_open(uring, op);
+    case IO_OP_OPEN_TUN:
+        return uring_tun_open(uring, op);
     default: {
         struct uring_sock *sock = find(uring, op->sock);
         return LEAT_LIKELY(sock != NULL) ? sock->class->submit(uring, sock, op) : -EBADF;
@@ -345,6 +348,7 @@ static void fail_all(struct uring *uring)
     if (uring->pieces != NULL) {
         uring_pieces_void(uring->pieces);
     }
+    uring_tun_void(uring);
     for (uint32_t i = 0; i < uring->socks_len; i++) {
         struct uring_sock *sock = uring->socks[i];
         bool is_over = sock->state == URING_FREE || sock->state == URING_FAILED ||
@@ -357,14 +361,19 @@ static void fail_all(struct uring *uring)
     }
 }
 
-/* As uring_ring_enter; the first time that it fails for good ends all sockets. */
-static void enter(struct uring *uring, leat_time ns)
+/* A ring breaks where it is entered, which may be anywhere that needs a submission. */
+static void look_whole(struct uring *uring)
 {
-    bool was_broken = uring->ring.broken != 0;
-    uring_ring_enter(&uring->ring, ns);
-    if (LEAT_UNLIKELY(uring->ring.broken != 0 && !was_broken)) {
+    if (LEAT_UNLIKELY(uring->ring.broken != 0 && !uring->has_failed)) {
+        uring->has_failed = true;
         fail_all(uring);
     }
+}
+
+static void enter(struct uring *uring, leat_time ns)
+{
+    uring_ring_enter(&uring->ring, ns);
+    look_whole(uring);
 }
 
 /* ---- the kernel's answers ---- */
@@ -519,6 +528,15 @@ struct io_done *uring_done_fill(struct io_done *done, enum io_done_kind kind,
     return done;
 }
 
+static void tell_opened(struct io_done *done, const struct uring_sock *sock)
+{
+    if (sock->class == &uring_tun_class) {
+        done->info = sock->tun.info;
+    } else {
+        done->peer = sock->class == &uring_stream_class ? sock->tcp.bound : sock->udp.bound;
+    }
+}
+
 /* Up to `cap` completions of one socket, in the order in which they happened. */
 static unsigned tell_sock(struct uring *uring, struct uring_sock *sock, struct io_done *done,
                           unsigned cap)
@@ -527,12 +545,16 @@ static unsigned tell_sock(struct uring *uring, struct uring_sock *sock, struct i
     if ((sock->tell & URING_TELL_OPENED) != 0) {
         sock->tell &= ~(uint32_t)URING_TELL_OPENED;
         int status = sock->state == URING_FAILED ? sock->status : 0; /* else it is CLOSED's */
-        uring_done_fill(&done[n++], IO_DONE_OPENED, sock, status)->peer =
-            sock->class == &uring_stream_class ? sock->tcp.bound : sock->udp.bound;
+        tell_opened(uring_done_fill(&done[n++], IO_DONE_OPENED, sock, status), sock);
         if (sock->state == URING_FAILED) {
             uring_release(uring, sock);
             return n;
         }
+    }
+    if ((sock->tell & URING_TELL_ERROR) != 0 && n < cap) {
+        sock->tell &= ~(uint32_t)URING_TELL_ERROR;
+        uring_done_fill(&done[n++], IO_DONE_ERROR, sock, sock->tun.error);
+        sock->tun.error = 0;
     }
     if ((sock->tell & URING_TELL_WRITABLE) != 0 && n < cap) {
         sock->tell &= ~(uint32_t)URING_TELL_WRITABLE;
@@ -621,14 +643,14 @@ static leat_time wait_ns(struct uring *uring, leat_time deadline)
 /* The first turn that has something to do: its thread is the ring's from now on. */
 static void begin(struct uring *uring)
 {
-    if (uring_ring_enable(&uring->ring) < 0) {
-        fail_all(uring);
-    }
+    uring_ring_enable(&uring->ring);
+    look_whole(uring);
 }
 
 /* What the kernel shall do, and has done. */
 static void exchange(struct uring *uring, leat_time deadline)
 {
+    look_whole(uring);
     if (LEAT_UNLIKELY(uring_is_over(uring))) {
         if (uring->ring.broken != 0 && deadline != 0) {
             uring->woken |= uring_ring_doze(&uring->ring, wait_ns(uring, deadline));

@@ -9,6 +9,7 @@
 
 #include "alarms.h"
 #include "tcp.h"
+#include "tun.h"
 #include "udp.h"
 
 #define URING_SQ 512u   /* submissions in one system call */
@@ -78,11 +79,12 @@ struct uring_ring {
 };
 
 /* What tests make of the kernel: flags that setup is to refuse, sizes of the queues (0: as above), what
- * it cannot do. Read by uring_ring_open, uring_pieces_open and uring_init. */
+ * it cannot do. Read by uring_ring_open, uring_pieces_open, uring_init and uring_tun_open. */
 struct uring_test {
     uint32_t refused_flags;
     bool     no_incremental;
     bool     no_multishot_accept;
+    bool     no_multishot_read;
     uint32_t sq_len;
     uint32_t cq_len;
 };
@@ -161,7 +163,8 @@ struct uring_pieces {
     uint32_t                  target; /* pieces the kernel is to have; grows with the load */
     uint32_t                  max;
     uint32_t                  posted;
-    uint64_t                  ran_dry; /* times the kernel found none */
+    uint64_t                  ran_dry; /* reads that found none */
+    uint64_t                  dry_seen;
     uint16_t                  free;
     struct uring_piece        places[URING_PIECES];
 };
@@ -205,6 +208,7 @@ enum uring_tell {
     URING_TELL_OPENED = 1,
     URING_TELL_WRITABLE = 2,
     URING_TELL_CLOSED = 4,
+    URING_TELL_ERROR = 8, /* of a TUN */
 };
 
 struct uring;
@@ -219,6 +223,7 @@ struct uring_sock {
         };
         struct udp_sock udp; /* errors name sockets by it */
         struct tcp_sock tcp;
+        struct tun_sock tun;
     };
     const struct uring_class *class;
     uint8_t         state;
@@ -237,7 +242,7 @@ struct uring_sock {
     struct uring_sock *next_told;
     struct uring_sock *next_unarmed;
     union {
-        struct { /* UDP */
+        struct { /* UDP; TUN has some of it */
             bool     dry;      /* counted as starved */
             bool     blocked;  /* the kernel has no room */
             bool     chained;  /* the messages in flight */
@@ -248,6 +253,7 @@ struct uring_sock {
             int      error;    /* chained: of the first that was refused */
             uint16_t filled_first; /* received, oldest first: places */
             uint16_t filled_last;
+            union node *answered; /* TUN: the next of those in flight */
         };
         struct { /* streams */
             bool     reads;     /* it is to be read, a listener to accept */
@@ -305,7 +311,7 @@ struct uring_class {
     void (*fini)(struct uring *uring, struct uring_sock *sock);
 };
 
-extern const struct uring_class uring_udp_class, uring_stream_class;
+extern const struct uring_class uring_udp_class, uring_stream_class, uring_tun_class;
 
 #define URING_SEND_HEADERS 64u
 #define URING_SEND_VECTORS 1024u
@@ -319,6 +325,7 @@ struct uring {
     struct msghdr       recv_header; /* of every receive: the room for name and control */
     bool                starved;     /* neither the kernel nor the pool has a receive buffer */
     bool                woken;
+    bool                has_failed; /* the ring is broken, and all sockets have ended */
     uint32_t            worker;
     void (*log)(void *context, enum leat_log_level level, const char *text);
     void               *log_context;
@@ -332,6 +339,8 @@ struct uring {
     struct uring_queue  told;    /* owed a completion */
     struct uring_queue  unarmed; /* are to receive again, and need a buffer each to wait with */
     struct uring_sock  *free_socks;
+
+    struct uring_tuns *tuns; /* NULL: there has been none yet */
 
     /* streams */
     struct uring_queue   unsettled; /* their requests may be others than they want; link: unarmed */
@@ -423,6 +432,14 @@ void uring_udp_arm(struct uring *uring, struct uring_sock *sock);
 
 /* A completion of a message that was sent. */
 void uring_udp_sent(struct uring *uring, struct udp_run *run, enum uring_kind kind, int res);
+
+/* ---- uring_tun.c ---- */
+
+int uring_tun_open(struct uring *uring, const struct io_op *op);
+
+/* The kernel shall not find any buffer of theirs any more. The ring is closed: they are freed. */
+void uring_tun_void(struct uring *uring);
+void uring_tun_fini(struct uring *uring);
 
 /* ---- uring_stream.c, uring_listen.c ---- */
 

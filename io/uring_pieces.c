@@ -111,6 +111,10 @@ static bool cut(struct uring_pieces *pieces, int nth)
 bool uring_pieces_refill(struct uring_pieces *pieces)
 {
     int added = 0;
+    if (pieces->ran_dry != pieces->dry_seen) { /* once, however many found none */
+        pieces->dry_seen = pieces->ran_dry;
+        pieces->target = pieces->target * 2 < pieces->max ? pieces->target * 2 : pieces->max;
+    }
     while (pieces->posted < pieces->target && cut(pieces, added)) {
         added++;
     }
@@ -122,10 +126,7 @@ bool uring_pieces_refill(struct uring_pieces *pieces)
 
 void uring_pieces_ran_dry(struct uring_pieces *pieces)
 {
-    pieces->ran_dry++;
-    if (pieces->posted == 0 && pieces->target < pieces->max) {
-        pieces->target = pieces->target * 2 < pieces->max ? pieces->target * 2 : pieces->max;
-    }
+    pieces->ran_dry += pieces->posted == 0; /* else there are some again by now */
 }
 
 leat_slice uring_pieces_take(struct uring_pieces *pieces, uint32_t flags, uint32_t len, bool drop)

@@ -162,18 +162,10 @@ static int workers_open(struct leat_runtime *runtime)
     return 0;
 }
 
-int leat_runtime_open(const struct leat_config *config, leat_runtime **ret)
+/* With that backend. *ret_io_refused: it is what failed. */
+static int open_on(const struct leat_config *config, const struct io_ops *ops, leat_runtime **ret,
+                   bool *ret_io_refused)
 {
-    const char *fault = config_fault(config);
-    if (fault != NULL) {
-        runtime_log(config, LEAT_LOG_ERROR, "wrong configuration: %s", fault);
-        return -EINVAL;
-    }
-    struct io_config io_config = {.log = config->log, .log_context = config->log_context};
-    const struct io_ops *ops = io_backend_find(config->io, &io_config);
-    if (ops == NULL) {
-        return -EINVAL;
-    }
     struct leat_runtime *runtime = mem_zalloc(sizeof(*runtime), 64);
     int status = -ENOMEM;
     if (runtime != NULL) {
@@ -191,8 +183,7 @@ int leat_runtime_open(const struct leat_config *config, leat_runtime **ret)
         }
     }
     if (status < 0) {
-        runtime_log(config, LEAT_LOG_ERROR, "cannot open a runtime of %u workers: %s",
-                    config->workers, strerror(-status));
+        *ret_io_refused = runtime != NULL && runtime->io_refused;
         if (runtime != NULL) {
             runtime_free(runtime);
         }
@@ -200,6 +191,38 @@ int leat_runtime_open(const struct leat_config *config, leat_runtime **ret)
     }
     *ret = runtime;
     return 0;
+}
+
+int leat_runtime_open(const struct leat_config *config, leat_runtime **ret)
+{
+    const char *fault = config_fault(config);
+    if (fault != NULL) {
+        runtime_log(config, LEAT_LOG_ERROR, "wrong configuration: %s", fault);
+        return -EINVAL;
+    }
+    struct io_config io_config = {.log = config->log, .log_context = config->log_context};
+    bool any = strcmp(config->io, "auto") == 0;
+    const struct io_ops *ops = io_backend_find(config->io, &io_config);
+    if (ops == NULL) {
+        return -EINVAL;
+    }
+    bool io_refused = false;
+    int status = open_on(config, ops, ret, &io_refused);
+    while (status < 0 && any && io_refused) { /* it may work for one worker, and not for all */
+        ops = io_backend_next(ops, &io_config);
+        if (ops == NULL) {
+            break;
+        }
+        runtime_log(config, LEAT_LOG_WARNING, "io \"auto\": all workers use \"%s\" instead",
+                    ops->name);
+        io_refused = false;
+        status = open_on(config, ops, ret, &io_refused);
+    }
+    if (status < 0) {
+        runtime_log(config, LEAT_LOG_ERROR, "cannot open a runtime of %u workers: %s",
+                    config->workers, strerror(-status));
+    }
+    return status;
 }
 
 /* ---- run ---- */

@@ -62,6 +62,7 @@ struct leat_runtime {
     struct pools         pools;
     struct worker       *workers[LEAT_WORKERS_MAX];
     struct sim_world    *world; /* NULL: not simulated */
+    bool                 io_refused; /* a worker's backend could not start */
     uint32_t             instant_rounds; /* simulated turns since time moved */
     uint32_t             phase; /* enum runtime_phase */
     uint32_t             stop_asked;

@@ -206,8 +206,7 @@ void socket_close(struct sockets *sockets, struct socket *socket, bool reset)
     sockets->leaving_len += socket->is_leaving;
     struct io_op op = {.kind = IO_OP_CLOSE, .sock = socket->io, .close.reset = reset};
     int status = sockets->ops->submit(sockets->io, &op);
-    /* The backend may have ended it already, but no UDP socket: then its CLOSED is on its way. */
-    LEAT_ASSERT(status == 0 || (status == -EBADF && (socket->is_stream || socket->is_tun)));
+    LEAT_ASSERT(status == 0 || status == -EBADF); /* it has ended by itself: its CLOSED is on its way */
 }
 
 static void tell_closed(struct sockets *sockets, struct socket *socket, leat_ref to,

@@ -209,8 +209,10 @@ static struct socket *accepted_add(struct sockets *sockets, const struct socket 
     socket->io = done->sock;
     socket->peer = done->peer;
     struct io_op op = {.kind = IO_OP_ADOPT, .sock = done->sock, .token = socket->index};
-    int status = sockets->ops->submit(sockets->io, &op);
-    LEAT_ASSERT(status == 0);
+    if (sockets->ops->submit(sockets->io, &op) < 0) { /* it has ended since, unheard of */
+        socket_give(sockets, socket);
+        return NULL;
+    }
     socket_own(sockets, socket, listener->owner);
     return socket;
 }

@@ -1,5 +1,6 @@
-/* TUN and TAP, from outputs to operations and from completions to inputs. A packet is for the owner; one
- * that finds its mailbox full is dropped and counted, as a datagram is. Called by the worker's thread. */
+/* TUN and TAP, from outputs to operations and from completions to inputs. A packet is for the
+ * owner; one that finds its mailbox full is dropped and counted, as a datagram is. Called by the
+ * worker's thread. */
 #include "tuns.h"
 
 #include <errno.h>
@@ -54,12 +55,13 @@ static const char *advice_of(int status)
 {
     switch (status) {
     case -EPERM:
-        return "; CAP_NET_ADMIN is needed, or an interface that was made for this user and is configured "
-               "already (ip tuntap add user); and /dev/net/tun must be writable";
+        return "; CAP_NET_ADMIN is needed, or an interface that was made for this user and is "
+               "configured already (ip tuntap add user); and /dev/net/tun must be writable";
     case -ENOENT:
         return "; there is no /dev/net/tun: load the module tun, or give it to the container";
     case -EBUSY:
-        return "; an interface of that name is in use, or of another kind: TUN, TAP, one or several queues";
+        return "; an interface of that name is in use, or of another kind: TUN, TAP, one or "
+               "several queues";
     case -EINVAL:
         return "; no name, MTU or address that an interface can have";
     case -EMFILE:

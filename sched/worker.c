@@ -145,7 +145,8 @@ int worker_open(struct leat_runtime *runtime, uint32_t index)
     }
     int status = io_open(worker, index);
     if (status < 0) {
-        runtime_log(config, LEAT_LOG_ERROR, "worker %u: cannot start I/O backend %s: %s%s", index,
+        runtime->io_refused = true;
+        runtime_log(config, LEAT_LOG_WARNING, "worker %u: cannot start I/O backend %s: %s%s", index,
                     runtime->ops->name, strerror(-status),
                     status == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
         host_mailbox_close(host, worker->system);

@@ -1,5 +1,6 @@
-/* A network of a test's own: interfaces, addresses and routes that nobody else sees, and that are gone when
- * the test is, killed or not. The calling thread moves into it, and threads it makes are born there. */
+/* A network of a test's own: interfaces, addresses and routes that nobody else sees, and that
+ * are gone when the test is, killed or not. The calling thread moves into it, and threads it
+ * makes are born there. */
 #ifndef LEAT_TESTS_NETNS_H
 #define LEAT_TESTS_NETNS_H
 
@@ -54,7 +55,7 @@ static inline void netns_enter(void)
     gid_t gid = getegid();
     if (unshare(CLONE_NEWNET) < 0) {
         if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
-            SKIP("no network namespace can be made here: neither CAP_SYS_ADMIN nor user namespaces");
+            SKIP("no network namespace here: neither CAP_SYS_ADMIN nor user namespaces");
         }
         netns_map_ids(uid, gid);
     }

@@ -65,8 +65,8 @@ static inline uint32_t packet_pseudo(const uint8_t *ip, uint32_t protocol, uint3
     return packet_sum(is_v4 ? ip + 12 : ip + 8, is_v4 ? 8 : 32, protocol + len);
 }
 
-/* Whether all of a packet of UDP or TCP, over IPv4 or IPv6 without further headers, is as it should be,
- * its checksums too. */
+/* Whether all of a packet of UDP or TCP, over IPv4 or IPv6 without further headers, is as it
+ * should be, its checksums too. */
 static inline bool packet_is_good(const uint8_t *ip, uint32_t len)
 {
     bool is_v4 = len >= 28 && ip[0] == 0x45;
@@ -84,7 +84,8 @@ static inline bool packet_is_good(const uint8_t *ip, uint32_t len)
            (!has_sum || sum == 0xffff);
 }
 
-/* Headers of a UDP packet from TUN_THERE to `port` of TUN_HERE in front of `len` bytes that are there. */
+/* Headers of a UDP packet from TUN_THERE to `port` of TUN_HERE in front of `len` bytes that are
+ * there. */
 static inline void packet_finish(uint8_t *ip, uint32_t len, uint16_t port)
 {
     memset(ip, 0, TUN_HEADERS);

@@ -1,6 +1,6 @@
-/* One end of a tunnel: what the interface gives is sent to the peer, and the other way round. A super-packet
- * is passed whole where a datagram can be as long, else cut into packets that leave as one train. A tunnel
- * drops what there is no room for; whoever is inside sends it again. */
+/* One end of a tunnel: what the interface gives is sent to the peer, and the other way round. A
+ * super-packet is passed whole where a datagram can be as long, else cut into packets that leave
+ * as one train. A tunnel drops what there is no room for; whoever is inside sends it again. */
 #include "actor.h"
 #include "frame.h"
 

@@ -1,5 +1,5 @@
-/* A tunnel: packets of a TUN interface over UDP, from one machine to another. There is no encryption. The
- * command line is here; the actor is in actor.c, what it sends in frame.c. */
+/* A tunnel: packets of a TUN interface over UDP, from one machine to another. There is no
+ * encryption. The command line is here; the actor is in actor.c, what it sends in frame.c. */
 #include "actor.h"
 #include "app.h"
 #include "frame.h"
@@ -70,7 +70,8 @@ static struct tunnel_config make_config(const struct flags *flags, const struct 
         .mtu = settings->mtu != 0 ? (uint32_t)settings->mtu : fits < MTU_USUAL ? fits : MTU_USUAL,
     };
     if (config.tun.mtu > fits) {
-        flags_wrong(flags, "--mtu: packets of %u bytes do not fit; --underlay-mtu %u leaves room for %u",
+        flags_wrong(flags,
+                    "--mtu: packets of %u bytes do not fit; --underlay-mtu %u leaves room for %u",
                     config.tun.mtu, (unsigned)settings->underlay_mtu, fits);
     }
     parse_addrs(flags, settings->addrs, &config);
@@ -120,9 +121,11 @@ int main(int argc, char **argv)
     struct settings settings = {.name = "leat%d", .underlay_mtu = 1500};
     const struct flag own[] = {
         {"peer", "ADDR:PORT", "the other end", FLAG_ADDR, &settings.peer, 0, 0},
-        {"name", "NAME", "of the interface; %d: the first that is free", FLAG_TEXT, &settings.name, 0, 0},
+        {"name", "NAME", "of the interface; %d: the first that is free", FLAG_TEXT,
+         &settings.name, 0, 0},
         {"addr", "ADDR/LEN,...", "addresses of the interface", FLAG_TEXT, &settings.addrs, 0, 0},
-        {"mtu", "N", "of the interface; 0: what fits, at most 1500", FLAG_NUMBER, &settings.mtu, 0, 65535},
+        {"mtu", "N", "of the interface; 0: what fits, at most 1500", FLAG_NUMBER, &settings.mtu, 0,
+         65535},
         {"underlay-mtu", "N", "of the network between: longer datagrams are not sent", FLAG_NUMBER,
          &settings.underlay_mtu, 576, 65535},
         {"no-offload", NULL, "one packet at a time", FLAG_SWITCH, &settings.no_offload, 0, 0},

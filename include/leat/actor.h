@@ -574,11 +574,11 @@ static inline void leat_output_resume(struct leat_output *out, leat_sock sock)
 
 /* ---- TUN and TAP: see leat/tun.h and docs/guide/tun.md ---- */
 
-/* Opens an interface; `config` and what it points to are lent until the next pop. OPENED says -EPERM:
- * CAP_NET_ADMIN is missing, and the interface was not made for this user; -ENOENT: there is no /dev/net/tun;
- * -EINVAL: no name an interface can have, or an MTU or address it does not take; -EBUSY: an interface of
- * that name is not of that kind, or is in use; ... Handed back, -EOPNOTSUPP, in simulation. An interface that
- * is deleted closes its sockets: SOCK_CLOSED, -ENODEV. */
+/* Opens an interface; `config` and what it points to are lent until the next pop. OPENED says
+ * -EPERM: CAP_NET_ADMIN is missing, and the interface was not made for this user; -ENOENT: there is
+ * no /dev/net/tun; -EINVAL: no name an interface can have, or an MTU or address it does not take;
+ * -EBUSY: an interface of that name is not of that kind, or is in use; ... Handed back, -EOPNOTSUPP,
+ * in simulation. An interface that is deleted closes its sockets: SOCK_CLOSED, -ENODEV. */
 static inline void leat_output_open_tun(struct leat_output *out,
                                         const struct leat_tun_config *config, uint64_t cookie)
 {
@@ -587,9 +587,9 @@ static inline void leat_output_open_tun(struct leat_output *out,
     out->tun_config = config;
 }
 
-/* A packet for a TUN, or with `offload` what was left undone with one, a super-packet above all; NULL:
- * nothing. What the kernel does not take is counted, and told by SOCK_ERROR: -EINVAL no packet, -EIO the
- * interface is down. */
+/* A packet for a TUN, or with `offload` what was left undone with one, a super-packet above all;
+ * NULL: nothing. What the kernel does not take is counted, and told by SOCK_ERROR: -EINVAL no packet,
+ * -EIO the interface is down. */
 static inline void leat_output_packet(struct leat_output *out, leat_sock sock, leat_slice body,
                                       const struct leat_tun_offload *offload)
 {

@@ -79,7 +79,9 @@ struct leat_trace {
 
 struct leat_config {
     uint32_t    workers; /* 1..LEAT_WORKERS_MAX; default: one for each CPU the process may use */
-    const char *io;      /* "auto", "uring", "epoll", "poll" or "sim"; default "auto" */
+    const char *io;      /* "auto", "uring", "epoll", "poll" or "sim"; default "auto": the first of
+                            the first three that works here, for all workers; why another does
+                            not is logged */
     bool        pin;     /* bind each worker to one of those CPUs; default false */
     uint32_t    spin_us; /* at most, before a worker sleeps; default 50; 0 on one CPU, and where
                             workers outnumber the CPUs */

@@ -85,6 +85,8 @@ TARGETS = [
     ("udp_fanout", None, "ratio", 1 / 0.92),
     ("udp_rtt", None, "floor+ns", 500),
     ("udp_rtt", None, "floor+sleeping_ns", 500),
+    ("tun_echo", None, "ratio", 1 / 0.90),
+    ("tun_echo_offload", None, "ratio", 1 / 0.60),
     ("tcp_echo", None, "ratio", 1.05),
     ("tcp_echo", None, "ns<libuv_ns", 1),
     ("tcp_echo_1000", None, "ratio", 1.05),
@@ -117,6 +119,9 @@ SECTIONS = [
       "udp_rtt"],
      "ns of wall time per datagram, one worker against one generator; `server_cpu_ns` is the "
      "server's own share. `udp_rtt`: the median round trip."),
+    ("TUN", "tun", ["tun_echo", "tun_echo_offload"],
+     "ns of wall time per packet of 64 bytes that an interface gives and takes back; `server_cpu_ns` is the "
+     "server's own share."),
     ("TCP", "tcp", ["tcp_echo", "tcp_echo_1000"],
      "ns of wall time per request of 64 bytes and its answer, one worker against one generator, an "
      "actor for each connection; the ratio is to a plain epoll loop. Beside it in the same repetition: a "

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 32
-#define RECEIVES_MAX 1024u /* questions, before c-ares has its turn */
-#define TRIES 3            /* of one server: each waits twice as long as the one before, */
-#define TRIES_SHARE 7      /* so the first for a seventh of the time */
+#define RECEIVES_MAX 32u    /* questions in a row: the answers to those before must find room */
+#define LAST_MAX (1u << 20) /* at the end, whoever goes on asking */
+#define RECV_BUF (1 << 20)  /* of a socket of c-ares, bytes; all questions go through one */
+#define TRIES 3             /* of one server: each waits twice as long as the one before, */
+#define TRIES_SHARE 7       /* so the first for a seventh of the time */
 #define TRY_MIN_MS 10
 
 /* ---- waiting ---- */
@@ -48,10 +50,10 @@ static int wait_ms(const struct leat_resolver *resolver, leat_time at)
 }
 
 /* Takes what has come. 0: there is more; -ETIMEDOUT: no; -EPIPE: the runtime has ended. */
-static int receive(struct leat_resolver *resolver)
+static int receive(struct leat_resolver *resolver, uint32_t max)
 {
     int status = 0;
-    for (uint32_t i = 0; i < RECEIVES_MAX && status == 0; i++) {
+    for (uint32_t i = 0; i < max && status == 0; i++) {
         struct leat_event event;
         status = leat_receive(resolver->controller, 0, &event);
         if (status == 0) {
@@ -65,7 +67,7 @@ static int receive(struct leat_resolver *resolver)
 
 static void finish(struct leat_resolver *resolver)
 {
-    (void)receive(resolver); /* what came before leat_resolver_close is answered too */
+    (void)receive(resolver, LAST_MAX); /* what came before leat_resolver_close is answered too */
     questions_cancel(resolver);
     ares_destroy(resolver->channel); /* calls back for all that are asked */
 }
@@ -75,7 +77,7 @@ static void *run(void *context)
     struct leat_resolver *resolver = context;
     pthread_setname_np(pthread_self(), "leat-resolver");
     int status;
-    for (bool goes_on = true; goes_on && (status = receive(resolver)) != -EPIPE;) {
+    for (bool goes_on = true; goes_on && (status = receive(resolver, RECEIVES_MAX)) != -EPIPE;) {
         struct epoll_event events[EVENTS_MAX];
         resolver->now = leat_controller_now(resolver->controller);
         leat_time next = questions_expire(resolver);
@@ -116,10 +118,11 @@ static int channel_open(struct leat_resolver *resolver)
                    : try_ms > INT32_MAX ? INT32_MAX
                                         : (int)try_ms,
         .tries = TRIES,
+        .socket_receive_buffer_size = RECV_BUF,
         .sock_state_cb = on_socket,
         .sock_state_cb_data = resolver,
     };
-    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB;
+    int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_RCVBUF | ARES_OPT_SOCK_STATE_CB;
     const char *servers = resolver->config.servers;
     if (servers != NULL) {
         mask |= ARES_OPT_DOMAINS; /* none */

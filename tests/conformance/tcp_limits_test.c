@@ -53,11 +53,16 @@ static void no_descriptors_left(const char *io)
     int in[2];
     int out[2];
     REQUIRE(pipe(in) == 0 && pipe(out) == 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
-    int next = dup(0);
-    close(next);
     /* The listener, and the one that is kept to turn somebody away with. io_uring goes by the limit of
      * when it was asked to accept. */
-    struct rlimit low = {.rlim_cur = (rlim_t)next + 2 + ROOM, .rlim_max = before.rlim_max};
+    int places[2 + ROOM];
+    for (int i = 0; i < 2 + ROOM; i++) {
+        places[i] = dup(0);
+    }
+    struct rlimit low = {.rlim_cur = (rlim_t)places[1 + ROOM] + 1, .rlim_max = before.rlim_max};
+    for (int i = 0; i < 2 + ROOM; i++) {
+        close(places[i]);
+    }
     REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
     end_listen(&net, &server);
     fflush(NULL);

@@ -120,7 +120,7 @@ STREAMS(reset_at_any_point)
         config.seed = turns + 1;
         net_open(&net, &config, kind);
         struct end server = {.echoes = true};
-        struct end client = {.want = UINT64_MAX, .chunk = 3000};
+        struct end client = {.want = UINT64_MAX, .chunk = 600};
         end_listen(&net, &server);
         end_connect(&net, &client, &server);
         AWAIT(&net, client.opened == 1 && server.given == 1);

@@ -1,15 +1,36 @@
-/* What the conformance cases of TUN stand on: a network of their own with one interface, the kernel's
- * sockets on its one side and a backend on the other. */
+/* What the conformance cases of TUN stand on: a network of their own with one interface, the
+ * kernel's sockets on its one side and a backend on the other. */
 #ifndef LEAT_TESTS_TUN_RIG_H
 #define LEAT_TESTS_TUN_RIG_H
 
 #include "io_rig.h"
 #include "netns.h"
 #include "packets.h"
+#ifdef LEAT_HAVE_URING
+#include "uring.h"
+#endif
 
-/* A case for each backend that has interfaces. */
+/* A case for each backend that has interfaces; on a ring also as where the kernel has no
+ * multishot read. */
+#ifdef LEAT_HAVE_URING
+#define TUN_URING(suite, name, by_hand)                                                            \
+    TEST(suite, name)                                                                              \
+    {                                                                                              \
+        char why[256] = "";                                                                        \
+        uring_test.no_multishot_read = by_hand;                                                    \
+        if (io_uring.probe(why, sizeof(why)) < 0) {                                                \
+            SKIP(why);                                                                             \
+        }                                                                                          \
+        name(&io_uring);                                                                           \
+    }
+#else
+#define TUN_URING(suite, name, by_hand)
+#endif
+
 #define TUN_BACKENDS(name)                                                                         \
     static void name(const struct io_ops *ops);                                                    \
+    TUN_URING(io_uring, name, false)                                                               \
+    TUN_URING(io_uring_by_hand, name, true)                                                        \
     TEST(io_epoll, name)                                                                           \
     {                                                                                              \
         name(&io_epoll);                                                                           \

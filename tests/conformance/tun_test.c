@@ -1,5 +1,5 @@
-/* Conformance of TUN: interfaces come, are configured, fail and go; packets of every size, both ways. Every
- * case runs in a network of its own, against every backend that uses the kernel. */
+/* Conformance of TUN: interfaces come, are configured, fail and go; packets of every size, both
+ * ways. Every case runs in a network of its own, against every backend that uses the kernel. */
 #include "tun_rig.h"
 
 /* ---- opening ---- */
@@ -139,7 +139,8 @@ TUN_BACKENDS(many_packets_keep_their_order)
     rig_close(&rig);
 }
 
-/* As many as the kernel's queue holds come, the rest it has dropped; buffers that are held are few. */
+/* As many as the kernel's queue holds come, the rest it has dropped; buffers that are held are
+ * few. */
 TUN_BACKENDS(flood_with_few_buffers)
 {
     netns_need_tun();
@@ -210,7 +211,7 @@ TUN_BACKENDS(tap_gives_frames)
     struct io_done in = rig_expect(&rig, IO_DONE_DATA);
     const uint8_t *frame = leat_slice_data(in.body);
     REQUIRE(in.body.len >= 42);
-    CHECK(frame[0] == 0xff && frame[12] == 8 && frame[13] == 6); /* it asks who has the address: ARP */
+    CHECK(frame[0] == 0xff && frame[12] == 8 && frame[13] == 6); /* ARP: who has it? */
     leat_slice answer = body_of(42, 0);
     uint8_t *at = leat_slice_data(answer);
     static const uint8_t there[6] = {2, 0, 0, 0, 0, 2};

@@ -46,33 +46,14 @@ for block in "$temporary"/block-*.c; do
         -fsyntax-only "$block" || fail "a block of the guide does not compile: $(cat "$block")"
 done
 
-# The second page is one program without a main: its blocks build on each other.
-rm "$temporary"/block-*.c
-blocks docs/guide/one-to-many.md
-cat "$temporary"/block-*.c >"$temporary/one-to-many.c"
-cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/one-to-many.c" ||
-    fail "the page about the bus and groups does not compile"
-
-# So is the page about streams.
-rm "$temporary"/block-*.c
-blocks docs/guide/streams.md
-cat "$temporary"/block-*.c >"$temporary/streams.c"
-cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/streams.c" ||
-    fail "the page about streams does not compile"
-
-# And the page about TLS.
-rm "$temporary"/block-*.c
-blocks docs/guide/tls.md
-cat "$temporary"/block-*.c >"$temporary/tls.c"
-cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/tls.c" ||
-    fail "the page about TLS does not compile"
-
-# And the page about HTTP.
-rm "$temporary"/block-*.c
-blocks docs/guide/http.md
-cat "$temporary"/block-*.c >"$temporary/http.c"
-cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/http.c" ||
-    fail "the page about HTTP does not compile"
+# Each of the other pages is one program without a main: its blocks build on each other.
+for page in one-to-many streams tls http names tun; do
+    rm "$temporary"/block-*.c
+    blocks "docs/guide/$page.md"
+    cat "$temporary"/block-*.c >"$temporary/$page.c"
+    cc "${flags[@]}" -Wno-unused-function -O0 -fsyntax-only "$temporary/$page.c" ||
+        fail "docs/guide/$page.md does not compile"
+done
 
 # Its port is a fixed one; here it is one that is free.
 port=$(python3 -c 'import socket; s = socket.socket(type=socket.SOCK_DGRAM)

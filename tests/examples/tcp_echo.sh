@@ -36,7 +36,7 @@ for number, client in enumerate(clients):
 END
 }
 
-for io in epoll poll auto; do
+for io in $(uring) epoll poll auto; do
     start server "$(program tcp_echo)" --io "$io" --port 0
     for _ in $(seq 100); do
         grep -q '^listening on' "$temporary/server.out" && break

@@ -63,7 +63,7 @@ tracks = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e.get("name
 assert {(e["pid"], e["tid"]) for e in order} == set(tracks), tracks
 assert all(name.startswith("worker ") for name in tracks.values()), tracks
 processes = [e["args"]["name"] for e in events if e.get("name") == "process_name"]
-assert processes and all(p.split("io=")[1] in ("epoll", "poll", "sim") for p in processes), processes
+assert processes and all(p.split("io=")[1] in ("uring", "epoll", "poll", "sim") for p in processes), processes
 assert wanted <= names | what | set(tracks.values()), wanted - names - what
 if "group member" in wanted:
     assert groups, "no group in it"

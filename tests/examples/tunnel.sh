@@ -53,7 +53,7 @@ works() {
 }
 works probe
 
-for io in epoll poll; do
+for io in $(uring) epoll poll; do
     for flags in "" "--underlay-mtu 1500" "--underlay-mtu 1500 --no-offload"; do
         # shellcheck disable=SC2086  # several flags
         demo --seconds 1 --io "$io" $flags >"$temporary/demo.out" 2>"$temporary/demo.err" ||

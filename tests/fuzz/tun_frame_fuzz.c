@@ -1,6 +1,7 @@
-/* What a tunnel is sent: any offload with any bytes. Nothing is read or written outside; what is taken
- * for a super-packet is cut into as many packets as it says, each within its room, with a right sum if it has
- * no headers in between, and together they carry its payload. Input: ip_at, the offload, the bytes. */
+/* What a tunnel is sent: any offload with any bytes. Nothing is read or written outside; what is
+ * taken for a super-packet is cut into as many packets as it says, each within its room, with a
+ * right sum if it has no headers in between, and together they carry its payload. Input: ip_at,
+ * the offload, the bytes. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,8 @@ static uint32_t sum_of(const uint8_t *bytes, uint32_t len, uint32_t sum)
     return sum >> 16 != 0 ? (sum & 0xffff) + (sum >> 16) : sum;
 }
 
-static void check_packet(const struct leat_tun_offload *offload, const uint8_t *packet, uint32_t len,
-                         uint32_t ip_at, uint32_t seed)
+static void check_packet(const struct leat_tun_offload *offload, const uint8_t *packet,
+                         uint32_t len, uint32_t ip_at, uint32_t seed)
 {
     const uint8_t *ip = packet + ip_at;
     uint32_t ip_len = offload->checksum_start - ip_at;
@@ -32,7 +33,8 @@ static void check_packet(const struct leat_tun_offload *offload, const uint8_t *
     } else {
         SUPPOSE(((uint32_t)ip[4] << 8 | ip[5]) == len - ip_at - 40);
     }
-    /* The pseudo header's sum is the sender's word: with its length put right the whole comes out. */
+    /* The pseudo header's sum is the sender's word: with its length put right the whole comes
+     * out. */
     uint32_t sum = sum_of(packet + offload->checksum_start, transport_len, seed);
     SUPPOSE(sum == 0xffff || sum == 0);
 }
@@ -64,7 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             uint32_t before = len - offload.checksum_start;
             uint32_t after = got - offload.checksum_start;
             const uint8_t *field = exact + offload.checksum_start + offload.checksum_offset;
-            uint32_t seed = ((uint32_t)field[0] << 8 | field[1]) + (0xffff - before % 0xffff) + after;
+            uint32_t seed =
+                ((uint32_t)field[0] << 8 | field[1]) + (0xffff - before % 0xffff) + after;
             SUPPOSE(memcmp(to + offload.header_len, exact + offload.header_len + carried,
                            got - offload.header_len) == 0);
             check_packet(&offload, to, got, ip_at, seed);

@@ -1,4 +1,5 @@
-/* Cutting super-packets: each packet of one is checked field by field, and what is none is refused. */
+/* Cutting super-packets: each packet of one is checked field by field, and what is none is
+ * refused. */
 #include <string.h>
 
 #include <leat/tun.h>
@@ -17,8 +18,8 @@ struct sample {
     uint32_t ip_at;
 };
 
-/* A super-packet in `frame`: TCP with 12 bytes of options, or UDP; its sum is that of the pseudo header, as
- * kernels leave it. `between`: bytes of IPv6 headers before the transport's. */
+/* A super-packet in `frame`: TCP with 12 bytes of options, or UDP; its sum is that of the pseudo
+ * header, as kernels leave it. `between`: bytes of IPv6 headers before the transport's. */
 static struct sample make(enum leat_tun_type type, bool v4, uint32_t ip_at, uint32_t between,
                           uint32_t payload, uint32_t size)
 {

@@ -14,28 +14,14 @@ TEST(uring, none)
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/if_tun.h>
-#include <linux/seccomp.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stddef.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
-#include "uring.h"
-
-static void need_uring(void)
-{
-    char why[256] = "";
-    if (io_uring.probe(why, sizeof(why)) < 0) {
-        SKIP(why);
-    }
-}
+#include "uring_helpers.h"
 
 static struct uring *uring_of(struct rig *rig)
 {
@@ -48,34 +34,6 @@ static struct uring_sock *sock_of(struct rig *rig, uint32_t index)
 }
 
 /* ---- refusals: in a child, which cannot take its filter back ---- */
-
-static void refuse(int number, int error)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = 4, .filter = code};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) < 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0) {
-        _exit(77);
-    }
-}
-
-/* The exit status of a child that does `job`. */
-static int in_child(int (*job)(const void *arg), const void *arg)
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        _exit(job(arg));
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 struct refusal {
     int         number;
@@ -548,19 +506,6 @@ static bool neighbour_add(const char *device)
     close(any);
     return good;
 }
-
-static int fail(int line)
-{
-    fprintf(stderr, "line %d\n", line);
-    return 1;
-}
-
-#define NEED(expr)                                                                                 \
-    do {                                                                                           \
-        if (!(expr)) {                                                                             \
-            return fail(__LINE__);                                                                 \
-        }                                                                                          \
-    } while (0)
 
 /* A socket with a small buffer, whose datagrams wait for the neighbour's address. */
 static int blocked(const void *arg)
