@@ -83,6 +83,23 @@ def pipelined():
     assert got.endswith(b"hello, you\n")
 
 
+def keep_alive():
+    """Three hundred connections that were asked and are idle, in bounded memory."""
+    before = rss()
+    clients = [secure() for _ in range(300)]
+    for number in range(2):
+        for client in clients:
+            client.sendall(get(f"/hello/n{number}"))
+            assert response(client) == b"hello, n%d\n" % number
+    grown = (rss() - before) // 300
+    print(f"    {grown} bytes for a connection")
+    assert grown < 60_000, grown
+    opened = fds()
+    for client in clients:
+        client.close()
+    settles(opened - 300)
+
+
 def slow_readers():
     """Ten who read a file of 100 MB slowly, or not: it is not in memory, and who reads gets all of it."""
     with open("public/large.bin", "rb") as file:
@@ -217,7 +234,7 @@ def slowloris():
     settles(before)
 
 
-for case in (pipelined, slow_readers, streams, no_tls, under_load, slowloris):
+for case in (keep_alive, pipelined, slow_readers, streams, no_tls, under_load, slowloris):
     started = time.monotonic()
     case()
     print(f"  {case.__name__}: {time.monotonic() - started:.1f} s")
