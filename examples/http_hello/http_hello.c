@@ -103,7 +103,7 @@ int main(int argc, char **argv)
     char text[LEAT_ADDR_STRLEN];
     while (status == 0 && app_receive(&app, &event) == 0) {
         if (event.kind == LEAT_EVENT_MESSAGE && event.type == LEAT_HTTPD_LISTENING) {
-            printf("http%s://%s\n", http.tls ? "s" : "", leat_addr_format((const struct leat_addr *)event.payload, text));
+            printf("http%s://%s\n", http.tls ? "s" : "", leat_addr_format((const void *)event.payload, text));
             fflush(stdout);
         } else if (event.kind == LEAT_EVENT_DOWN && event.status != 0) {
             status = event.status;

@@ -262,6 +262,29 @@ TEST(tls_http, a_truncated_request)
     }
 }
 
+/* The same to one who reads slowly: what waits for it is dropped, and it gets the end of a stream, no reset. */
+TEST(tls_http, a_truncated_end_before_the_responses)
+{
+    struct world world;
+    struct visitor visitor;
+    open_default(&world);
+    visitor_open(&world, &visitor);
+    client_do(&world.site, &visitor.client, LEAT_OUTPUT_PAUSE);
+    visitor_say(&world, &visitor, GET("/large") GET("/large"), 2 * strlen(GET("/large")), 0);
+    client_do(&world.site, &visitor.client, LEAT_OUTPUT_FINISH);
+    rig_run(&world.site.rig, LEAT_SEC);
+    client_do(&world.site, &visitor.client, LEAT_OUTPUT_RESUME);
+    rig_run(&world.site.rig, 5 * LEAT_SEC);
+    visitor_read(&world, &visitor);
+    CHECK(visitor.len < 2 * LARGE);
+    CHECK(!visitor.closed);
+    CHECK(visitor.client.closed);
+    CHECK_EQ(visitor.client.closed_status, 0);
+    CHECK_EQ(site_stats(&world.site).connections, 0);
+    world_close(&world);
+    visitor_free(&visitor);
+}
+
 TEST(tls_http, a_damaged_record_ends_it)
 {
     struct world world;
