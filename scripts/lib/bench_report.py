@@ -48,7 +48,8 @@ PEERS_FURTHER = {
 
 # Targets: workload, workers: figure, limit. "ratio" is to the floor of the same run; "floor+" is
 # the floor's figure of that name and so many ns more; "ns<NAME" is our ns to the floor's figure NAME.
-# None for workers: any number of them. Of backends, epoll and uring are judged.
+# None for workers: any number of them. Of backends, epoll and uring are judged, only uring against the floor's
+# uring_ns.
 TARGETS = [
     ("pingpong", 1, "ns", 17),
     ("pingpong", 2, "ns", 25),
@@ -88,8 +89,10 @@ TARGETS = [
     ("tun_echo", None, "ratio", 1 / 0.90),
     ("tun_echo_offload", None, "ratio", 1 / 0.60),
     ("tcp_echo", None, "ratio", 1.05),
+    ("tcp_echo", None, "ns<uring_ns", 1.05),
     ("tcp_echo", None, "ns<libuv_ns", 1),
     ("tcp_echo_1000", None, "ratio", 1.05),
+    ("tcp_echo_1000", None, "ns<uring_ns", 1.05),
     ("tcp_echo_1000", None, "ns<libuv_ns", 1),
 ]
 
@@ -136,23 +139,26 @@ HIDDEN = {"workload", "workers", "spread", "quick", "repeat", "io", "ns", "floor
 # ---- reading ----
 
 def read(path):
-    """Results by workload, in order; and whether any was a quick run."""
-    results = {}
+    """Results by workload, in order; and those of bench/*.py."""
+    results, scripts = {}, []
     with open(path, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
             try:
                 record = json.loads(line)
+                if "bench" in record: # of a script, not of leat-bench
+                    scripts.append(record)
+                    continue
                 key = (record["workload"], record["workers"], record["spread"], record.get("io"))
             except (ValueError, KeyError, TypeError) as error:
                 sys.exit(f"{path}:{number}: not a result of leat-bench ({error})")
             record["memory_above_idle_bytes"] = (
                 record["peak_rss_bytes"] - record.get("idle_rss_bytes", 0))
             results[key] = record
-    if not results:
+    if not results and not scripts:
         sys.exit(f"{path}: no results")
-    return results
+    return results, scripts
 
 
 def rows_of(results, workload):
@@ -187,6 +193,8 @@ def targets_of(record):
         return found
     for workload, workers, name, limit in TARGETS:
         if workload != record["workload"] or workers not in (None, record["workers"]):
+            continue
+        if name == "ns<uring_ns" and record.get("io") != "uring":
             continue
         if name.startswith("floor+"):
             name = name[len("floor+"):]
@@ -249,7 +257,8 @@ def main_target(record):
             texts.append(f"≤ {limit:.2f} × floor")
             verdicts.append(met)
         elif name.startswith("ns<"):
-            texts.append(f"≤ {name[len('ns<'):].removesuffix('_ns')}")
+            times = f"{limit:.2f} × " if limit != 1 else ""
+            texts.append(f"≤ {times}{name[len('ns<'):].removesuffix('_ns')}")
             verdicts.append(met)
     if not texts:
         return "", ""
@@ -316,8 +325,36 @@ def cpu_name():
     return platform.machine()
 
 
-def page(results, plots):
+def scripts_rows(scripts):
+    """(what, leat, peer, target, met) of what programs of others measured."""
+    rows = []
+    for record in scripts:
+        if record["bench"] == "http" and "ratio" in record:
+            rows.append((f"HTTP keep-alive, {record['connections']} connections, a small body by "
+                         f"{'a route' if record['path'] == 'function' else 'a file'}",
+                         f"{record['leat_requests_per_s']:,.0f} requests/s",
+                         f"nginx: {record['nginx_requests_per_s']:,.0f}",
+                         "≥ nginx", record["ratio"] >= 1))
+        elif record["bench"] == "tunnel":
+            rows.append(("TCP through the example tunnel (iperf3)", f"{record['gbit_per_s']} Gb/s", "",
+                         "≥ 8 Gb/s", record["gbit_per_s"] >= 8))
+    return rows
+
+
+def scripts_table(rows):
+    lines = ["", "## HTTP, and a tunnel", "",
+             "HTTP: `examples/http_hello` and nginx on one CPU in turn, driven by `wrk` from the other; medians. "
+             "Tunnel: two network namespaces and all that runs in them on this machine.", "",
+             "| | leat | beside it | target | |", "|---|---:|---:|---|---|"]
+    lines += [f"| {what} | {value} | {peer} | {target} | {'met' if met else '**missed**'} |"
+              for what, value, peer, target, met in rows]
+    return lines
+
+
+def page(results, scripts, plots):
+    others = scripts_rows(scripts)
     judged = [met for record in results.values() for _, _, _, met in targets_of(record)]
+    judged += [row[-1] for row in others]
     quick = any(record.get("quick") for record in results.values())
     lines = [
         "# Benchmarks",
@@ -345,6 +382,8 @@ def page(results, plots):
         lines += ["", "<details><summary>Further figures</summary>", ""]
         lines += further_table(records)
         lines += ["", "</details>"]
+    if others:
+        lines += scripts_table(others)
     return "\n".join(lines) + "\n"
 
 
@@ -462,12 +501,12 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__.strip())
     source, target = sys.argv[1], sys.argv[2]
-    results = read(source)
+    results, scripts = read(source)
     directory = os.path.dirname(os.path.abspath(target))
     os.makedirs(directory, exist_ok=True)
     plots = plots_write(results, os.path.join(directory, "img"))
     with open(target, "w", encoding="utf-8") as out:
-        out.write(page(results, plots))
+        out.write(page(results, scripts, plots))
 
 
 main()

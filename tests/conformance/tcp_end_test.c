@@ -85,7 +85,32 @@ static void *read_slowly(void *context)
     return NULL;
 }
 
-static void the_rest_is_sent(const char *io)
+#ifdef LEAT_HAVE_URING
+#define ON_URING(name)                                                                             \
+    TEST(uring, name)                                                                              \
+    {                                                                                              \
+        NEED_IO("uring");                                                                          \
+        name("uring");                                                                             \
+    }
+#else
+#define ON_URING(name)
+#endif
+
+/* A client that is a thread does not fit into the simulation. */
+#define KERNELS(name)                                                                              \
+    static void name(const char *io);                                                              \
+    ON_URING(name)                                                                                 \
+    TEST(epoll, name)                                                                              \
+    {                                                                                              \
+        name("epoll");                                                                             \
+    }                                                                                              \
+    TEST(poll, name)                                                                               \
+    {                                                                                              \
+        name("poll");                                                                              \
+    }                                                                                              \
+    static void name(const char *io)
+
+KERNELS(the_rest_is_sent)
 {
     struct writer writer;
     pthread_t thread;
@@ -98,21 +123,11 @@ static void the_rest_is_sent(const char *io)
     end_free(&writer.end);
 }
 
-TEST(epoll, the_rest_is_sent)
-{
-    the_rest_is_sent("epoll");
-}
-
-TEST(poll, the_rest_is_sent)
-{
-    the_rest_is_sent("poll");
-}
-
 /* Who never reads is waited for as long as an actor would have been. */
-TEST(epoll, the_end_comes)
+KERNELS(the_end_comes)
 {
     struct writer writer;
-    writer_open(&writer, "epoll", 300 * LEAT_MS);
+    writer_open(&writer, io, 300 * LEAT_MS);
     leat_time before = leat_controller_now(writer.rig.controller);
     leat_runtime_stop(writer.rig.runtime);
     struct leat_event event;
