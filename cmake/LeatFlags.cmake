@@ -33,6 +33,8 @@ function(leat_flags target)
         ${LEAT_WARNINGS} ${LEAT_INSTRUMENT}
         # Asserts stay on in every build. Debug is what the test lanes run: quick enough, still readable.
         -UNDEBUG
+        # They name files as the tree does, not where it was built.
+        -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=
         $<$<CONFIG:Debug>:-O1 -g>
         $<$<CONFIG:Release>:-O2 -g>)
     target_link_options(${target} PRIVATE ${LEAT_INSTRUMENT})

@@ -49,7 +49,9 @@ static size_t flags_all(struct flags *flags, struct flag ret[FLAGS_MAX])
         ret[n++] = *own;
     }
     for (size_t i = 0; i < sizeof(shared) / sizeof(shared[0]); i++) {
-        ret[n++] = shared[i];
+        if (shared[i].target != &flags->json || !flags->prints_nothing) {
+            ret[n++] = shared[i];
+        }
     }
     return n;
 }
@@ -74,7 +76,9 @@ static void flags_help(const struct flags *flags, const struct flag *all, size_t
             printf(" [%s]", *(const char *const *)all[i].target);
             break;
         case FLAG_ADDR:
-            printf(" [%s]", leat_addr_format(all[i].target, addr));
+            if (((const struct leat_addr *)all[i].target)->port != 0) {
+                printf(" [%s]", leat_addr_format(all[i].target, addr));
+            }
             break;
         case FLAG_TEXT:
             if (*(const char *const *)all[i].target != NULL) {

@@ -40,6 +40,7 @@ struct flags {
     uint64_t seed;
     const char *trace; /* NULL: no trace is written */
     const char *light; /* own flags for a load that a trace has room for, or NULL */
+    bool prints_nothing; /* that a machine would read: there is no --json */
     bool json;
 };
 

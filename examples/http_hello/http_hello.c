@@ -75,7 +75,7 @@ int main(int argc, char **argv)
     const struct flag own[] = {{"root", "DIR", "the files to serve", FLAG_FILE, &root, 0, 0},
                                TLS_FLAGS(cert, key), {0}};
     struct flags flags = {.program = "http_hello", .about = "Serves a page, greetings and events.", .own = own,
-                          .io = "auto", .workers = 1, .bind = "127.0.0.1", .port = 8080};
+                          .io = "auto", .workers = 1, .bind = "127.0.0.1", .port = 8080, .prints_nothing = true};
     flags_parse(&flags, argc, argv);
     const struct leat_config config = app_config(&flags);
     struct leat_httpd_config http = leat_httpd_config_default();

@@ -59,7 +59,8 @@ int main(int argc, char **argv)
 {
     struct flags flags = {.program = "tcp_echo",
                           .about = "Answers every connection with its own bytes.",
-                          .io = "auto", .workers = 1, .bind = "127.0.0.1", .port = 7777};
+                          .io = "auto", .workers = 1, .bind = "127.0.0.1", .port = 7777,
+                          .prints_nothing = true};
     flags_parse(&flags, argc, argv);
     struct leat_config config = app_config(&flags);
     struct app app;

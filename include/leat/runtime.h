@@ -123,7 +123,7 @@ LEAT_API int leat_runtime_open(const struct leat_config *config, leat_runtime **
 LEAT_API int leat_runtime_start(leat_runtime *runtime);
 
 /* Runs the first worker in the calling thread, the others in threads of their own, until
- * leat_runtime_stop, or until no actor is left. In simulation it runs all of it, and also ends when
+ * leat_runtime_stop, or until no actor is left. 0, also when actors have failed: who monitors them is told. In simulation it runs all of it, and also ends when
  * nothing is left to happen. Once: -EALREADY. */
 LEAT_API int leat_runtime_run(leat_runtime *runtime);
 

@@ -16,7 +16,7 @@ if sys.argv[3]:
 else:
     for number, code in enumerate(code for name, code in found if not name):
         with open(f"{sys.argv[2]}/block-{number}.c", "w") as file:
-            file.write("#include <errno.h>\n#include <leat/leat.h>\n#include <leat/testing.h>\n" + code)
+            file.write(code)
 END
 }
 
@@ -42,8 +42,8 @@ flags=(-std=c11 -Wall -Wextra -Wpedantic -Wconversion -Werror -I"$root/include")
 blocks $guide
 for block in "$temporary"/block-*.c; do
     # Parts of a program: what they leave unused is used by the rest of it.
-    cc "${flags[@]}" -Wno-unused-function -Wno-unused-const-variable -Wno-unused-variable -O0 \
-        -fsyntax-only "$block" || fail "a block of the guide does not compile: $(cat "$block")"
+    cc "${flags[@]}" -include errno.h -include leat/leat.h -include leat/testing.h -Wno-unused-function \
+        -Wno-unused-const-variable -Wno-unused-variable -O0 -fsyntax-only "$block" || fail "a block of the guide does not compile: $(cat "$block")"
 done
 
 # Each of the other pages is one program without a main: its blocks build on each other.
