@@ -78,8 +78,9 @@ void report_json(const struct result *result)
     struct figures ns = figures_of(result->reps, result->repeat, -1);
     struct figures floor = figures_of(result->floors, result->repeat, -1);
 
-    printf("{\"workload\":\"%s\",\"workers\":%u,\"spread\":%s,\"quick\":%s,\"repeat\":%u",
-           setup->workload->name, setup->workers, setup->spread ? "true" : "false",
+    printf("{\"workload\":\"%s\",\"what\":\"%s\",\"workers\":%u,\"spread\":%s,\"quick\":%s,"
+           "\"repeat\":%u",
+           setup->workload->name, setup->workload->what, setup->workers, setup->spread ? "true" : "false",
            setup->quick ? "true" : "false", result->repeat);
     if (setup->workload->uses_io) {
         printf(",\"io\":\"%s\"", setup->io != NULL ? setup->io : "auto");

@@ -7,10 +7,13 @@ workload, workers and backend the later counts. The plots go to img/ beside the 
 constants: they were measured separately, and are an order of magnitude beside ours.
 """
 
+import datetime
 import json
 import math
 import os
 import platform
+import re
+import subprocess
 import sys
 
 PEERS_NOTE = "measured separately, 2 cores Zen 4"
@@ -307,11 +310,20 @@ def further_table(records):
     return lines
 
 
-def floors_list(records):
+def workloads_list(records):
     seen = {}
     for record in records:
-        seen.setdefault(record["workload"], record["floor"]["name"])
-    return "Floors: " + "; ".join(f"`{name}`: {floor}" for name, floor in seen.items()) + "."
+        seen.setdefault(record["workload"], f"{record['what']}. Floor: {record['floor']['name']}; "
+                                            f"{record['repeat']} repetitions.")
+    return [f"- `{name}`: {text}" for name, text in seen.items()]
+
+
+def commit_text():
+    try:
+        said = subprocess.run(["git", "log", "-1", "--format=%h"], stdout=subprocess.PIPE, text=True, check=True)
+        return f" at {said.stdout.strip()}"
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def cpu_name():
@@ -363,8 +375,11 @@ def page(results, scripts, plots):
         "plain C that does the same work with nothing around it, repetition by repetition in turn, "
         "each in a process of its own. Read the ratios: the figures are this machine's.",
         "",
-        f"{cpu_name()}, {os.cpu_count()} CPUs, Linux {platform.release()}. "
-        f"{sum(judged)} of {len(judged)} targets met.",
+        f"{datetime.date.today()}{commit_text()}; {cpu_name()}, {os.cpu_count()} CPUs, "
+        f"Linux {re.match(r'[0-9.]*', platform.release()).group()}. {sum(judged)} of {len(judged)} targets met. "
+        "`memory_above_idle_bytes` is the peak less that of an idle runtime, and may be negative. With actors "
+        "spread over workers the figures also depend on how busy the machine is with other things: ratios do not "
+        "hold there.",
         "",
         f"A peer's figure is the best configuration found for it, {PEERS_NOTE}: not of this run.",
     ]
@@ -376,7 +391,7 @@ def page(results, scripts, plots):
             continue
         lines += ["", f"## {title}", "", text, ""]
         lines += main_table(records)
-        lines += ["", floors_list(records)]
+        lines += ["", *workloads_list(records)]
         for name, alt in plots.get(plot, []):
             lines += ["", f"![{alt}](img/{name})"]
         lines += ["", "<details><summary>Further figures</summary>", ""]
