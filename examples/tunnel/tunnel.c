@@ -38,9 +38,9 @@ static void parse_addrs(const struct flags *flags, const char *text, struct tunn
         if (slash != NULL) {
             *slash = '\0';
         }
-        if (slash == NULL || end == slash + 1 || *end != '\0' || prefix_len > 128 ||
-            at == TUNNEL_ADDRS_MAX ||
-            leat_addr_from_host(one, 0, &config->addrs[at].ip) != 0) {
+        if (slash == NULL || end == slash + 1 || *end != '\0' || at == TUNNEL_ADDRS_MAX ||
+            leat_addr_from_host(one, 0, &config->addrs[at].ip) != 0 ||
+            prefix_len > (leat_addr_is_v4(&config->addrs[at].ip) ? 32 : 128)) {
             flags_wrong(flags,
                         "--addr: \"%s\" is no list of up to %d addresses such as "
                         "10.9.0.1/24,fd09::1/64",
@@ -57,7 +57,8 @@ static struct tunnel_config make_config(const struct flags *flags, const struct 
     struct tunnel_config config = {.local = flags_local(flags), .peer = settings->peer};
     uint32_t headers = leat_addr_is_v4(&settings->peer) ? UDP4_LEN : UDP6_LEN;
     if (settings->peer.port == 0) {
-        flags_wrong(flags, "--peer: where the other end is must be said, as 192.0.2.1:7700");
+        flags_wrong(flags, "--peer: where the other end is must be said, as 192.0.2.1:7700; "
+                           "examples/tunnel/run [FLAG]... tries it on this machine");
     }
     config.datagram_max = (uint32_t)settings->underlay_mtu - headers;
     if (config.datagram_max > LEAT_DATAGRAM_LEN_MAX) {
@@ -108,7 +109,8 @@ static int run(struct app *app, const struct tunnel_config *config)
             memcpy(&totals, event.payload, sizeof(totals));
             print_totals(app, &totals);
         } else if (event.kind == LEAT_EVENT_DOWN && event.status != 0) {
-            fprintf(stderr, "tunnel: it ended: %s\n", strerror(-event.status));
+            fprintf(stderr, "tunnel: it ended: %s%s\n", strerror(-event.status),
+                    flags_sim(app->flags) ? "; a simulation has no interfaces" : "");
             status = event.status;
             leat_runtime_stop(app->runtime);
         }
@@ -120,7 +122,7 @@ int main(int argc, char **argv)
 {
     struct settings settings = {.name = "leat%d", .underlay_mtu = 1500};
     const struct flag own[] = {
-        {"peer", "ADDR:PORT", "the other end", FLAG_ADDR, &settings.peer, 0, 0},
+        {"peer", "ADDR:PORT", "the other end; needed", FLAG_ADDR, &settings.peer, 0, 0},
         {"name", "NAME", "of the interface; %d: the first that is free", FLAG_TEXT,
          &settings.name, 0, 0},
         {"addr", "ADDR/LEN,...", "addresses of the interface", FLAG_TEXT, &settings.addrs, 0, 0},
