@@ -100,7 +100,8 @@ enum io_done_kind {
                          same turn. Also unasked: of a stream
                          -ECONNRESET, ..., or 0 when both sides have finished; of a TUN whose interface
                          was deleted -ENODEV; of any socket what keeps the backend from going on. Then
-                         the socket takes nothing more, -EBADF, and what was read before comes before */
+                         the socket takes nothing more, -EBADF, and what was read before comes before,
+                         but is dropped where the backend cannot go on */
     IO_DONE_ACCEPTED, /* token: the listener's; sock: the connection, to be adopted; peer */
     IO_DONE_FINISHED, /* a stream: the peer's FIN, behind all its bytes */
 };

@@ -621,9 +621,10 @@ static unsigned give(struct uring *uring, struct io_done *done, unsigned cap)
 /* How long a wait may last, given that the caller wants to be back at `deadline`. */
 static leat_time wait_ns(struct uring *uring, leat_time deadline)
 {
-    bool unarmed = (uring->unarmed.first != NULL && !uring->starved) ||
-                   (uring->unsettled.first != NULL && !uring->pieces_starved);
-    bool starved = uring->starved || uring->pieces_starved;
+    bool asks = !uring_is_over(uring); /* else nobody takes them out of these queues */
+    bool unarmed = asks && ((uring->unarmed.first != NULL && !uring->starved) ||
+                            (uring->unsettled.first != NULL && !uring->pieces_starved));
+    bool starved = asks && (uring->starved || uring->pieces_starved);
     bool owed = uring->told.first != NULL || uring->udp->errors_len > 0;
     if (deadline == 0 || uring->woken || unarmed || owed || uring->hot.first != NULL ||
         uring->dirty.first != NULL) {

@@ -366,6 +366,7 @@ static void retry(struct uring *uring, struct uring_sock *sock)
 /* Its runs stay until `fini`: some may be in flight. */
 static void fail(struct uring *uring, struct uring_sock *sock, int status)
 {
+    drop_received(uring, sock);
     sock->armed = false;
     sock->polled = false;
     sock->status = sock->state == URING_CLOSING ? 0 : status;
