@@ -270,7 +270,8 @@ void uring_tell(struct uring *uring, struct uring_sock *sock, enum uring_tell wh
 
 static uint64_t user_data_of(const struct uring_sock *sock, enum uring_kind kind)
 {
-    return (uint64_t)sock->generation << 35 | (uint64_t)sock->index << 3 | kind;
+    uint64_t generation = sock->generation & URING_GENERATION_MASK;
+    return generation << 35 | (uint64_t)sock->index << 3 | kind;
 }
 
 void uring_own(struct uring_sock *sock, struct io_uring_sqe *sqe, enum uring_kind kind)
@@ -383,7 +384,8 @@ static void answer_of_sock(struct uring *uring, uint64_t user_data, int res, uin
     uint32_t index = (uint32_t)(user_data >> 3);
     LEAT_ASSERT(index < uring->socks_len);
     struct uring_sock *sock = uring->socks[index];
-    LEAT_ASSERT((uint32_t)(user_data >> 35) == (sock->generation & (UINT32_MAX >> 3)));
+    LEAT_ASSERT((((uint32_t)(user_data >> 35) ^ sock->generation) & URING_GENERATION_MASK) == 0);
+    uring->nth = (uint32_t)(user_data >> URING_NTH_SHIFT);
     LEAT_ASSERT(sock->outstanding > 0);
     sock->outstanding -= (flags & IORING_CQE_F_MORE) == 0;
     sock->class->answer(uring, sock, (enum uring_kind)(user_data & URING_KIND_MASK), res, flags);

@@ -30,7 +30,7 @@ _Static_assert(sizeof(union addr_any) <= URING_NAME_LEN, "a name fits");
 /* ---- the ring ---- */
 
 /* The low bits of user_data. The rest of a send's is its run; any other's says the socket: index from
- * bit 3 on, generation from bit 35 on. */
+ * bit 3 on, generation from bit 35 on, and from bit 58 on which of several it is. */
 enum uring_kind {
     URING_SEND,
     URING_SEND_TO, /* the same by IORING_OP_SEND with an address, which costs less */
@@ -43,6 +43,8 @@ enum uring_kind {
 };
 
 #define URING_KIND_MASK 7u
+#define URING_GENERATION_MASK ((1u << 23) - 1)
+#define URING_NTH_SHIFT 58
 
 /* A buffer that the kernel has, or has filled. */
 struct uring_buf {
@@ -253,7 +255,8 @@ struct uring_sock {
             int      error;    /* chained: of the first that was refused */
             uint16_t filled_first; /* received, oldest first: places */
             uint16_t filled_last;
-            union node *answered; /* TUN: the next of those in flight */
+            union node *answered; /* TUN: of those in flight the one that was answered last */
+            uint32_t    answered_nth; /* which that is */
         };
         struct { /* streams */
             bool     reads;     /* it is to be read, a listener to accept */
@@ -341,6 +344,7 @@ struct uring {
     struct uring_sock  *free_socks;
 
     struct uring_tuns *tuns; /* NULL: there has been none yet */
+    uint32_t           nth;  /* of the answer at hand: which of several it is about */
 
     /* streams */
     struct uring_queue   unsettled; /* their requests may be others than they want; link: unarmed */

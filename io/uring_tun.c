@@ -3,10 +3,9 @@
  * header in the headroom. A short packet is copied and its buffer goes back into the group at
  * once. Where the kernel has no such request, a poll tells and read(2) reads. Writing is a
  * request a packet; what is in flight are the first of the queue, and stay until the last of
- * them is answered. Answers come in the order of submission, as writing to an interface never
- * waits; if they did not, only the counting of errors would be confused. Invariant: an open
- * socket that is neither armed nor polled is in the queue `dirty`, or is tried again at
- * retry_at. Backend's thread only. */
+ * them is answered. What is refused is answered behind what is taken, so each answer says which
+ * write it is about. Invariant: an open socket that is neither armed nor polled is in the queue
+ * `dirty`, or is tried again at retry_at. Backend's thread only. */
 #include <errno.h>
 #include <poll.h>
 
@@ -35,6 +34,7 @@ struct uring_tuns {
     uint8_t                   headers[TUN_WRITES][TUN_FRONT];
 };
 
+_Static_assert(TUN_WRITES <= 1u << (64 - URING_NTH_SHIFT), "which write it was fits");
 _Static_assert(TUN_BUFS * sizeof(struct io_uring_buf) <= PAGE_LEN, "the ring of buffers fits");
 
 /* ---- the group of buffers ---- */
@@ -311,6 +311,7 @@ static bool send_queued(struct uring *uring, struct uring_sock *sock)
     }
     sock->built = 0;
     sock->answered = sock->tun.first;
+    sock->answered_nth = 0;
     for (const union node *node = sock->tun.first; node != NULL; node = node->next) {
         if (tuns->built == TUN_WRITES || uring_ring_room(ring) == 0) {
             break;
@@ -318,11 +319,26 @@ static bool send_queued(struct uring *uring, struct uring_sock *sock)
         struct io_uring_sqe *sqe = uring_ring_sqe(ring);
         prepare(tuns, sqe, sock->fd, node);
         uring_own(sock, sqe, URING_WRITE);
+        sqe->user_data |= (uint64_t)sock->built << URING_NTH_SHIFT;
         sock->built++;
     }
     sock->sending = sock->built;
     tuns->tun.stats->send_calls += sock->built > 0;
     return sock->built > 0;
+}
+
+/* Of those in flight the one that the answer is about. */
+static union node *answered(struct uring_sock *sock, uint32_t nth)
+{
+    LEAT_ASSERT(nth < sock->built);
+    if (nth < sock->answered_nth) {
+        sock->answered = sock->tun.first;
+        sock->answered_nth = 0;
+    }
+    for (; sock->answered_nth < nth; sock->answered_nth++) {
+        sock->answered = sock->answered->next;
+    }
+    return sock->answered;
 }
 
 /* All that was in flight has been answered. */
@@ -481,8 +497,7 @@ static void answer(struct uring *uring, struct uring_sock *sock, enum uring_kind
         uring_make_hot(uring, sock);
     } else if (kind == URING_WRITE) {
         LEAT_ASSERT(sock->sending > 0);
-        sock->answered->event.status = res == -EINTR ? -EAGAIN : res;
-        sock->answered = sock->answered->next;
+        answered(sock, uring->nth)->event.status = res == -EINTR ? -EAGAIN : res;
         if (--sock->sending == 0) {
             settle(uring, sock);
         }

@@ -85,6 +85,32 @@ TUN_BACKENDS(packets_that_are_none)
     rig_close(&rig);
 }
 
+/* It is the bad one that counts as refused, also where answers come in another order. */
+TUN_BACKENDS(one_of_several_is_refused)
+{
+    netns_need_tun();
+    struct rig rig;
+    rig_open(&rig, ops, 32, 64);
+    struct io_done tun = tun_socket(&rig, "leat0", LEAT_TUN_OFFLOADS, 0);
+    struct leat_tun_offload offload = {.type = LEAT_TUN_UDP,
+                                       .checksum = LEAT_TUN_CHECKSUM_PARTIAL,
+                                       .header_len = TUN_HEADERS,
+                                       .segment_size = 100,
+                                       .checksum_start = 20,
+                                       .checksum_offset = 6};
+    int fd = kernel_socket(7000);
+    leat_slice bad = body_of(100, 0);
+    leat_slice_data(bad)[0] = 0xf0; /* no version of IP */
+    REQUIRE(tun_submit_packet(&rig, tun.sock, packet_of(10, 0, 7000), NULL) == 0);
+    REQUIRE(tun_submit_packet(&rig, tun.sock, bad, NULL) == 0);
+    REQUIRE(tun_submit_packet(&rig, tun.sock, packet_of(1000, 0, 7000), &offload) == 0);
+    CHECK_EQ(rig_expect(&rig, IO_DONE_ERROR).status, -EINVAL);
+    CHECK_EQ(rig.io->base.stats.send_errors, 1);
+    CHECK_EQ(rig.io->base.stats.sent_datagrams, 11);
+    close(fd);
+    rig_close(&rig);
+}
+
 /* Longer than the MTU: the kernel cuts its own, and takes ours as they are. */
 TUN_BACKENDS(packets_longer_than_the_mtu)
 {
