@@ -130,8 +130,9 @@ static int uring_init(const struct io_config *config, struct io **ret)
             "interrupts cost more",
             uring->worker);
     }
-    uint32_t streams_part = pool->trains_max / 4 > 1 ? pool->trains_max / 4 : 1;
-    uint32_t bufs_max = pool->trains_max > streams_part ? pool->trains_max - streams_part : 1;
+    uint32_t part = pool->trains_max / 4 > 1 ? pool->trains_max / 4 : 1;
+    part += pool->trains_max >= 8 ? pool->trains_max / 4 : 0; /* of streams, and of TUNs */
+    uint32_t bufs_max = pool->trains_max > part ? pool->trains_max - part : 1;
     uring->ring.bufs_max = bufs_max < URING_BUFS ? bufs_max : URING_BUFS;
     if (uring->ring.bufs_target > uring->ring.bufs_max) {
         uring->ring.bufs_target = uring->ring.bufs_max;

@@ -72,7 +72,7 @@ struct uring_ring {
     uint32_t                  outstanding; /* requests whose last completion has not come */
     uint32_t                  sending;     /* those of them that end without waiting */
     uint32_t                  bufs_target; /* grows with the load */
-    uint32_t                  bufs_max;    /* up to this: what the pool has, less the streams' part */
+    uint32_t                  bufs_max;    /* up to this: what the pool has, less what streams and TUNs have */
     uint32_t                  bufs_posted; /* the kernel has them */
     uint32_t                  bufs_filled; /* not given on yet */
     uint16_t                  bufs_free;   /* places */

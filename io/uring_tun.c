@@ -376,9 +376,9 @@ static int make_tuns(struct uring *uring)
     if (tuns == NULL) {
         return -ENOMEM;
     }
-    uint32_t half = uring->pool->trains_max / 2 > 1 ? uring->pool->trains_max / 2 : 1;
+    uint32_t part = uring->pool->trains_max / 4 > 1 ? uring->pool->trains_max / 4 : 1;
     tun_init(&tuns->tun, uring->pool, &uring->base.stats, uring->udp->queue_len_max);
-    tuns->bufs_max = half < TUN_BUFS ? half : TUN_BUFS;
+    tuns->bufs_max = part < TUN_BUFS ? part : TUN_BUFS;
     tuns->bufs_target = tuns->bufs_max < TUN_BUFS_FIRST ? tuns->bufs_max : TUN_BUFS_FIRST;
     tuns->by_hand = uring_test.no_multishot_read;
     uring->tuns = tuns;

@@ -1,5 +1,6 @@
 /* Conformance of TUN: interfaces come, are configured, fail and go; packets of every size, both
  * ways. Every case runs in a network of its own, against every backend that uses the kernel. */
+#include "addr.h"
 #include "tun_rig.h"
 
 /* ---- opening ---- */
@@ -199,6 +200,42 @@ TUN_BACKENDS(flood_with_few_buffers)
     leat_buf_unref(long_one.buf);
     close(fd);
     rig_close(&rig);
+}
+
+/* Datagrams, packets and streams have each their part of few buffers. */
+TUN_BACKENDS(few_buffers_for_all)
+{
+    netns_need_tun();
+    if (strcmp(ops->name, "uring") != 0) {
+        SKIP("a read keeps up to 64 of them ready for datagrams");
+    }
+    for (uint32_t trains = 8; trains <= 16; trains += 4) {
+        struct rig rig;
+        rig_open(&rig, ops, trains, 64);
+        rig_socket(&rig, "127.0.0.1");
+        rig_expect_nothing(&rig);
+        tun_socket(&rig, "leat0", 0, 0);
+        rig_expect_nothing(&rig);
+        struct io_op op = {.kind = IO_OP_LISTEN, .token = 1};
+        op.listen.local = address(TUN_HERE, 0);
+        REQUIRE(ops->submit(rig.io, &op) == 0);
+        struct leat_addr at = rig_expect(&rig, IO_DONE_OPENED).peer;
+        union addr_any any;
+        socklen_t len = addr_to_any(&at, AF_INET, &any);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        REQUIRE(connect(fd, &any.any, len) == 0 && send(fd, "x", 1, 0) == 1);
+        op = (struct io_op){.kind = IO_OP_ADOPT, .token = 2};
+        op.sock = rig_expect(&rig, IO_DONE_ACCEPTED).sock;
+        REQUIRE(ops->submit(rig.io, &op) == 0);
+        op.kind = IO_OP_READ;
+        op.read.on = true;
+        REQUIRE(ops->submit(rig.io, &op) == 0);
+        struct io_done in = rig_expect(&rig, IO_DONE_DATA);
+        CHECK_EQ(in.sock, op.sock);
+        leat_buf_unref(in.body.buf);
+        close(fd);
+        rig_close(&rig);
+    }
 }
 
 /* Short packets hold no receive buffer. */
