@@ -698,7 +698,7 @@ static void fail(struct uring *uring, struct uring_sock *sock, int status)
     if (sock->state == URING_ENDING) {
         ended(uring, sock);
     } else {
-        end(uring, sock, sock->state == URING_CLOSING ? 0 : status, true);
+        end(uring, sock, status, true); /* also one that is closing: its queue is lost */
     }
 }
 

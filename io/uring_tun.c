@@ -525,7 +525,7 @@ static void fail(struct uring *uring, struct uring_sock *sock, int status)
     drop_received(uring, sock);
     sock->armed = false;
     sock->polled = false;
-    sock->status = sock->state == URING_CLOSING ? sock->status : status;
+    sock->status = sock->status != 0 ? sock->status : status; /* the first one's: it may be gone */
     uring->base.stats.send_errors += sock->tun.queued;
     closed(uring, sock);
 }

@@ -369,7 +369,7 @@ static void fail(struct uring *uring, struct uring_sock *sock, int status)
     drop_received(uring, sock);
     sock->armed = false;
     sock->polled = false;
-    sock->status = sock->state == URING_CLOSING ? 0 : status;
+    sock->status = status; /* also if it is closing: its queue is lost */
     uring->base.stats.send_errors += sock->udp.queued;
     closed(uring, sock);
 }

@@ -123,6 +123,9 @@ static int refused_while_sending(const void *arg)
     struct end listener = listen_here(&rig);
     int fd;
     uint32_t sock = bring_into(&rig, ARMED, &listener, &fd);
+    int closing_fd;
+    uint32_t closing = bring_into(&rig, ARMED, &listener, &closing_fd);
+    struct end closing_udp = rig_socket(&rig, "127.0.0.1");
     for (uint32_t i = 0; i < 4; i++) {
         rig_send(&rig, udp.sock, &udp.addr, 10 + i % 2, i);
     }
@@ -131,6 +134,10 @@ static int refused_while_sending(const void *arg)
     NEED(sock_of(&rig, udp.sock)->filled_first != URING_NONE);
     refuse(SYS_io_uring_enter, EPERM);
     set_reads(&rig, sock, true);
+    NEED(write_body(&rig, closing, 100) == 0);
+    close_stream(&rig, closing, false);
+    rig_send(&rig, closing_udp.sock, &udp.addr, 10, 1);
+    close_stream(&rig, closing_udp.sock, false);
     while (write_body(&rig, sock, 30000) == 0) {
     }
     unsigned closed = 0;
@@ -139,11 +146,13 @@ static int refused_while_sending(const void *arg)
         for (unsigned at = 0; at < n; at++) {
             NEED(done[at].kind == IO_DONE_CLOSED || closed == 0); /* the last word */
             closed += done[at].kind == IO_DONE_CLOSED;
+            NEED(done[at].kind != IO_DONE_CLOSED || done[at].status == -EPERM);
         }
     }
-    NEED(closed == 3);
+    NEED(closed == 5);
     NEED(expect_the_end(&rig, &lines, 0) == 0);
     close(fd);
+    close(closing_fd);
     rig_close(&rig);
     return 0;
 }
