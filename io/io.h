@@ -132,7 +132,7 @@ struct io_stats {
     uint64_t send_errors; /* datagrams the kernel did not take */
     uint64_t sockets; /* open now */
     uint64_t accepted;
-    uint64_t accept_failed; /* connections turned away: no descriptor, no memory */
+    uint64_t accept_failed; /* connections turned away, no descriptor or memory; or gone already */
 };
 
 struct io_ops {

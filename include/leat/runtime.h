@@ -287,7 +287,7 @@ struct leat_worker_stats {
     uint64_t send_errors;   /* datagrams the kernel did not take */
     uint64_t sockets;       /* now */
     uint64_t accepted;      /* connections */
-    uint64_t accept_failed; /* of those that came, turned away for want of file descriptors or memory */
+    uint64_t accept_failed; /* turned away for want of descriptors or memory, or gone already */
 };
 
 /* One behaviour, summed over the workers. */
