@@ -13,8 +13,6 @@
 #include "mem.h"
 #include "uring.h"
 
-#define STARVED_NS (100 * LEAT_MS) /* who returns a buffer wakes; this is for lack of memory */
-
 /* ---- life ---- */
 
 static const char *advice_of(int status)
@@ -301,9 +299,9 @@ void uring_cancel(struct uring *uring, struct uring_sock *sock, enum uring_kind 
     uring_own(sock, sqe, URING_CANCEL);
 }
 
-void uring_retry(struct uring *uring)
+void uring_retry(struct uring *uring, leat_time ns)
 {
-    leat_time at = uring_now((struct io *)uring) + UDP_RETRY_NS;
+    leat_time at = uring_now((struct io *)uring) + ns;
     uring->retry_at = at < uring->retry_at ? at : uring->retry_at;
 }
 
@@ -472,7 +470,8 @@ void uring_hand_over(struct uring *uring)
 /* After a while there may be room in the device's queue, or memory: nothing tells. */
 static void retry(struct uring *uring)
 {
-    if (uring->retry_at == LEAT_NEVER || uring_now((struct io *)uring) < uring->retry_at) {
+    bool is_due = uring->retry_at != LEAT_NEVER && uring_now((struct io *)uring) >= uring->retry_at;
+    if (!uring_tun_fed(uring) && !is_due) {
         return;
     }
     uring->retry_at = LEAT_NEVER;
@@ -637,11 +636,11 @@ static leat_time wait_ns(struct uring *uring, leat_time deadline)
     leat_time alarm = alarms_next(&uring->alarms);
     deadline = alarm < deadline ? alarm : deadline;
     if (deadline == LEAT_NEVER) {
-        return starved ? STARVED_NS : LEAT_NEVER;
+        return starved ? URING_STARVED_NS : LEAT_NEVER;
     }
     leat_time now = uring_now((struct io *)uring);
     leat_time ns = deadline > now ? deadline - now : 0;
-    return starved && ns > STARVED_NS ? STARVED_NS : ns;
+    return starved && ns > URING_STARVED_NS ? URING_STARVED_NS : ns;
 }
 
 /* The first turn that has something to do: its thread is the ring's from now on. */

@@ -16,6 +16,7 @@
 #define URING_CQ 2048u  /* completions between two looks: each send's, each receive buffer's */
 #define URING_BUFS 64u /* receive buffers the kernel has, at most; a power of two */
 #define URING_BUFS_FIRST 16u
+#define URING_STARVED_NS (100 * LEAT_MS) /* who returns a buffer wakes; this is for lack of memory */
 
 /* What the kernel writes in front of a payload: its header, name and control, within the headroom
  * that every received datagram has. */
@@ -408,7 +409,7 @@ void uring_poll(struct uring *uring, struct uring_sock *sock, uint32_t events);
 void uring_cancel(struct uring *uring, struct uring_sock *sock, enum uring_kind kind);
 
 /* What may be there later is looked for again in a while. */
-void uring_retry(struct uring *uring);
+void uring_retry(struct uring *uring, leat_time ns);
 
 /* Takes what has completed, without a system call. */
 void uring_reap(struct uring *uring);
@@ -442,6 +443,9 @@ void uring_udp_sent(struct uring *uring, struct udp_run *run, enum uring_kind ki
 int uring_tun_open(struct uring *uring, const struct io_op *op);
 
 /* The kernel shall not find any buffer of theirs any more. The ring is closed: they are freed. */
+/* Some have waited for a receive buffer, and there is one now. */
+bool uring_tun_fed(struct uring *uring);
+
 void uring_tun_void(struct uring *uring);
 void uring_tun_fini(struct uring *uring);
 

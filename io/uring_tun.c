@@ -24,6 +24,7 @@ struct uring_tuns {
     struct io_uring_buf_ring *kernel_bufs; /* NULL: not open */
     bool                      by_hand;     /* the kernel has no multishot read */
     bool                      works;       /* it has */
+    bool                      starved;     /* somebody waits for a buffer */
     uint32_t                  bufs_target; /* grows with the load */
     uint32_t                  bufs_max;
     uint32_t                  bufs_out; /* the kernel's, and filled ones */
@@ -130,11 +131,38 @@ void uring_tun_fini(struct uring *uring)
 
 /* ---- receiving ---- */
 
+/* The interface was deleted; what came before that is given first. */
+static void end_if_gone(struct uring *uring, struct uring_sock *sock)
+{
+    if (sock->tun.is_gone && sock->state == URING_OPEN && sock->filled_first == URING_NONE) {
+        sock->state = URING_CLOSING;
+        sock->status = -ENODEV;
+        sock->given_up = true;
+        uring_make_dirty(uring, sock);
+    }
+}
+
+/* There is no buffer to read into: it is tried again when there may be one. */
 static void starved(struct uring *uring, struct uring_sock *sock)
 {
     uring->base.stats.recv_starved += !sock->dry;
     sock->dry = true;
-    uring_retry(uring);
+    uring->tuns->starved = true;
+    uring_retry(uring, URING_STARVED_NS);
+}
+
+bool uring_tun_fed(struct uring *uring)
+{
+    struct uring_tuns *tuns = uring->tuns;
+    if (tuns == NULL || !tuns->starved || uring_is_over(uring)) {
+        return false;
+    }
+    if (!tuns->by_hand) {
+        tuns->starved = !refill(tuns);
+    } else if (tuns->tun.buf != NULL || (tuns->tun.buf = pool_train_take(uring->pool)) != NULL) {
+        tuns->starved = false;
+    }
+    return !tuns->starved;
 }
 
 static void arm(struct uring *uring, struct uring_sock *sock)
@@ -153,7 +181,9 @@ static void arm(struct uring *uring, struct uring_sock *sock)
         return;
     }
     if (!refill(tuns)) {
+        sock->tun.is_gone = tun_is_deleted(&sock->tun);
         starved(uring, sock);
+        end_if_gone(uring, sock);
         return;
     }
     struct io_uring_sqe *sqe = uring_ring_sqe(&uring->ring);
@@ -162,17 +192,6 @@ static void arm(struct uring *uring, struct uring_sock *sock)
     sqe->buf_group = TUN_GROUP;
     uring_own(sock, sqe, URING_RECV);
     sock->armed = true;
-}
-
-/* The interface was deleted; what came before that is given first. */
-static void end_if_gone(struct uring *uring, struct uring_sock *sock)
-{
-    if (sock->tun.is_gone && sock->state == URING_OPEN && sock->filled_first == URING_NONE) {
-        sock->state = URING_CLOSING;
-        sock->status = -ENODEV;
-        sock->given_up = true;
-        uring_make_dirty(uring, sock);
-    }
 }
 
 static void keep(struct uring *uring, struct uring_sock *sock, uint16_t bid, uint32_t len)
@@ -212,9 +231,12 @@ static void received(struct uring *uring, struct uring_sock *sock, int res, uint
         tuns->bufs_target = target < tuns->bufs_max ? target : tuns->bufs_max;
     } else if (res == -EINVAL && !tuns->works) {
         tuns->by_hand = true;
-    } else if (res < 0 && res != -EINTR && res != -EAGAIN && res != -ECANCELED) {
+    } else if (res == -EBADFD || res == -ENODEV) {
         sock->tun.is_gone = true;
         end_if_gone(uring, sock);
+        return;
+    } else if (res < 0 && res != -EINTR && res != -EAGAIN && res != -ECANCELED) {
+        uring_retry(uring, UDP_RETRY_NS); /* the kernel has no memory */
         return;
     }
     uring_make_dirty(uring, sock);
@@ -356,7 +378,7 @@ static void settle(struct uring *uring, struct uring_sock *sock)
     }
     sock->congested = result != TUN_EMPTY;
     if (sock->congested) {
-        uring_retry(uring);
+        uring_retry(uring, UDP_RETRY_NS);
     } else if (sock->tun.first != NULL) {
         uring_make_dirty(uring, sock);
     }
@@ -481,7 +503,8 @@ static bool flush(struct uring *uring, struct uring_sock *sock)
     }
     if (is_open && !sock->tun.is_gone) {
         arm(uring, sock);
-    } else if (!is_open) {
+    }
+    if (sock->state == URING_CLOSING) {
         close_on(uring, sock);
     }
     return true;

@@ -51,7 +51,7 @@ static void ended(struct uring *uring, struct uring_sock *sock, int res)
     } else if (res < 0) {
         udp_take_errors(uring->udp, &sock->udp); /* usually an ICMP error, which it says more about */
         if (++sock->failures >= FAILURES_MAX) {
-            uring_retry(uring);
+            uring_retry(uring, UDP_RETRY_NS);
             return;
         }
     }
@@ -194,7 +194,7 @@ static void settle(struct uring *uring, struct uring_sock *sock)
     if (sock->blocked) {
         uring_poll(uring, sock, POLLOUT);
     } else if (sock->congested) {
-        uring_retry(uring);
+        uring_retry(uring, UDP_RETRY_NS);
     } else if (sock->udp.first != NULL) {
         URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
     }

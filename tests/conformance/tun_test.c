@@ -1,5 +1,7 @@
 /* Conformance of TUN: interfaces come, are configured, fail and go; packets of every size, both
  * ways. Every case runs in a network of its own, against every backend that uses the kernel. */
+#include <time.h>
+
 #include "addr.h"
 #include "tun_rig.h"
 
@@ -196,6 +198,91 @@ TUN_BACKENDS(flood_with_few_buffers)
         CHECK_EQ(in.sock, tun.sock);
         CHECK(body_is(packet_payload(in.body), 5000, 1));
         leat_buf_unref(in.body.buf);
+    }
+    leat_buf_unref(long_one.buf);
+    close(fd);
+    rig_close(&rig);
+}
+
+static leat_time cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (leat_time)now.tv_sec * LEAT_SEC + (leat_time)now.tv_nsec;
+}
+
+/* Without a buffer nothing can be read: it waits and does not try all the time, and what can be told
+ * is told. */
+TUN_BACKENDS(deleted_without_a_buffer)
+{
+    netns_need_tun();
+    struct rig rig;
+    rig_open(&rig, ops, 8, 64);
+    struct io_done tun = tun_socket(&rig, "leat0", 0, 9000);
+    int fd = kernel_socket(0);
+    leat_slice long_one = body_of(5000, 1);
+    struct io_done in, held[8];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < 20; i++) {
+        REQUIRE(kernel_send(fd, leat_slice_data(long_one), 5000) == 5000);
+    }
+    leat_buf *rest[8];
+    uint32_t rest_len = 0;
+    while (n < 8 && rig_next_within(&rig, 50 * LEAT_MS, &in)) {
+        REQUIRE(in.kind == IO_DONE_DATA);
+        held[n++] = in;
+        while (rest_len < 6 && (rest[rest_len] = pool_train_take(rig.pool)) != NULL) {
+            rest_len++;
+        }
+    }
+    leat_time busy = cpu_ns();
+    CHECK(!rig_next_within(&rig, 300 * LEAT_MS, &in));
+    CHECK(cpu_ns() - busy < 30 * LEAT_MS);
+    CHECK(rig.io->base.stats.recv_starved > 0);
+    REQUIRE(netns_delete("leat0") == 0);
+    in = rig_expect(&rig, IO_DONE_CLOSED);
+    CHECK_EQ(in.sock, tun.sock);
+    CHECK_EQ(in.status, -ENODEV);
+    CHECK(cpu_ns() - busy < 60 * LEAT_MS);
+    while (n > 0) {
+        leat_buf_unref(held[--n].body.buf);
+    }
+    while (rest_len > 0) {
+        leat_buf_unref(rest[--rest_len]);
+    }
+    leat_buf_unref(long_one.buf);
+    close(fd);
+    rig_close(&rig);
+}
+
+/* A buffer that comes home is read into at once, whoever else waits. */
+TUN_BACKENDS(a_buffer_that_comes_home)
+{
+    netns_need_tun();
+    struct rig rig;
+    rig_open(&rig, ops, 4, 64);
+    tun_socket(&rig, "leat0", 0, 9000);
+    int fd = kernel_socket(0);
+    leat_slice long_one = body_of(5000, 1);
+    leat_buf *rest[4];
+    uint32_t rest_len = 0;
+    REQUIRE(kernel_send(fd, leat_slice_data(long_one), 5000) == 5000);
+    struct io_done in = rig_expect(&rig, IO_DONE_DATA);
+    while (rest_len < 4 && (rest[rest_len] = pool_train_take(rig.pool)) != NULL) {
+        rest_len++;
+    }
+    for (uint32_t i = 0; i < 20; i++) {
+        REQUIRE(kernel_send(fd, leat_slice_data(long_one), 5000) == 5000);
+    }
+    for (uint32_t i = 0; i < 20; i++) {
+        leat_time start = ops->now(rig.io);
+        leat_buf_unref(in.body.buf);
+        in = rig_expect(&rig, IO_DONE_DATA);
+        CHECK(ops->now(rig.io) - start < 50 * LEAT_MS);
+    }
+    leat_buf_unref(in.body.buf);
+    while (rest_len > 0) {
+        leat_buf_unref(rest[--rest_len]);
     }
     leat_buf_unref(long_one.buf);
     close(fd);
