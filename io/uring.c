@@ -128,14 +128,11 @@ static int uring_init(const struct io_config *config, struct io **ret)
             "interrupts cost more",
             uring->worker);
     }
-    uint32_t part = pool->trains_max / 4 > 1 ? pool->trains_max / 4 : 1;
-    part += pool->trains_max >= 8 ? pool->trains_max / 4 : 0; /* of streams, and of TUNs */
-    uint32_t bufs_max = pool->trains_max > part ? pool->trains_max - part : 1;
-    uring->ring.bufs_max = bufs_max < URING_BUFS ? bufs_max : URING_BUFS;
+    udp_init(uring->udp, pool, &uring->base.stats, config->send_queue_len_max);
+    uring->ring.bufs_max = uring->udp->batch_max;
     if (uring->ring.bufs_target > uring->ring.bufs_max) {
         uring->ring.bufs_target = uring->ring.bufs_max;
     }
-    udp_init(uring->udp, pool, &uring->base.stats, config->send_queue_len_max);
     uint32_t half = uring->ring.ring.sq.ring_entries / 2;
     uring->udp->send_max = half < UDP_SEND_BATCH ? half : UDP_SEND_BATCH;
     tcp_init(uring->tcp, pool, &uring->base.stats, config->stream_queue_max);

@@ -24,6 +24,7 @@
 #define URING_CONTROL_LEN 64u
 #define URING_FRONT (sizeof(struct io_uring_recvmsg_out) + URING_NAME_LEN + URING_CONTROL_LEN)
 
+_Static_assert(URING_BUFS >= UDP_BATCH, "what datagrams may have fits");
 _Static_assert(URING_FRONT <= LEAT_HEADROOM, "what precedes a payload fits the headroom");
 _Static_assert(URING_FRONT % 16 == 0, "control messages are aligned");
 _Static_assert(sizeof(union addr_any) <= URING_NAME_LEN, "a name fits");
@@ -73,7 +74,7 @@ struct uring_ring {
     uint32_t                  outstanding; /* requests whose last completion has not come */
     uint32_t                  sending;     /* those of them that end without waiting */
     uint32_t                  bufs_target; /* grows with the load */
-    uint32_t                  bufs_max;    /* up to this: what the pool has, less what streams and TUNs have */
+    uint32_t                  bufs_max;    /* up to this: udp.batch_max */
     uint32_t                  bufs_posted; /* the kernel has them */
     uint32_t                  bufs_filled; /* not given on yet */
     uint16_t                  bufs_free;   /* places */
@@ -442,10 +443,10 @@ void uring_udp_sent(struct uring *uring, struct udp_run *run, enum uring_kind ki
 
 int uring_tun_open(struct uring *uring, const struct io_op *op);
 
-/* The kernel shall not find any buffer of theirs any more. The ring is closed: they are freed. */
 /* Some have waited for a receive buffer, and there is one now. */
 bool uring_tun_fed(struct uring *uring);
 
+/* The kernel shall not find any buffer of theirs any more. The ring is closed: they are freed. */
 void uring_tun_void(struct uring *uring);
 void uring_tun_fini(struct uring *uring);
 

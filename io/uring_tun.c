@@ -398,7 +398,7 @@ static int make_tuns(struct uring *uring)
     if (tuns == NULL) {
         return -ENOMEM;
     }
-    uint32_t part = uring->pool->trains_max / 4 > 1 ? uring->pool->trains_max / 4 : 1;
+    uint32_t part = pool_trains_part(uring->pool);
     tun_init(&tuns->tun, uring->pool, &uring->base.stats, uring->udp->queue_len_max);
     tuns->bufs_max = part < TUN_BUFS ? part : TUN_BUFS;
     tuns->bufs_target = tuns->bufs_max < TUN_BUFS_FIRST ? tuns->bufs_max : TUN_BUFS_FIRST;
