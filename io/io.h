@@ -96,14 +96,17 @@ enum io_done_kind {
                          the socket has heard of too many. TUN: body, offload, segment_size */
     IO_DONE_WRITABLE, /* a submit was refused with -EAGAIN: the socket's queue is half empty now */
     IO_DONE_ERROR,    /* status, and peer where known (else zero): ICMP, ENOBUFS, EMSGSIZE, ... */
-    IO_DONE_CLOSED,   /* status; the index may be used again from now on. Also unasked: of a stream
+    IO_DONE_CLOSED,   /* status; the index may be used again from now on, also by an ACCEPTED of the
+                         same turn. Also unasked: of a stream
                          -ECONNRESET, ..., or 0 when both sides have finished; of a TUN whose interface
                          was deleted -ENODEV; of any socket what keeps the backend from going on. Then
-                         the socket takes nothing more, -EBADF, and what was read before comes before */
+                         the socket takes nothing more, -EBADF, and what was read before comes before,
+                         but is dropped where the backend cannot go on */
     IO_DONE_ACCEPTED, /* token: the listener's; sock: the connection, to be adopted; peer */
     IO_DONE_FINISHED, /* a stream: the peer's FIN, behind all its bytes */
 };
 
+#define IO_SOCK_NONE UINT32_MAX /* no socket's index: -EBADF */
 #define IO_TOKEN_NONE UINT64_MAX /* of a connection that nobody has adopted */
 
 struct io_done {
@@ -129,7 +132,7 @@ struct io_stats {
     uint64_t send_errors; /* datagrams the kernel did not take */
     uint64_t sockets; /* open now */
     uint64_t accepted;
-    uint64_t accept_failed; /* connections turned away: no descriptor, no memory */
+    uint64_t accept_failed; /* connections turned away, no descriptor or memory; or gone already */
 };
 
 struct io_ops {

@@ -83,7 +83,7 @@ int tcp_connected(struct tcp_sock *sock);
 enum tcp_accepted {
     TCP_ACCEPTED,  /* `ret` is a connection: fd, family, peer */
     TCP_NONE,      /* nobody waits */
-    TCP_AGAIN,     /* that one was gone already */
+    TCP_AGAIN,     /* that one was gone already; counted */
     TCP_TURNED_AWAY, /* there was no descriptor for it: *ret_status; counted and logged, as is: */
     TCP_EXHAUSTED, /* neither a descriptor nor the spare one, or no memory: try again later */
 };
@@ -91,8 +91,10 @@ enum tcp_accepted {
 enum tcp_accepted tcp_accept(struct tcp *tcp, const struct tcp_sock *listener,
                              struct tcp_sock *ret, int *ret_status);
 
-/* The same for a descriptor that was accepted otherwise, nonblocking and close-on-exec. */
-void tcp_accept_fd(const struct tcp_sock *listener, int fd, struct tcp_sock *ret);
+/* The same for a descriptor that was accepted otherwise, nonblocking and close-on-exec, which is taken
+ * over: ACCEPTED or AGAIN. */
+enum tcp_accepted tcp_accept_fd(struct tcp *tcp, const struct tcp_sock *listener, int fd,
+                                struct tcp_sock *ret);
 
 /* Drops what is queued and closes, with `reset` so that the peer is told at once. A Unix listener's
  * file goes, if it is still its own. */

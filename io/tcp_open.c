@@ -310,15 +310,23 @@ static enum tcp_accepted turn_away(struct tcp *tcp, int listener)
     return fd >= 0 ? TCP_TURNED_AWAY : error == EAGAIN ? TCP_NONE : TCP_EXHAUSTED;
 }
 
-void tcp_accept_fd(const struct tcp_sock *listener, int fd, struct tcp_sock *ret)
+enum tcp_accepted tcp_accept_fd(struct tcp *tcp, const struct tcp_sock *listener, int fd,
+                                struct tcp_sock *ret)
 {
     union addr_any any = {0};
     socklen_t len = sizeof(any);
+    bool is_unix = listener->family == AF_UNIX;
+    if (!is_unix && getpeername(fd, &any.any, &len) < 0) { /* reset since: nobody knows who it was */
+        tcp->stats->accept_failed++;
+        close(fd);
+        return TCP_AGAIN;
+    }
     ret->fd = fd;
     ret->family = listener->family;
-    if (ret->family != AF_UNIX && getpeername(fd, &any.any, &len) == 0) {
+    if (!is_unix) {
         addr_from_any(&any, &ret->peer);
     }
+    return TCP_ACCEPTED;
 }
 
 static enum tcp_accepted accept_one(struct tcp *tcp, const struct tcp_sock *listener,
@@ -349,6 +357,7 @@ static enum tcp_accepted accept_one(struct tcp *tcp, const struct tcp_sock *list
     case ENOMEM:
         return TCP_EXHAUSTED;
     default: /* of that connection: it is gone, see accept(2) */
+        tcp->stats->accept_failed++;
         return TCP_AGAIN;
     }
 }

@@ -196,6 +196,12 @@ bool tun_complete(struct tun *tun, struct tun_sock *sock, leat_buf *buf, uint32_
     return true;
 }
 
+bool tun_is_deleted(const struct tun_sock *sock)
+{
+    struct ifreq request;
+    return ioctl(sock->fd, TUNGETIFF, &request) < 0 && errno == EBADFD;
+}
+
 unsigned tun_receive(struct tun *tun, struct tun_sock *sock, struct io_done *done, unsigned cap,
                      enum tun_more *ret_more)
 {
@@ -206,8 +212,9 @@ unsigned tun_receive(struct tun *tun, struct tun_sock *sock, struct io_done *don
         if (tun->buf == NULL) {
             tun->buf = pool_train_take(tun->pool);
         }
-        if (LEAT_UNLIKELY(tun->buf == NULL)) {
-            *ret_more = TUN_STARVED;
+        if (LEAT_UNLIKELY(tun->buf == NULL)) { /* one that is deleted is told of again and again */
+            sock->is_gone |= tun_is_deleted(sock);
+            *ret_more = sock->is_gone ? TUN_GONE : TUN_STARVED;
             break;
         }
         LEAT_ASSERT_SLOW(tun->buf->size >= BUF_HEADER_LEN + LEAT_HEADROOM + TUN_READ_LEN);

@@ -60,6 +60,9 @@ enum tun_more {
 unsigned tun_receive(struct tun *tun, struct tun_sock *sock, struct io_done *done, unsigned cap,
                      enum tun_more *ret_more);
 
+/* Whether the interface was deleted, for who has no buffer to find out by reading. */
+bool tun_is_deleted(const struct tun_sock *sock);
+
 /* One packet of `len` bytes at buf_train_data(buf), its header in front of it, into a
  * completion: in that buffer, whose reference then goes along, *ret_kept false, or copied out of
  * it. False: it was cut, or is of a kind that was not asked for; the buffer stays the caller's. */

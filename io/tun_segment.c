@@ -10,6 +10,10 @@
 
 #define V4_LEN 20u
 #define V6_LEN 40u
+#define V6_HEADERS_MAX 8u /* between it and the transport's */
+#define V6_HOP_BY_HOP 0u
+#define V6_ROUTING 43u
+#define V6_DESTINATION 60u
 #define TCP_LEN 20u
 #define UDP_LEN 8u
 #define PROTOCOL_TCP 6u
@@ -90,11 +94,27 @@ static bool v4_fits(const uint8_t *ip, uint32_t len, uint32_t transport_at, uint
            get_u16(ip + 2) == len && ip[9] == protocol;
 }
 
+/* RFC 8200, 4: the headers in between lead to the transport's. One that says it is a fragment, and
+ * one that is not known, does not. */
+static bool v6_leads_to(const uint8_t *ip, uint32_t transport_at, uint32_t protocol)
+{
+    uint32_t at = V6_LEN;
+    uint32_t next = ip[6];
+    for (uint32_t i = 0; i < V6_HEADERS_MAX && at < transport_at; i++) {
+        bool is_known = next == V6_HOP_BY_HOP || next == V6_ROUTING || next == V6_DESTINATION;
+        if (!is_known || transport_at - at < 8) {
+            return false;
+        }
+        next = ip[at];
+        at += (ip[at + 1] + 1u) * 8;
+    }
+    return at == transport_at && next == protocol;
+}
+
 static bool v6_fits(const uint8_t *ip, uint32_t len, uint32_t transport_at, uint32_t protocol)
 {
-    bool is_long = len >= V6_LEN && transport_at >= V6_LEN;
-    bool is_known = transport_at != V6_LEN || ip[6] == protocol; /* else: headers between */
-    return is_long && is_known && get_u16(ip + 4) == len - V6_LEN;
+    bool is_long = len >= V6_LEN && transport_at >= V6_LEN && transport_at <= len;
+    return is_long && get_u16(ip + 4) == len - V6_LEN && v6_leads_to(ip, transport_at, protocol);
 }
 
 /* A super-packet. False: not what its offload says. */

@@ -22,7 +22,10 @@ void udp_init(struct udp *udp, struct pool *pool, struct io_stats *stats, uint32
     udp->pool = pool;
     udp->stats = stats;
     udp->queue_len_max = queue_len_max;
-    udp->batch = UDP_BATCH_FIRST;
+    uint32_t others = 2 * pool_trains_part(pool);
+    uint32_t bufs = pool->trains_max > others ? pool->trains_max - others : 1;
+    udp->batch_max = bufs < UDP_BATCH ? bufs : UDP_BATCH;
+    udp->batch = UDP_BATCH_FIRST < udp->batch_max ? UDP_BATCH_FIRST : udp->batch_max;
     udp->send_max = UDP_BATCH;
     udp->index.epoch = 1;
     for (uint32_t i = 0; i < UDP_BATCH; i++) {
@@ -288,8 +291,8 @@ unsigned udp_receive(struct udp *udp, struct udp_sock *sock, struct io_done *don
     }
     unpost(udp, (uint32_t)got);
     *ret_more = (uint32_t)got < want ? UDP_DRAINED : UDP_MORE;
-    if ((uint32_t)got == udp->batch && udp->batch < UDP_BATCH) {
-        udp->batch *= 2;
+    if ((uint32_t)got == udp->batch) {
+        udp->batch = udp->batch * 2 < udp->batch_max ? udp->batch * 2 : udp->batch_max;
     }
     return n;
 }

@@ -109,7 +109,8 @@ struct udp {
     struct pool      *pool;
     struct io_stats  *stats;
     uint32_t          queue_len_max;
-    uint32_t          batch; /* receive buffers held ready; grows to UDP_BATCH with the load */
+    uint32_t          batch; /* receive buffers held ready; grows with the load up to: */
+    uint32_t          batch_max; /* UDP_BATCH, or what the pool has less the others' parts */
     uint32_t          posted_len;
     struct udp_run   *free_runs;
     struct udp_piece *free_pieces;

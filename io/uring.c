@@ -13,8 +13,6 @@
 #include "mem.h"
 #include "uring.h"
 
-#define STARVED_NS (100 * LEAT_MS) /* who returns a buffer wakes; this is for lack of memory */
-
 /* ---- life ---- */
 
 static const char *advice_of(int status)
@@ -130,13 +128,11 @@ static int uring_init(const struct io_config *config, struct io **ret)
             "interrupts cost more",
             uring->worker);
     }
-    uint32_t streams_part = pool->trains_max / 4 > 1 ? pool->trains_max / 4 : 1;
-    uint32_t bufs_max = pool->trains_max > streams_part ? pool->trains_max - streams_part : 1;
-    uring->ring.bufs_max = bufs_max < URING_BUFS ? bufs_max : URING_BUFS;
+    udp_init(uring->udp, pool, &uring->base.stats, config->send_queue_len_max);
+    uring->ring.bufs_max = uring->udp->batch_max;
     if (uring->ring.bufs_target > uring->ring.bufs_max) {
         uring->ring.bufs_target = uring->ring.bufs_max;
     }
-    udp_init(uring->udp, pool, &uring->base.stats, config->send_queue_len_max);
     uint32_t half = uring->ring.ring.sq.ring_entries / 2;
     uring->udp->send_max = half < UDP_SEND_BATCH ? half : UDP_SEND_BATCH;
     tcp_init(uring->tcp, pool, &uring->base.stats, config->stream_queue_max);
@@ -270,7 +266,8 @@ void uring_tell(struct uring *uring, struct uring_sock *sock, enum uring_tell wh
 
 static uint64_t user_data_of(const struct uring_sock *sock, enum uring_kind kind)
 {
-    return (uint64_t)sock->generation << 35 | (uint64_t)sock->index << 3 | kind;
+    uint64_t generation = sock->generation & URING_GENERATION_MASK;
+    return generation << 35 | (uint64_t)sock->index << 3 | kind;
 }
 
 void uring_own(struct uring_sock *sock, struct io_uring_sqe *sqe, enum uring_kind kind)
@@ -299,9 +296,9 @@ void uring_cancel(struct uring *uring, struct uring_sock *sock, enum uring_kind 
     uring_own(sock, sqe, URING_CANCEL);
 }
 
-void uring_retry(struct uring *uring)
+void uring_retry(struct uring *uring, leat_time ns)
 {
-    leat_time at = uring_now((struct io *)uring) + UDP_RETRY_NS;
+    leat_time at = uring_now((struct io *)uring) + ns;
     uring->retry_at = at < uring->retry_at ? at : uring->retry_at;
 }
 
@@ -383,7 +380,8 @@ static void answer_of_sock(struct uring *uring, uint64_t user_data, int res, uin
     uint32_t index = (uint32_t)(user_data >> 3);
     LEAT_ASSERT(index < uring->socks_len);
     struct uring_sock *sock = uring->socks[index];
-    LEAT_ASSERT((uint32_t)(user_data >> 35) == (sock->generation & (UINT32_MAX >> 3)));
+    LEAT_ASSERT((((uint32_t)(user_data >> 35) ^ sock->generation) & URING_GENERATION_MASK) == 0);
+    uring->nth = (uint32_t)(user_data >> URING_NTH_SHIFT);
     LEAT_ASSERT(sock->outstanding > 0);
     sock->outstanding -= (flags & IORING_CQE_F_MORE) == 0;
     sock->class->answer(uring, sock, (enum uring_kind)(user_data & URING_KIND_MASK), res, flags);
@@ -469,7 +467,8 @@ void uring_hand_over(struct uring *uring)
 /* After a while there may be room in the device's queue, or memory: nothing tells. */
 static void retry(struct uring *uring)
 {
-    if (uring->retry_at == LEAT_NEVER || uring_now((struct io *)uring) < uring->retry_at) {
+    bool is_due = uring->retry_at != LEAT_NEVER && uring_now((struct io *)uring) >= uring->retry_at;
+    if (!uring_tun_fed(uring) && !is_due) {
         return;
     }
     uring->retry_at = LEAT_NEVER;
@@ -621,9 +620,10 @@ static unsigned give(struct uring *uring, struct io_done *done, unsigned cap)
 /* How long a wait may last, given that the caller wants to be back at `deadline`. */
 static leat_time wait_ns(struct uring *uring, leat_time deadline)
 {
-    bool unarmed = (uring->unarmed.first != NULL && !uring->starved) ||
-                   (uring->unsettled.first != NULL && !uring->pieces_starved);
-    bool starved = uring->starved || uring->pieces_starved;
+    bool asks = !uring_is_over(uring); /* else nobody takes them out of these queues */
+    bool unarmed = asks && ((uring->unarmed.first != NULL && !uring->starved) ||
+                            (uring->unsettled.first != NULL && !uring->pieces_starved));
+    bool starved = asks && (uring->starved || uring->pieces_starved);
     bool owed = uring->told.first != NULL || uring->udp->errors_len > 0;
     if (deadline == 0 || uring->woken || unarmed || owed || uring->hot.first != NULL ||
         uring->dirty.first != NULL) {
@@ -633,11 +633,11 @@ static leat_time wait_ns(struct uring *uring, leat_time deadline)
     leat_time alarm = alarms_next(&uring->alarms);
     deadline = alarm < deadline ? alarm : deadline;
     if (deadline == LEAT_NEVER) {
-        return starved ? STARVED_NS : LEAT_NEVER;
+        return starved ? URING_STARVED_NS : LEAT_NEVER;
     }
     leat_time now = uring_now((struct io *)uring);
     leat_time ns = deadline > now ? deadline - now : 0;
-    return starved && ns > STARVED_NS ? STARVED_NS : ns;
+    return starved && ns > URING_STARVED_NS ? URING_STARVED_NS : ns;
 }
 
 /* The first turn that has something to do: its thread is the ring's from now on. */

@@ -16,6 +16,7 @@
 #define URING_CQ 2048u  /* completions between two looks: each send's, each receive buffer's */
 #define URING_BUFS 64u /* receive buffers the kernel has, at most; a power of two */
 #define URING_BUFS_FIRST 16u
+#define URING_STARVED_NS (100 * LEAT_MS) /* who returns a buffer wakes; this is for lack of memory */
 
 /* What the kernel writes in front of a payload: its header, name and control, within the headroom
  * that every received datagram has. */
@@ -23,6 +24,7 @@
 #define URING_CONTROL_LEN 64u
 #define URING_FRONT (sizeof(struct io_uring_recvmsg_out) + URING_NAME_LEN + URING_CONTROL_LEN)
 
+_Static_assert(URING_BUFS >= UDP_BATCH, "what datagrams may have fits");
 _Static_assert(URING_FRONT <= LEAT_HEADROOM, "what precedes a payload fits the headroom");
 _Static_assert(URING_FRONT % 16 == 0, "control messages are aligned");
 _Static_assert(sizeof(union addr_any) <= URING_NAME_LEN, "a name fits");
@@ -30,7 +32,7 @@ _Static_assert(sizeof(union addr_any) <= URING_NAME_LEN, "a name fits");
 /* ---- the ring ---- */
 
 /* The low bits of user_data. The rest of a send's is its run; any other's says the socket: index from
- * bit 3 on, generation from bit 35 on. */
+ * bit 3 on, generation from bit 35 on, and from bit 58 on which of several it is. */
 enum uring_kind {
     URING_SEND,
     URING_SEND_TO, /* the same by IORING_OP_SEND with an address, which costs less */
@@ -43,6 +45,8 @@ enum uring_kind {
 };
 
 #define URING_KIND_MASK 7u
+#define URING_GENERATION_MASK ((1u << 23) - 1)
+#define URING_NTH_SHIFT 58
 
 /* A buffer that the kernel has, or has filled. */
 struct uring_buf {
@@ -70,7 +74,7 @@ struct uring_ring {
     uint32_t                  outstanding; /* requests whose last completion has not come */
     uint32_t                  sending;     /* those of them that end without waiting */
     uint32_t                  bufs_target; /* grows with the load */
-    uint32_t                  bufs_max;    /* up to this: what the pool has, less the streams' part */
+    uint32_t                  bufs_max;    /* up to this: udp.batch_max */
     uint32_t                  bufs_posted; /* the kernel has them */
     uint32_t                  bufs_filled; /* not given on yet */
     uint16_t                  bufs_free;   /* places */
@@ -253,7 +257,8 @@ struct uring_sock {
             int      error;    /* chained: of the first that was refused */
             uint16_t filled_first; /* received, oldest first: places */
             uint16_t filled_last;
-            union node *answered; /* TUN: the next of those in flight */
+            union node *answered; /* TUN: of those in flight the one that was answered last */
+            uint32_t    answered_nth; /* which that is */
         };
         struct { /* streams */
             bool     reads;     /* it is to be read, a listener to accept */
@@ -341,6 +346,7 @@ struct uring {
     struct uring_sock  *free_socks;
 
     struct uring_tuns *tuns; /* NULL: there has been none yet */
+    uint32_t           nth;  /* of the answer at hand: which of several it is about */
 
     /* streams */
     struct uring_queue   unsettled; /* their requests may be others than they want; link: unarmed */
@@ -404,7 +410,7 @@ void uring_poll(struct uring *uring, struct uring_sock *sock, uint32_t events);
 void uring_cancel(struct uring *uring, struct uring_sock *sock, enum uring_kind kind);
 
 /* What may be there later is looked for again in a while. */
-void uring_retry(struct uring *uring);
+void uring_retry(struct uring *uring, leat_time ns);
 
 /* Takes what has completed, without a system call. */
 void uring_reap(struct uring *uring);
@@ -436,6 +442,9 @@ void uring_udp_sent(struct uring *uring, struct udp_run *run, enum uring_kind ki
 /* ---- uring_tun.c ---- */
 
 int uring_tun_open(struct uring *uring, const struct io_op *op);
+
+/* Some have waited for a receive buffer, and there is one now. */
+bool uring_tun_fed(struct uring *uring);
 
 /* The kernel shall not find any buffer of theirs any more. The ring is closed: they are freed. */
 void uring_tun_void(struct uring *uring);

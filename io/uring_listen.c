@@ -43,7 +43,9 @@ static struct uring_sock *take_accepted(struct uring *uring, const struct tcp_so
 static void accepted_fd(struct uring *uring, struct uring_sock *listener, int fd)
 {
     struct tcp_sock accepted = {.fd = -1};
-    tcp_accept_fd(&listener->tcp, fd, &accepted);
+    if (tcp_accept_fd(uring->tcp, &listener->tcp, fd, &accepted) == TCP_AGAIN) {
+        return;
+    }
     if (listener->state != URING_OPEN) {
         tcp_close(uring->tcp, &accepted, true);
         return;

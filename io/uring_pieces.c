@@ -53,7 +53,7 @@ int uring_pieces_open(struct uring_pieces *pieces, struct uring_ring *ring, stru
     for (uint32_t i = 0; i < URING_PIECES; i++) {
         pieces->places[i].next = i + 1 < URING_PIECES ? (uint16_t)(i + 1) : URING_NONE;
     }
-    uint32_t bufs = pool->trains_max / 4 > 1 ? pool->trains_max / 4 : 1;
+    uint32_t bufs = pool_trains_part(pool);
     bufs = bufs < URING_BUFS ? bufs : URING_BUFS;
     pieces->pool = pool;
     pieces->piece_len = pieces->incremental ? URING_PIECE_LEN : URING_PIECE_SHORT;

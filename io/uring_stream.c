@@ -225,7 +225,7 @@ static void sent(struct uring *uring, struct uring_sock *sock, enum tcp_flushed 
     }
     if (result == TCP_CONGESTED) {
         sock->congested = true;
-        uring_retry(uring);
+        uring_retry(uring, UDP_RETRY_NS);
     } else if (result == TCP_EMPTY && sock->state == URING_CLOSING) {
         all_sent(uring, sock);
         return;
@@ -698,7 +698,7 @@ static void fail(struct uring *uring, struct uring_sock *sock, int status)
     if (sock->state == URING_ENDING) {
         ended(uring, sock);
     } else {
-        end(uring, sock, sock->state == URING_CLOSING ? 0 : status, true);
+        end(uring, sock, status, true); /* also one that is closing: its queue is lost */
     }
 }
 

@@ -3,10 +3,9 @@
  * header in the headroom. A short packet is copied and its buffer goes back into the group at
  * once. Where the kernel has no such request, a poll tells and read(2) reads. Writing is a
  * request a packet; what is in flight are the first of the queue, and stay until the last of
- * them is answered. Answers come in the order of submission, as writing to an interface never
- * waits; if they did not, only the counting of errors would be confused. Invariant: an open
- * socket that is neither armed nor polled is in the queue `dirty`, or is tried again at
- * retry_at. Backend's thread only. */
+ * them is answered. What is refused is answered behind what is taken, so each answer says which
+ * write it is about. Invariant: an open socket that is neither armed nor polled is in the queue
+ * `dirty`, or is tried again at retry_at. Backend's thread only. */
 #include <errno.h>
 #include <poll.h>
 
@@ -25,6 +24,7 @@ struct uring_tuns {
     struct io_uring_buf_ring *kernel_bufs; /* NULL: not open */
     bool                      by_hand;     /* the kernel has no multishot read */
     bool                      works;       /* it has */
+    bool                      starved;     /* somebody waits for a buffer */
     uint32_t                  bufs_target; /* grows with the load */
     uint32_t                  bufs_max;
     uint32_t                  bufs_out; /* the kernel's, and filled ones */
@@ -35,6 +35,7 @@ struct uring_tuns {
     uint8_t                   headers[TUN_WRITES][TUN_FRONT];
 };
 
+_Static_assert(TUN_WRITES <= 1u << (64 - URING_NTH_SHIFT), "which write it was fits");
 _Static_assert(TUN_BUFS * sizeof(struct io_uring_buf) <= PAGE_LEN, "the ring of buffers fits");
 
 /* ---- the group of buffers ---- */
@@ -130,11 +131,38 @@ void uring_tun_fini(struct uring *uring)
 
 /* ---- receiving ---- */
 
+/* The interface was deleted; what came before that is given first. */
+static void end_if_gone(struct uring *uring, struct uring_sock *sock)
+{
+    if (sock->tun.is_gone && sock->state == URING_OPEN && sock->filled_first == URING_NONE) {
+        sock->state = URING_CLOSING;
+        sock->status = -ENODEV;
+        sock->given_up = true;
+        uring_make_dirty(uring, sock);
+    }
+}
+
+/* There is no buffer to read into: it is tried again when there may be one. */
 static void starved(struct uring *uring, struct uring_sock *sock)
 {
     uring->base.stats.recv_starved += !sock->dry;
     sock->dry = true;
-    uring_retry(uring);
+    uring->tuns->starved = true;
+    uring_retry(uring, URING_STARVED_NS);
+}
+
+bool uring_tun_fed(struct uring *uring)
+{
+    struct uring_tuns *tuns = uring->tuns;
+    if (tuns == NULL || !tuns->starved || uring_is_over(uring)) {
+        return false;
+    }
+    if (!tuns->by_hand) {
+        tuns->starved = !refill(tuns);
+    } else if (tuns->tun.buf != NULL || (tuns->tun.buf = pool_train_take(uring->pool)) != NULL) {
+        tuns->starved = false;
+    }
+    return !tuns->starved;
 }
 
 static void arm(struct uring *uring, struct uring_sock *sock)
@@ -153,7 +181,9 @@ static void arm(struct uring *uring, struct uring_sock *sock)
         return;
     }
     if (!refill(tuns)) {
+        sock->tun.is_gone = tun_is_deleted(&sock->tun);
         starved(uring, sock);
+        end_if_gone(uring, sock);
         return;
     }
     struct io_uring_sqe *sqe = uring_ring_sqe(&uring->ring);
@@ -162,17 +192,6 @@ static void arm(struct uring *uring, struct uring_sock *sock)
     sqe->buf_group = TUN_GROUP;
     uring_own(sock, sqe, URING_RECV);
     sock->armed = true;
-}
-
-/* The interface was deleted; what came before that is given first. */
-static void end_if_gone(struct uring *uring, struct uring_sock *sock)
-{
-    if (sock->tun.is_gone && sock->state == URING_OPEN && sock->filled_first == URING_NONE) {
-        sock->state = URING_CLOSING;
-        sock->status = -ENODEV;
-        sock->given_up = true;
-        uring_make_dirty(uring, sock);
-    }
 }
 
 static void keep(struct uring *uring, struct uring_sock *sock, uint16_t bid, uint32_t len)
@@ -212,9 +231,12 @@ static void received(struct uring *uring, struct uring_sock *sock, int res, uint
         tuns->bufs_target = target < tuns->bufs_max ? target : tuns->bufs_max;
     } else if (res == -EINVAL && !tuns->works) {
         tuns->by_hand = true;
-    } else if (res < 0 && res != -EINTR && res != -EAGAIN && res != -ECANCELED) {
+    } else if (res == -EBADFD || res == -ENODEV) {
         sock->tun.is_gone = true;
         end_if_gone(uring, sock);
+        return;
+    } else if (res < 0 && res != -EINTR && res != -EAGAIN && res != -ECANCELED) {
+        uring_retry(uring, UDP_RETRY_NS); /* the kernel has no memory */
         return;
     }
     uring_make_dirty(uring, sock);
@@ -311,6 +333,7 @@ static bool send_queued(struct uring *uring, struct uring_sock *sock)
     }
     sock->built = 0;
     sock->answered = sock->tun.first;
+    sock->answered_nth = 0;
     for (const union node *node = sock->tun.first; node != NULL; node = node->next) {
         if (tuns->built == TUN_WRITES || uring_ring_room(ring) == 0) {
             break;
@@ -318,11 +341,26 @@ static bool send_queued(struct uring *uring, struct uring_sock *sock)
         struct io_uring_sqe *sqe = uring_ring_sqe(ring);
         prepare(tuns, sqe, sock->fd, node);
         uring_own(sock, sqe, URING_WRITE);
+        sqe->user_data |= (uint64_t)sock->built << URING_NTH_SHIFT;
         sock->built++;
     }
     sock->sending = sock->built;
     tuns->tun.stats->send_calls += sock->built > 0;
     return sock->built > 0;
+}
+
+/* Of those in flight the one that the answer is about. */
+static union node *answered(struct uring_sock *sock, uint32_t nth)
+{
+    LEAT_ASSERT(nth < sock->built);
+    if (nth < sock->answered_nth) {
+        sock->answered = sock->tun.first;
+        sock->answered_nth = 0;
+    }
+    for (; sock->answered_nth < nth; sock->answered_nth++) {
+        sock->answered = sock->answered->next;
+    }
+    return sock->answered;
 }
 
 /* All that was in flight has been answered. */
@@ -340,7 +378,7 @@ static void settle(struct uring *uring, struct uring_sock *sock)
     }
     sock->congested = result != TUN_EMPTY;
     if (sock->congested) {
-        uring_retry(uring);
+        uring_retry(uring, UDP_RETRY_NS);
     } else if (sock->tun.first != NULL) {
         uring_make_dirty(uring, sock);
     }
@@ -360,9 +398,9 @@ static int make_tuns(struct uring *uring)
     if (tuns == NULL) {
         return -ENOMEM;
     }
-    uint32_t half = uring->pool->trains_max / 2 > 1 ? uring->pool->trains_max / 2 : 1;
+    uint32_t part = pool_trains_part(uring->pool);
     tun_init(&tuns->tun, uring->pool, &uring->base.stats, uring->udp->queue_len_max);
-    tuns->bufs_max = half < TUN_BUFS ? half : TUN_BUFS;
+    tuns->bufs_max = part < TUN_BUFS ? part : TUN_BUFS;
     tuns->bufs_target = tuns->bufs_max < TUN_BUFS_FIRST ? tuns->bufs_max : TUN_BUFS_FIRST;
     tuns->by_hand = uring_test.no_multishot_read;
     uring->tuns = tuns;
@@ -465,7 +503,8 @@ static bool flush(struct uring *uring, struct uring_sock *sock)
     }
     if (is_open && !sock->tun.is_gone) {
         arm(uring, sock);
-    } else if (!is_open) {
+    }
+    if (sock->state == URING_CLOSING) {
         close_on(uring, sock);
     }
     return true;
@@ -481,8 +520,7 @@ static void answer(struct uring *uring, struct uring_sock *sock, enum uring_kind
         uring_make_hot(uring, sock);
     } else if (kind == URING_WRITE) {
         LEAT_ASSERT(sock->sending > 0);
-        sock->answered->event.status = res == -EINTR ? -EAGAIN : res;
-        sock->answered = sock->answered->next;
+        answered(sock, uring->nth)->event.status = res == -EINTR ? -EAGAIN : res;
         if (--sock->sending == 0) {
             settle(uring, sock);
         }
@@ -510,7 +548,7 @@ static void fail(struct uring *uring, struct uring_sock *sock, int status)
     drop_received(uring, sock);
     sock->armed = false;
     sock->polled = false;
-    sock->status = sock->state == URING_CLOSING ? sock->status : status;
+    sock->status = sock->status != 0 ? sock->status : status; /* the first one's: it may be gone */
     uring->base.stats.send_errors += sock->tun.queued;
     closed(uring, sock);
 }

@@ -51,7 +51,7 @@ static void ended(struct uring *uring, struct uring_sock *sock, int res)
     } else if (res < 0) {
         udp_take_errors(uring->udp, &sock->udp); /* usually an ICMP error, which it says more about */
         if (++sock->failures >= FAILURES_MAX) {
-            uring_retry(uring);
+            uring_retry(uring, UDP_RETRY_NS);
             return;
         }
     }
@@ -194,7 +194,7 @@ static void settle(struct uring *uring, struct uring_sock *sock)
     if (sock->blocked) {
         uring_poll(uring, sock, POLLOUT);
     } else if (sock->congested) {
-        uring_retry(uring);
+        uring_retry(uring, UDP_RETRY_NS);
     } else if (sock->udp.first != NULL) {
         URING_PUSH(&uring->dirty, sock, next_dirty, is_dirty);
     }
@@ -366,9 +366,10 @@ static void retry(struct uring *uring, struct uring_sock *sock)
 /* Its runs stay until `fini`: some may be in flight. */
 static void fail(struct uring *uring, struct uring_sock *sock, int status)
 {
+    drop_received(uring, sock);
     sock->armed = false;
     sock->polled = false;
-    sock->status = sock->state == URING_CLOSING ? 0 : status;
+    sock->status = status; /* also if it is closing: its queue is lost */
     uring->base.stats.send_errors += sock->udp.queued;
     closed(uring, sock);
 }

@@ -114,6 +114,12 @@ struct leat_buf *buf_take(uint32_t size);
 /* Sends a buffer without references home, from any thread. */
 void buf_free(struct leat_buf *buf);
 
+/* How many receive buffers streams are sure to have, and packets: datagrams leave both alone. */
+static inline uint32_t pool_trains_part(const struct pool *pool)
+{
+    return pool->trains_max / 4 > 1 ? pool->trains_max / 4 : 1;
+}
+
 /* The bytes of a receive buffer. */
 static inline uint8_t *buf_train_data(struct leat_buf *buf)
 {

@@ -91,6 +91,9 @@ static const char *config_fault(const struct leat_config *config)
     if (config->actors_max > INT32_MAX / 2) {
         return "actors_max must be at most 1073741823";
     }
+    if (config->recv_bufs_max < 4 && strcmp(config->io, "sim") != 0) {
+        return "recv_bufs_max must be at least 4: datagrams, packets and streams need some each";
+    }
     if (config->actors_max == 0 || config->recv_bufs_max == 0 || config->send_queue_len_max == 0 ||
         config->stream_queue_max == 0) {
         return "actors_max, recv_bufs_max, send_queue_len_max and stream_queue_max must not be 0";

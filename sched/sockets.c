@@ -372,7 +372,7 @@ static void done_opened(struct sockets *sockets, struct socket *socket, const st
                  socket->is_stream ? "listen on" : "open UDP", text, strerror(-done->status),
                  advice);
     } else if (done->status == 0) {
-        socket->io = done->sock;
+        socket->io = socket->io == IO_SOCK_NONE ? IO_SOCK_NONE : done->sock;
         socket->state = SOCKET_OPEN;
     }
     if (cell == NULL) { /* its owner has ended meanwhile */
@@ -576,8 +576,21 @@ static void done_writable(struct sockets *sockets, struct socket *socket)
     }
 }
 
+/* The index of one that is CLOSED further on may be another's by now, accepted in the same turn: until it
+ * is heard of, nothing that is for it may reach that. */
+static void forget_closed(struct sockets *sockets, const struct io_done *done, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (done[i].kind == IO_DONE_CLOSED && done[i].token != IO_TOKEN_NONE) {
+            LEAT_ASSERT(done[i].token < sockets->len);
+            sockets->table[done[i].token]->io = IO_SOCK_NONE;
+        }
+    }
+}
+
 void sockets_done(struct sockets *sockets, struct io_done *done, uint32_t n)
 {
+    forget_closed(sockets, done, n);
     for (uint32_t i = 0; i < n; i++) {
         if (done[i].token == IO_TOKEN_NONE) {
             continue; /* the end of a connection that was turned away */

@@ -24,7 +24,7 @@ struct socket {
         SOCKET_ENDING, /* a stream: the backend has ended it, what it brought is still to be given */
     } state;
     uint32_t       flags; /* enum leat_udp_flags */
-    uint32_t       io;    /* the backend's index */
+    uint32_t       io;    /* the backend's index; IO_SOCK_NONE: not any more */
     leat_ref       owner; /* LEAT_REF_NONE: it has ended */
     uint64_t       cookie;
     struct leat_addr local; /* asked for */

@@ -92,7 +92,8 @@ struct leat_config {
                                    leave in; default 1 s */
     leat_time watchdog_ns;      /* an actor that holds its worker longer is named; default 10 ms */
     uint32_t  actors_max;       /* live at once; default 16,000,000 */
-    uint32_t  recv_bufs_max;    /* receive buffers of 64 KiB per worker; default 256 */
+    uint32_t  recv_bufs_max;    /* receive buffers of 64 KiB per worker; default 256, at least 4
+                                   (of "sim" 1): datagrams, packets and streams need some each */
     uint32_t  send_queue_len_max; /* datagrams per socket that wait for the kernel; default 1024 */
     uint32_t  stream_queue_max; /* bytes per stream that wait for the kernel; default 262,144 */
     uint32_t  routes_max;       /* per socket; default 65,536 */
@@ -287,7 +288,7 @@ struct leat_worker_stats {
     uint64_t send_errors;   /* datagrams the kernel did not take */
     uint64_t sockets;       /* now */
     uint64_t accepted;      /* connections */
-    uint64_t accept_failed; /* of those that came, turned away for want of file descriptors or memory */
+    uint64_t accept_failed; /* turned away for want of descriptors or memory, or gone already */
 };
 
 /* One behaviour, summed over the workers. */

@@ -1,5 +1,8 @@
 /* Conformance of TUN: interfaces come, are configured, fail and go; packets of every size, both
  * ways. Every case runs in a network of its own, against every backend that uses the kernel. */
+#include <time.h>
+
+#include "addr.h"
 #include "tun_rig.h"
 
 /* ---- opening ---- */
@@ -81,6 +84,32 @@ TUN_BACKENDS(packets_that_are_none)
     char got[64];
     REQUIRE(tun_submit_packet(&rig, tun.sock, packet_of(10, 0, 7000), NULL) == 0);
     CHECK_EQ(kernel_receive(&rig, fd, got, sizeof(got)), 10);
+    close(fd);
+    rig_close(&rig);
+}
+
+/* It is the bad one that counts as refused, also where answers come in another order. */
+TUN_BACKENDS(one_of_several_is_refused)
+{
+    netns_need_tun();
+    struct rig rig;
+    rig_open(&rig, ops, 32, 64);
+    struct io_done tun = tun_socket(&rig, "leat0", LEAT_TUN_OFFLOADS, 0);
+    struct leat_tun_offload offload = {.type = LEAT_TUN_UDP,
+                                       .checksum = LEAT_TUN_CHECKSUM_PARTIAL,
+                                       .header_len = TUN_HEADERS,
+                                       .segment_size = 100,
+                                       .checksum_start = 20,
+                                       .checksum_offset = 6};
+    int fd = kernel_socket(7000);
+    leat_slice bad = body_of(100, 0);
+    leat_slice_data(bad)[0] = 0xf0; /* no version of IP */
+    REQUIRE(tun_submit_packet(&rig, tun.sock, packet_of(10, 0, 7000), NULL) == 0);
+    REQUIRE(tun_submit_packet(&rig, tun.sock, bad, NULL) == 0);
+    REQUIRE(tun_submit_packet(&rig, tun.sock, packet_of(1000, 0, 7000), &offload) == 0);
+    CHECK_EQ(rig_expect(&rig, IO_DONE_ERROR).status, -EINVAL);
+    CHECK_EQ(rig.io->base.stats.send_errors, 1);
+    CHECK_EQ(rig.io->base.stats.sent_datagrams, 11);
     close(fd);
     rig_close(&rig);
 }
@@ -173,6 +202,124 @@ TUN_BACKENDS(flood_with_few_buffers)
     leat_buf_unref(long_one.buf);
     close(fd);
     rig_close(&rig);
+}
+
+static leat_time cpu_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (leat_time)now.tv_sec * LEAT_SEC + (leat_time)now.tv_nsec;
+}
+
+/* Without a buffer nothing can be read: it waits and does not try all the time, and what can be told
+ * is told. */
+TUN_BACKENDS(deleted_without_a_buffer)
+{
+    netns_need_tun();
+    struct rig rig;
+    rig_open(&rig, ops, 8, 64);
+    struct io_done tun = tun_socket(&rig, "leat0", 0, 9000);
+    int fd = kernel_socket(0);
+    leat_slice long_one = body_of(5000, 1);
+    struct io_done in, held[8];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < 20; i++) {
+        REQUIRE(kernel_send(fd, leat_slice_data(long_one), 5000) == 5000);
+    }
+    leat_buf *rest[8];
+    uint32_t rest_len = 0;
+    while (n < 8 && rig_next_within(&rig, 50 * LEAT_MS, &in)) {
+        REQUIRE(in.kind == IO_DONE_DATA);
+        held[n++] = in;
+        while (rest_len < 6 && (rest[rest_len] = pool_train_take(rig.pool)) != NULL) {
+            rest_len++;
+        }
+    }
+    leat_time busy = cpu_ns();
+    CHECK(!rig_next_within(&rig, 300 * LEAT_MS, &in));
+    CHECK(cpu_ns() - busy < 30 * LEAT_MS);
+    CHECK(rig.io->base.stats.recv_starved > 0);
+    REQUIRE(netns_delete("leat0") == 0);
+    in = rig_expect(&rig, IO_DONE_CLOSED);
+    CHECK_EQ(in.sock, tun.sock);
+    CHECK_EQ(in.status, -ENODEV);
+    CHECK(cpu_ns() - busy < 60 * LEAT_MS);
+    while (n > 0) {
+        leat_buf_unref(held[--n].body.buf);
+    }
+    while (rest_len > 0) {
+        leat_buf_unref(rest[--rest_len]);
+    }
+    leat_buf_unref(long_one.buf);
+    close(fd);
+    rig_close(&rig);
+}
+
+/* A buffer that comes home is read into at once, whoever else waits. */
+TUN_BACKENDS(a_buffer_that_comes_home)
+{
+    netns_need_tun();
+    struct rig rig;
+    rig_open(&rig, ops, 4, 64);
+    tun_socket(&rig, "leat0", 0, 9000);
+    int fd = kernel_socket(0);
+    leat_slice long_one = body_of(5000, 1);
+    leat_buf *rest[4];
+    uint32_t rest_len = 0;
+    REQUIRE(kernel_send(fd, leat_slice_data(long_one), 5000) == 5000);
+    struct io_done in = rig_expect(&rig, IO_DONE_DATA);
+    while (rest_len < 4 && (rest[rest_len] = pool_train_take(rig.pool)) != NULL) {
+        rest_len++;
+    }
+    for (uint32_t i = 0; i < 20; i++) {
+        REQUIRE(kernel_send(fd, leat_slice_data(long_one), 5000) == 5000);
+    }
+    for (uint32_t i = 0; i < 20; i++) {
+        leat_time start = ops->now(rig.io);
+        leat_buf_unref(in.body.buf);
+        in = rig_expect(&rig, IO_DONE_DATA);
+        CHECK(ops->now(rig.io) - start < 50 * LEAT_MS);
+    }
+    leat_buf_unref(in.body.buf);
+    while (rest_len > 0) {
+        leat_buf_unref(rest[--rest_len]);
+    }
+    leat_buf_unref(long_one.buf);
+    close(fd);
+    rig_close(&rig);
+}
+
+/* Datagrams, packets and streams have each their part of few buffers. */
+TUN_BACKENDS(few_buffers_for_all)
+{
+    netns_need_tun();
+    for (uint32_t trains = 4; trains <= 16; trains += 4) {
+        struct rig rig;
+        rig_open(&rig, ops, trains, 64);
+        rig_socket(&rig, "127.0.0.1");
+        rig_expect_nothing(&rig);
+        tun_socket(&rig, "leat0", 0, 0);
+        rig_expect_nothing(&rig);
+        struct io_op op = {.kind = IO_OP_LISTEN, .token = 1};
+        op.listen.local = address(TUN_HERE, 0);
+        REQUIRE(ops->submit(rig.io, &op) == 0);
+        struct leat_addr at = rig_expect(&rig, IO_DONE_OPENED).peer;
+        union addr_any any;
+        socklen_t len = addr_to_any(&at, AF_INET, &any);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        REQUIRE(connect(fd, &any.any, len) == 0 && send(fd, "x", 1, 0) == 1);
+        op = (struct io_op){.kind = IO_OP_ADOPT, .token = 2};
+        op.sock = rig_expect(&rig, IO_DONE_ACCEPTED).sock;
+        REQUIRE(ops->submit(rig.io, &op) == 0);
+        op.kind = IO_OP_READ;
+        op.read.on = true;
+        REQUIRE(ops->submit(rig.io, &op) == 0);
+        struct io_done in = rig_expect(&rig, IO_DONE_DATA);
+        CHECK_EQ(in.sock, op.sock);
+        leat_buf_unref(in.body.buf);
+        close(fd);
+        rig_close(&rig);
+    }
 }
 
 /* Short packets hold no receive buffer. */

@@ -53,8 +53,8 @@ static const char *make_wrong(struct leat_config *config, int how)
         config->actors_max = 0;
         return "actors_max";
     case 7:
-        config->recv_bufs_max = 0;
-        return "recv_bufs_max";
+        config->recv_bufs_max = 3;
+        return "recv_bufs_max must be at least 4";
     case 8:
         config->send_queue_len_max = 0;
         return "send_queue_len_max";

@@ -136,6 +136,47 @@ TEST(tun_segment, ipv6_with_headers_between)
     CHECK_EQ(packet_sum(cut + 48, transport_len, packet_pseudo(cut, 6, transport_len)), 0xffff);
 }
 
+/* A chain of IPv6 headers of 8 bytes each, `first` the first one's kind. */
+static struct sample make_chain(uint32_t headers, uint8_t first)
+{
+    struct sample sample = make(LEAT_TUN_TCP6, false, 0, 8 * headers, 5000, 1400);
+    frame[6] = first;
+    for (uint32_t i = 0; i < headers; i++) {
+        frame[40 + 8 * i] = i + 1 < headers ? 60 : 6;
+    }
+    return sample;
+}
+
+#define CHAIN_REFUSED(headers, first, change)                                                      \
+    do {                                                                                           \
+        sample = make_chain(headers, first);                                                       \
+        change;                                                                                    \
+        CHECK_EQ(leat_tun_packets(&sample.offload, frame, sample.len, 0), 0);                      \
+    } while (0)
+
+TEST(tun_segment, ipv6_headers_lead_to_the_transport)
+{
+    static const uint8_t known[] = {0, 43, 60};
+    struct sample sample;
+    for (uint32_t i = 0; i < 3; i++) {
+        sample = make_chain(1 + i, known[i]);
+        CHECK_EQ(leat_tun_packets(&sample.offload, frame, sample.len, 0), 4);
+    }
+    sample = make_chain(8, 0);
+    check_all(&sample, false, true);
+    CHAIN_REFUSED(9, 0, );
+    CHAIN_REFUSED(1, 44, ); /* a fragment */
+    CHAIN_REFUSED(2, 60, frame[40] = 44);
+    CHAIN_REFUSED(1, 50, ); /* encrypted */
+    CHAIN_REFUSED(1, 6, );  /* the transport's is said to be earlier */
+    CHAIN_REFUSED(1, 60, frame[40] = 17);
+    CHAIN_REFUSED(1, 60, frame[40] = 59);
+    CHAIN_REFUSED(2, 60, frame[41] = 1); /* leads to the transport's, whose kind is not said */
+    CHAIN_REFUSED(2, 60, frame[49] = 1); /* beyond it */
+    CHAIN_REFUSED(2, 60, frame[41] = 255);
+    CHAIN_REFUSED(1, 60, sample.offload.checksum_start += 4);
+}
+
 TEST(tun_segment, finishes_one_packet)
 {
     struct sample sample = make(LEAT_TUN_UDP, true, 0, 0, 301, 1);

@@ -160,6 +160,24 @@ TEST(uring_stream, many_short_requests_where_each_buffer_serves_one)
     many_short(true);
 }
 
+/* Nobody could say whose it was. */
+TEST(uring_stream, one_that_was_reset_before_is_not_told_of)
+{
+    need_uring();
+    struct rig rig;
+    open_rig(&rig, 32, 65536);
+    struct end listener = listen_here(&rig);
+    rig_expect_nothing(&rig);
+    close_with_reset(client_of(&listener));
+    rig_expect_nothing(&rig);
+    CHECK_EQ(rig.io->base.stats.accept_failed, 1);
+    CHECK_EQ(rig.io->base.stats.accepted, 0);
+    int fd = client_of(&listener);
+    accept_next(&rig, false);
+    close(fd);
+    rig_close(&rig);
+}
+
 /* ---- reading, on and off ---- */
 
 TEST(uring_stream, off_bounds_what_still_comes)

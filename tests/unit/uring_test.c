@@ -319,7 +319,7 @@ enum closing {
     CLOSINGS,
 };
 
-#define BUFS 3 /* the kernel has two at once: one is left to streams */
+#define BUFS 4 /* the kernel has two at once: streams and packets are left one each */
 
 /* Brings a socket of a rig of so many buffers into that state, closes it, and takes its CLOSED. */
 static void close_in(struct rig *rig, enum closing state)
