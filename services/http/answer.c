@@ -125,6 +125,16 @@ static struct leat_httpd_exchange exchange_of(const struct session *self)
     return (struct leat_httpd_exchange){.session = leat_self(self), .number = self->number};
 }
 
+static void forget(struct session *self, leat_ref who)
+{
+    for (uint32_t i = 0; i < self->monitors_len; i++) {
+        if (leat_ref_equal(self->monitors[i], who)) {
+            self->monitors[i] = self->monitors[--self->monitors_len];
+            break;
+        }
+    }
+}
+
 /* DOWN is wanted from `who`. A monitor lasts as long as either side does, so a connection that has set a few
  * of them ends after its response. */
 static void watch(struct session *self, leat_ref who)
@@ -140,6 +150,20 @@ static void watch(struct session *self, leat_ref who)
     self->monitors[self->monitors_len++] = who;
     self->is_last |= self->monitors_len >= MONITORS_MAX - 1;
     leat_output_monitor(leat_outbox_put(&self->control), who, 0);
+}
+
+/* The monitor was refused, as its mailbox was full: it is asked for again later. */
+void answer_unwatched(struct session *self, leat_ref who)
+{
+    forget(self, who);
+    self->is_late = true;
+}
+
+void answer_watch(struct session *self)
+{
+    if (self->answerer.id != 0 && !self->is_late) {
+        watch(self, self->answerer);
+    }
 }
 
 void answer_ask(struct session *self, leat_slice request, leat_slice body)
@@ -304,12 +328,7 @@ void answer_message(struct session *self, const struct leat_event *event)
 
 void answer_down(struct session *self, leat_ref who)
 {
-    for (uint32_t i = 0; i < self->monitors_len; i++) {
-        if (leat_ref_equal(self->monitors[i], who)) {
-            self->monitors[i] = self->monitors[--self->monitors_len];
-            break;
-        }
-    }
+    forget(self, who);
     if (leat_ref_equal(self->answerer, who) && session_is_open(self)) {
         self->answerer = LEAT_REF_NONE;
         give_up(self, 502);
@@ -321,6 +340,20 @@ void answer_expire(struct session *self)
     count(&stats_of(self)->timeouts, 1);
     answer_gone(self);
     give_up(self, 504);
+}
+
+/* Who did not get a request, or a part of its body, gets nothing that comes behind. */
+static void withdraw(struct session *self, leat_ref who)
+{
+    struct leat_output out;
+    for (uint32_t n = self->control.ring.len; n > 0 && leat_outbox_pop(&self->control, &out); n--) {
+        if (out.kind == LEAT_OUTPUT_SEND && leat_ref_equal(out.to, who) &&
+            (out.type == LEAT_HTTPD_BODY || out.type == LEAT_HTTPD_BODY_END)) {
+            leat_output_release(&out);
+        } else {
+            *leat_outbox_put(&self->control) = out;
+        }
+    }
 }
 
 void answer_refused(struct session *self, struct leat_output *output, int status)
@@ -335,6 +368,7 @@ void answer_refused(struct session *self, struct leat_output *output, int status
         self->is_late = true;
     } else if (is_now && (type == LEAT_HTTPD_REQUEST || type == LEAT_HTTPD_BODY ||
                           type == LEAT_HTTPD_BODY_END)) {
+        withdraw(self, output->to);
         if (type == LEAT_HTTPD_REQUEST) {
             self->answerer = LEAT_REF_NONE; /* it knows nothing of it */
         } else {

@@ -17,6 +17,10 @@ static leat_http_str bytes_of(leat_slice body)
 /* A response that is complete, short ones in one piece. 0 or why nothing was sent. */
 static int reply(struct session *self, const struct leat_http_response *response, leat_slice body)
 {
+    if (leat_batch_len(body) > 0) {
+        leat_buf_unref(body.buf);
+        return -EINVAL;
+    }
     if (body.len <= COPY_MAX) {
         const int status = writes_reply(self, response, bytes_of(body));
         leat_buf_unref(body.buf);

@@ -34,6 +34,7 @@ struct transfer {
 struct leat_http_files {
     leat_runtime *runtime;
     leat_controller *controller;
+    leat_controller *door; /* of leat_http_files_close, which must not fail for want of one */
     pthread_t thread;
     int root;
     struct cache cache;
@@ -382,6 +383,9 @@ static void *files_run(void *context)
 
 static void files_free(struct leat_http_files *files)
 {
+    if (files->door != NULL) {
+        leat_controller_close(files->door);
+    }
     if (files->controller != NULL) {
         leat_controller_close(files->controller);
     }
@@ -420,6 +424,7 @@ int leat_http_files_open(leat_runtime *runtime, const struct leat_http_files_con
         status = -ENOSYS;
     }
     status = status != 0 ? status : leat_controller_open(runtime, &files->controller);
+    status = status != 0 ? status : leat_controller_open(runtime, &files->door);
     if (status == 0) {
         files->look = leat_controller_now(files->controller);
         status = -pthread_create(&files->thread, NULL, files_run, files);
@@ -439,19 +444,14 @@ leat_ref leat_http_files_ref(const leat_http_files *files)
 
 void leat_http_files_close(leat_http_files *files)
 {
-    leat_controller *controller;
+    const struct timespec moment = {.tv_nsec = 1000000};
     if (files == NULL) {
         return;
     }
-    /* Another door, for the files' own belongs to their thread. Without one, only the runtime's end is
-     * left to wait for. */
-    if (leat_controller_open(files->runtime, &controller) == 0) {
-        const struct timespec moment = {.tv_nsec = 1000000};
-        while (leat_send(controller, leat_controller_ref(files->controller), QUIT, NULL, 0) ==
-               -EAGAIN) {
-            (void)nanosleep(&moment, NULL); /* its mailbox is full, but it is reading */
-        }
-        leat_controller_close(controller);
+    const leat_ref ref = leat_controller_ref(files->controller);
+    int status;
+    while ((status = leat_send(files->door, ref, QUIT, NULL, 0)) == -EAGAIN || status == -ENOMEM) {
+        (void)nanosleep(&moment, NULL); /* its mailbox is full, but it is reading */
     }
     pthread_join(files->thread, NULL);
     files_free(files);

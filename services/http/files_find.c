@@ -10,10 +10,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUCKETS 1024u
 #define ENTRY_COST 256u /* of the entry itself, in the cache's bytes */
+#define OPEN_TRIES 16   /* while renames elsewhere race with "..", or somebody has a lease on it */
+#define RECENT_S 2      /* written so short ago, it may be written still, and would look the same afterwards */
 
 struct cached {
     struct cached *next; /* of the bucket */
@@ -123,11 +126,11 @@ static int open_beneath(int root, const char *path)
         .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    long fd;
-    do {
+    long fd = -1;
+    errno = EAGAIN;
+    for (int i = 0; i < OPEN_TRIES && fd < 0 && (errno == EINTR || errno == EAGAIN); i++) {
         fd = syscall(SYS_openat2, root, path[1] != '\0' ? path + 1 : ".", &how, sizeof(how));
-    } while (fd < 0 &&
-             (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename elsewhere raced with ".." */
+    }
     return fd < 0 ? -errno : (int)fd;
 }
 
@@ -136,6 +139,14 @@ static uint64_t mtime_of(const struct stat *status)
     return status->st_mtim.tv_sec < 0
                ? 0
                : (uint64_t)status->st_mtim.tv_sec * LEAT_SEC + (uint64_t)status->st_mtim.tv_nsec;
+}
+
+/* Its time stamps have not moved on since its last write began, or may not by the next one. */
+static bool is_recent(const struct stat *status)
+{
+    struct timespec wall;
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    return wall.tv_sec - status->st_mtim.tv_sec < RECENT_S;
 }
 
 static void file_describe(const struct stat *status, struct file *ret)
@@ -220,7 +231,9 @@ int file_find(struct cache *cache, int root, const char *path, leat_time now, st
         if (result == 0) {
             close(file.fd);
             file.fd = -1;
-            cache_add(cache, path, now, status.st_ino, &file);
+            if (!is_recent(&status)) {
+                cache_add(cache, path, now, status.st_ino, &file);
+            }
         }
     }
     if (result != 0) {

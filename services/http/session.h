@@ -57,7 +57,7 @@ struct session {
     bool request_ended; /* the machine has told its END */
     bool answered;      /* the response has begun */
     bool is_held;       /* as told to the machine */
-    bool is_late;       /* a DRAINED was refused: again later */
+    bool is_late;       /* a DRAINED, or a monitor, was refused: again later */
     bool is_head;       /* the request's method is HEAD */
     bool is_shutdown;
     bool eof; /* FINISHED came */
@@ -227,6 +227,10 @@ void answer_message(struct session *self, const struct leat_event *event);
 void answer_down(struct session *self, leat_ref who);
 void answer_expire(struct session *self);
 void answer_refused(struct session *self, struct leat_output *output, int status);
+void answer_unwatched(struct session *self, leat_ref who);
+
+/* Monitors who is to answer, if that was refused. */
+void answer_watch(struct session *self);
 
 /* Tells who is to answer that nothing is wanted any more. */
 void answer_gone(struct session *self);

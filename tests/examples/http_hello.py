@@ -2,10 +2,12 @@
 
 usage: http_hello.py ADDRESS PID ROOT
 """
+import fcntl
 import hashlib
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -165,6 +167,26 @@ def changes():
     os.unlink(path)
 
 
+def leased():
+    """Who has a lease on a file and does not give it back holds up nobody."""
+    path = os.path.join(ROOT, "leased.txt")
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    with open(path, "w") as file:
+        file.write("x")
+    with open(path, "r+") as file:
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError:
+            print("  SKIP a lease: not on this file system")
+            return
+        started = time.monotonic()
+        assert curl("/leased.txt")[0] == 503
+        assert curl("/inside.txt")[0] == 200
+        assert time.monotonic() - started < 5
+    os.unlink(path)
+    signal.signal(signal.SIGIO, before)
+
+
 def large_file():
     """One who reads slowly gets all of it, and meanwhile it is not in memory."""
     before = rss()
@@ -311,7 +333,7 @@ def streams_together():
     assert not failures, failures
 
 
-for case in (basics, conditions, ranges, traversal, changes, smuggling, keep_alive, events, large_file,
+for case in (basics, conditions, ranges, traversal, changes, leased, smuggling, keep_alive, events, large_file,
              streams_together, slowloris):
     started = time.monotonic()
     case()

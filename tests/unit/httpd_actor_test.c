@@ -453,3 +453,47 @@ TEST(httpd_events, a_slow_reader_is_cut_off)
     client_free(&quick);
     leat_channel_close(channel);
 }
+
+/* A batch is passed on piece by piece, not as the pointers that it is. */
+TEST(httpd_events, a_batch)
+{
+    struct site site;
+    struct client client;
+    leat_channel channel;
+    leat_slice batch;
+    events_open(&site, &channel);
+    client_open(&site, &client);
+    client_say(&site, &client, GET("/events"));
+    const size_t before = client.len;
+    CHECK_EQ(leat_batch_alloc(100, &batch), 0);
+    for (int i = 0; i < 100; i++) {
+        CHECK_EQ(leat_batch_add(&batch, body_of(3, 'y')), 0);
+    }
+    CHECK_EQ(leat_publish_body(site.rig.controller, channel, 0, batch), 0);
+    rig_run(&site.rig, LEAT_SEC);
+    CHECK_EQ(times(client.text + before, "3\r\nyyy"), 100);
+    client_do(&site, &client, LEAT_OUTPUT_FINISH);
+    rig_run(&site.rig, 3600 * LEAT_SEC);
+    CHECK_EQ(site_stats(&site).connections, 0);
+    site_close(&site);
+    client_free(&client);
+    leat_channel_close(channel);
+}
+
+/* One event that is long is no slow reader. */
+TEST(httpd_events, a_long_event_reaches_who_reads)
+{
+    struct site site;
+    struct client client;
+    leat_channel channel;
+    events_open(&site, &channel);
+    client_open(&site, &client);
+    client_say(&site, &client, GET("/events"));
+    CHECK_EQ(leat_publish_body(site.rig.controller, channel, 0, body_of(200000, 'y')), 0);
+    rig_run(&site.rig, 5 * LEAT_SEC);
+    CHECK_EQ(site_stats(&site).slow_readers, 0);
+    CHECK(client.len > 200000);
+    site_close(&site);
+    client_free(&client);
+    leat_channel_close(channel);
+}
