@@ -185,22 +185,32 @@ void answer_ask(struct session *self, leat_slice request, leat_slice body)
     leat_output_send_body(leat_outbox_put(&self->control), actor, LEAT_HTTPD_REQUEST, message);
 }
 
-void answer_body(struct session *self, leat_http_str bytes)
+static void send_part(struct session *self)
 {
-    leat_slice copy; /* what arrived lies in a buffer for receiving, of which there are few */
-    if (leat_buf_alloc((uint32_t)bytes.len, &copy) < 0) {
-        session_reset(self);
+    if (self->body.len == 0) {
         return;
     }
-    memcpy(leat_slice_data(copy), bytes.data, bytes.len);
-    self->untaken += (uint32_t)bytes.len;
     struct leat_output *out = leat_outbox_put(&self->control);
-    leat_output_send_body(out, self->answerer, LEAT_HTTPD_BODY, copy);
+    leat_output_send_body(out, self->answerer, LEAT_HTTPD_BODY, self->body);
     leat_output_wait(out);
+    self->untaken += self->body.len;
+    self->body = (leat_slice){0};
+}
+
+/* A copy, for what arrived lies in a buffer for receiving, of which there are few. While the actor has something
+ * to take, small parts are put together: the window bounds bytes, and its mailbox messages. */
+void answer_body(struct session *self, leat_http_str bytes)
+{
+    if (pieces_append(&self->body, &self->body_cap, bytes) < 0) {
+        session_reset(self);
+    } else if (self->untaken == 0 || self->body.len >= LEAT_HTTPD_PART) {
+        send_part(self);
+    }
 }
 
 void answer_body_end(struct session *self)
 {
+    send_part(self);
     struct leat_output *out = leat_outbox_put(&self->control);
     leat_output_send(out, self->answerer, LEAT_HTTPD_BODY_END, NULL, 0);
     leat_output_wait(out);
@@ -313,6 +323,9 @@ void answer_message(struct session *self, const struct leat_event *event)
         memcpy(&bytes, event->payload, sizeof(bytes));
         self->untaken -= bytes < self->untaken ? bytes : self->untaken;
         self->more = true;
+        if (self->untaken == 0 && self->phase == PHASE_STREAM) {
+            send_part(self);
+        }
     } else if (begins == self->answered) {
         return; /* twice, or too early */
     } else if (word == WORD_RESPOND) {

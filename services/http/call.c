@@ -100,7 +100,12 @@ void call_route(struct session *self, const struct leat_httpd_request *request)
 {
     const struct leat_httpd_route *route = &self->shard->httpd->routes[self->route];
     leat_httpd_call call = {.session = self};
+    self->is_called = true;
     route->handler(route->context, &call, request);
+    self->is_called = false;
+    if (!session_is_open(self)) { /* reset meanwhile */
+        intake_drop(self);
+    }
     if (!call.answered && session_is_open(self)) {
         writes_problem(self, 500, NULL);
     }

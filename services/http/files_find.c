@@ -16,7 +16,7 @@
 #define BUCKETS 1024u
 #define ENTRY_COST 256u /* of the entry itself, in the cache's bytes */
 #define OPEN_TRIES 16   /* while renames elsewhere race with "..", or somebody has a lease on it */
-#define RECENT_S 2      /* written so short ago, it may be written still, and would look the same afterwards */
+#define RECENT_S 2      /* written so short ago, it may be again and look the same */
 
 struct cached {
     struct cached *next; /* of the bucket */
@@ -141,7 +141,7 @@ static uint64_t mtime_of(const struct stat *status)
                : (uint64_t)status->st_mtim.tv_sec * LEAT_SEC + (uint64_t)status->st_mtim.tv_nsec;
 }
 
-/* Its time stamps have not moved on since its last write began, or may not by the next one. */
+/* The clock of its time stamps may not move on before the next write. */
 static bool is_recent(const struct stat *status)
 {
     struct timespec wall;
@@ -154,8 +154,9 @@ static void file_describe(const struct stat *status, struct file *ret)
     ret->size = (uint64_t)status->st_size;
     ret->mtime_ns = mtime_of(status);
     ret->has_modified = status->st_mtim.tv_sec >= 0;
-    (void)snprintf(ret->etag, sizeof(ret->etag), "\"%llx-%llx\"", (unsigned long long)ret->mtime_ns,
-                   (unsigned long long)ret->size);
+    ret->is_recent = is_recent(status);
+    (void)snprintf(ret->etag, sizeof(ret->etag), "%s\"%llx-%llx\"", ret->is_recent ? "W/" : "",
+                   (unsigned long long)ret->mtime_ns, (unsigned long long)ret->size);
     (void)leat_http_date(ret->mtime_ns / LEAT_SEC, ret->modified);
 }
 
@@ -231,7 +232,7 @@ int file_find(struct cache *cache, int root, const char *path, leat_time now, st
         if (result == 0) {
             close(file.fd);
             file.fd = -1;
-            if (!is_recent(&status)) {
+            if (!file.is_recent) {
                 cache_add(cache, path, now, status.st_ino, &file);
             }
         }

@@ -67,12 +67,13 @@ struct session {
     /* in */
     leat_slice in; /* came, and is not fed yet; a reference of our own when in_owned */
     bool in_owned;
+    bool is_called; /* a handler runs, to which a request is lent that may lie there */
 
     /* the request under way */
     uint32_t number;
     uint32_t route;
     leat_slice request; /* struct leat_httpd_request and its strings */
-    leat_slice body;    /* collected so far; its buffer has more room */
+    leat_slice body;    /* collected so far, all of it or the next part; its buffer has more room */
     uint32_t body_cap;
     uint32_t untaken; /* bytes that went to the actor and it has not taken */
     leat_ref answerer;

@@ -253,7 +253,10 @@ int writes_data(struct session *self, leat_slice body)
         commit(self, &out);
     }
     if (status == 0 && send > 0) {
-        return out_push(self) && ring_push(self, body) ? 0 : -ENOMEM;
+        if (out_push(self)) {
+            return ring_push(self, body) ? 0 : -ENOMEM;
+        }
+        status = -ENOMEM;
     }
     leat_buf_unref(body.buf);
     return status;
