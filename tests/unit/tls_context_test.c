@@ -1,6 +1,7 @@
 /* Who is shown which certificate, who believes it, which protocol is chosen; what is refused
  * beforehand; new certificates and ticket keys while connections live. */
 #include "tls_pair.h"
+#include "tmp.h"
 
 #include <unistd.h>
 
@@ -485,7 +486,7 @@ TEST(tls_context, session_of_an_unverified_connection)
 
 TEST(tls_context, system_trust)
 {
-    char path[] = "/tmp/leat-tls-XXXXXX";
+    char path[256];
     struct pair pair;
     struct leat_tls_config config;
     struct leat_tls_why why;
@@ -493,6 +494,7 @@ TEST(tls_context, system_trust)
     struct cert authority = cert_issue(NULL, NULL);
     struct cert cert = cert_issue("DNS:a.example", &authority);
     leat_tls_context *const server = context_server(&cert, 1, NULL, 0);
+    snprintf(path, sizeof(path), "%s/leat-tls-XXXXXX", tmp_folder());
     const int fd = mkstemp(path);
     REQUIRE(fd >= 0);
     REQUIRE(write(fd, authority.pem, strlen(authority.pem)) == (ssize_t)strlen(authority.pem));
