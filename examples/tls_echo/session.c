@@ -4,10 +4,9 @@
 #include "session.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 struct session {
-    leat_tls_context *context;
+    struct session_arg arg;
     leat_tls *tls;
     leat_sock sock;
     leat_slice in; /* what came and has not been read, `in_at` bytes of it have */
@@ -20,14 +19,16 @@ struct session {
 static int session_init(void *state, const void *arg, leat_time now)
 {
     (void)now;
-    ((struct session *)state)->context = *(leat_tls_context *const *)arg;
+    ((struct session *)state)->arg = *(const struct session_arg *)arg;
     return 0;
 }
 
-static void complain(const struct leat_tls_event *event)
+static void complain(struct session *self, const struct leat_tls_event *event)
 {
     if (event->kind == LEAT_TLS_ERROR) {
-        fprintf(stderr, "a connection failed: %s %s\n", event->u.error.why, event->u.error.detail);
+        const struct failed failed = {event->u.error.why, event->u.error.detail};
+        leat_output_send(leat_outbox_put(&self->out), self->arg.main, FAILED, &failed,
+                         sizeof(failed));
     }
 }
 
@@ -37,7 +38,7 @@ static void session_on_event(void *state, const struct leat_event *event)
     struct leat_tls_event ended = {.kind = LEAT_TLS_NONE};
     if (event->kind == LEAT_EVENT_GIVEN) {
         self->sock = event->sock;
-        if (leat_tls_open(self->context, NULL, event->now, &self->tls) != 0) {
+        if (leat_tls_open(self->arg.context, NULL, event->now, &self->tls) != 0) {
             leat_output_stop(leat_outbox_put(&self->out)); /* closes the connection too */
         }
     } else if (event->kind == LEAT_EVENT_DATA) {
@@ -54,7 +55,7 @@ static void session_on_event(void *state, const struct leat_event *event)
     } else if (event->kind == LEAT_EVENT_SOCK_CLOSED || event->kind == LEAT_EVENT_SHUTDOWN) {
         leat_output_stop(leat_outbox_put(&self->out));
     }
-    complain(&ended);
+    complain(self, &ended);
 }
 
 /* What is pending, and `bytes`, encrypted into a buffer of the socket's. */
@@ -91,7 +92,7 @@ static bool session_advance(struct session *self, struct leat_output *ret)
         }
         leat_tls_read(self->tls, &in, &plain, &event);
         self->in_at = self->in.len - in.len;
-        complain(&event);
+        complain(self, &event);
         if (event.kind == LEAT_TLS_DATA) {
             return session_write(self, event.u.data, ret);
         } else if (event.kind == LEAT_TLS_FLUSH) {
@@ -115,7 +116,8 @@ static bool session_pop_output(void *state, leat_time now, struct leat_output *r
     struct session *self = state;
     (void)now;
     return leat_outbox_pop(&self->out, ret) ||
-           (self->tls != NULL && self->refused.buf == NULL && session_advance(self, ret));
+           (self->tls != NULL && self->refused.buf == NULL && session_advance(self, ret)) ||
+           leat_outbox_pop(&self->out, ret); /* what it had to complain about */
 }
 
 static void session_on_refused(void *state, struct leat_output *output, int status)

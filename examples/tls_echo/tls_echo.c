@@ -8,8 +8,7 @@
 #include <stdio.h>
 
 struct listener {
-    leat_tls_context *context;
-    leat_ref main;
+    struct session_arg session;
     struct leat_addr local;
     leat_outbox(2) out;
 };
@@ -27,15 +26,15 @@ static void listener_on_event(void *state, const struct leat_event *event)
 {
     struct listener *self = state;
     if (event->kind == LEAT_EVENT_ACCEPTED) { /* the cookie brings the connection back */
-        leat_output_spawn(leat_outbox_put(&self->out), &session, &self->context,
-                          sizeof(self->context), event->accepted.sock.id);
+        leat_output_spawn(leat_outbox_put(&self->out), &session, &self->session,
+                          sizeof(self->session), event->accepted.sock.id);
     } else if (event->kind == LEAT_EVENT_SPAWNED && event->status == 0) {
         leat_output_give(leat_outbox_put(&self->out), (leat_sock){event->spawned.cookie},
                          event->spawned.child, 0);
     } else if (event->kind == LEAT_EVENT_SPAWNED) {
         leat_output_close(leat_outbox_put(&self->out), (leat_sock){event->spawned.cookie});
     } else if (event->kind == LEAT_EVENT_OPENED && event->status == 0) {
-        leat_output_send(leat_outbox_put(&self->out), self->main, 0, &event->opened.local,
+        leat_output_send(leat_outbox_put(&self->out), self->session.main, 0, &event->opened.local,
                          sizeof(event->opened.local));
     } else if (event->kind == LEAT_EVENT_OPENED) {
         leat_output_fail(leat_outbox_put(&self->out), event->status);
@@ -73,14 +72,14 @@ int main(int argc, char **argv)
     if (cert == NULL || key == NULL) {
         flags_wrong(&flags, "--cert and --key are needed");
     }
-    struct listener first = {.context = tls_server(&flags, cert, key, NULL),
+    struct listener first = {.session.context = tls_server(&flags, cert, key, NULL),
                              .local = flags_local(&flags)};
     const struct leat_config config = app_config(&flags);
     struct app app;
     if (app_open(&app, &flags, &config) != 0) {
         return 1;
     }
-    first.main = leat_controller_ref(app.controller);
+    first.session.main = leat_controller_ref(app.controller);
     leat_ref ref;
     int status = leat_spawn(app.controller, &listener, &first, sizeof(first), 0, &ref);
     status = status != 0 ? status : leat_monitor(app.controller, ref, 0);
@@ -88,7 +87,11 @@ int main(int argc, char **argv)
     struct leat_event event;
     while (status == 0 && app_receive(&app, &event) == 0) {
         char text[LEAT_ADDR_STRLEN];
-        if (event.kind == LEAT_EVENT_MESSAGE) {
+        if (event.kind == LEAT_EVENT_MESSAGE && event.type == FAILED) {
+            struct failed failed;
+            memcpy(&failed, event.payload, sizeof(failed));
+            fprintf(stderr, "a connection failed: %s %s\n", failed.why, failed.detail);
+        } else if (event.kind == LEAT_EVENT_MESSAGE) {
             memcpy(&first.local, event.payload, sizeof(first.local));
             printf("listening on %s\n", leat_addr_format(&first.local, text));
             fflush(stdout);

@@ -22,7 +22,8 @@ extern "C" {
 struct leat_http_agent_config {
     struct leat_http_config http; /* sizes and times of responses; default body 1 MiB */
     uint32_t  connections_max;    /* in all; default 64 */
-    uint32_t  peer_max;           /* to one address, and one host of secure ones there; default 8 */
+    uint32_t  peer_max;           /* to one address; of secure ones to one host there, of which there may be
+                                     several; default 8 */
     uint32_t  waiting_max;        /* asks that wait for a connection; default 256 */
     leat_time connect_ns;         /* default 5 s; the handshake of TLS has handshake_ns of its own */
     leat_tls_context *tls;        /* a client's, for asks that are secure; NULL: there are none. The agent
@@ -44,7 +45,7 @@ struct leat_http_ask {
     struct leat_http_query query;
     bool             secure;     /* https: over TLS, to who can prove to be query.host */
     leat_slice       body;       /* buf NULL: none. A secure one is copied, and encrypted at once */
-    leat_time        timeout_ns; /* until the whole answer, waiting and connecting included */
+    leat_time        timeout_ns; /* until the whole answer, waiting and connecting included; 0 is at once */
 };
 
 /* Fills in *out with a message to an agent, that answers it once, with LEAT_HTTP_AGENT_ANSWER, to who pops it. All is

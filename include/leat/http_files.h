@@ -26,7 +26,9 @@ struct leat_http_files_config {
     uint32_t cache_bytes;    /* of small files kept in memory, looked at again after a second; 0: 16 MiB */
     uint32_t cache_file_max; /* bytes of a small file; larger ones are read as the client takes them; 0:
                                 64 KiB */
-    uint32_t transfers_max;  /* of large files at once, more get 503; 0: 256 */
+    uint32_t transfers_max;  /* of large files at once; 0: 256. One more takes the place of the slowest, that is
+                                cut off, if it took less than 16 KiB a second over its last 30 s; else it
+                                gets 503 */
 };
 
 /* Opens the root and starts the thread. Any thread but a worker; may block. -ENOENT, -ENOTDIR, -EACCES: the

@@ -98,7 +98,8 @@ enum leat_httpd_message {
     LEAT_HTTPD_BODY_END, /* it has ended */
     LEAT_HTTPD_DRAINED,  /* bytes of an answer have left: leat_httpd_drained_of */
     LEAT_HTTPD_GONE,     /* nothing more is wanted, the client has left say: struct leat_httpd_exchange. Told
-                            to who has begun to answer, else to the route's actor */
+                            to who has begun to answer, else to the route's actor. A controller whose mailbox
+                            is full may miss it, and finds out by a send that gets -ESRCH */
 };
 
 /* The request of a LEAT_HTTPD_REQUEST. Its actor answers request->exchange with the functions below when it
@@ -106,6 +107,7 @@ enum leat_httpd_message {
 LEAT_API const struct leat_httpd_request *leat_httpd_request_of(const struct leat_event *event);
 
 #define LEAT_HTTPD_WINDOW 131072u /* bytes; see leat_httpd_data and leat_httpd_taken */
+#define LEAT_HTTPD_PART 4096u     /* bytes; see leat_httpd_taken */
 
 /* Each fills in *out with a message to the connection, to be popped in this order: _reply alone, or _respond,
  * any number of _data, _end. A controller sends out->body, or out->payload, with out->type to out->to. What
@@ -125,7 +127,8 @@ LEAT_API void leat_httpd_end(struct leat_output *out, struct leat_httpd_exchange
 /* The answer cannot be finished: 500 if it has not begun, else the connection ends within it. */
 LEAT_API void leat_httpd_abort(struct leat_output *out, struct leat_httpd_exchange exchange);
 
-/* So many bytes of a streamed request body are done with: LEAT_HTTPD_WINDOW may be on their way. */
+/* So many bytes of a streamed request body are done with: LEAT_HTTPD_WINDOW may be on their way. While some are that
+ * are not, what comes is put together until it is LEAT_HTTPD_PART or the body ends: in some 33 messages at most. */
 LEAT_API void leat_httpd_taken(struct leat_output *out, struct leat_httpd_exchange exchange,
                                uint32_t bytes);
 

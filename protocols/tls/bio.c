@@ -115,7 +115,8 @@ bool leat__tls_bio_attach(leat_tls *tls, const BIO_METHOD *method)
 }
 
 /* Called for each record and message. A peer could have us derive keys, or answer, for as long
- * as it likes, and never say anything: records without data are counted. */
+ * as it likes, and never say anything: records without data are counted. The one that begins
+ * here may bring some. */
 static void on_message(int writing, int version, int type, const void *data, size_t len, SSL *ssl,
                        void *arg)
 {
@@ -130,7 +131,7 @@ static void on_message(int writing, int version, int type, const void *data, siz
         leat__tls_hello_again(&tls->hello); /* it may be a HelloRetryRequest */
     }
     if (!writing && type == SSL3_RT_HEADER && tls->phase != PHASE_HANDSHAKE &&
-        ++tls->idle_records > IDLE_RECORDS_MAX) {
+        tls->idle_records++ > IDLE_RECORDS_MAX) {
         (void)give_up(tls, "too many records without data");
     }
 }

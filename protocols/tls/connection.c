@@ -141,7 +141,9 @@ static int set_host(leat_tls *tls, const struct leat_tls_options *options)
     if (is_address(host)) {
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls->ssl), host) == 1 ? 0 : -EINVAL;
     }
-    SSL_set_hostflags(tls->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    /* What its subject is called is no name of a host (RFC 9525, 2). */
+    SSL_set_hostflags(tls->ssl,
+                      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (SSL_set1_host(tls->ssl, host) != 1 || SSL_set_tlsext_host_name(tls->ssl, host) != 1) {
         return -EINVAL;
     }

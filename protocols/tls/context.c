@@ -170,9 +170,18 @@ static int set_protocols(leat_tls_context *context, const struct leat_tls_config
                : 0;
 }
 
-static bool set_rules(leat_tls_context *context)
+/* A ticket is resumed only where the same are trusted: nobody is asked for a certificate then, and contexts may share
+ * their keys. */
+static bool set_session_name(SSL_CTX *ssl_ctx, leat_tls_bytes trust)
 {
-    static const unsigned char name[] = "leat";
+    unsigned char name[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    return EVP_Digest(trust.data, trust.len, name, &len, EVP_sha256(), NULL) == 1 &&
+           SSL_CTX_set_session_id_context(ssl_ctx, name, len) == 1;
+}
+
+static bool set_rules(leat_tls_context *context, leat_tls_bytes trust)
+{
     SSL_CTX *const ssl_ctx = context->ssl_ctx;
     SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     if (context->role == LEAT_TLS_SERVER) {
@@ -189,14 +198,14 @@ static bool set_rules(leat_tls_context *context)
     leat__tls_watch(ssl_ctx);
     return SSL_CTX_set_min_proto_version(ssl_ctx, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_cipher_list(ssl_ctx, CIPHERS_1_2) == 1 &&
-           SSL_CTX_set_session_id_context(ssl_ctx, name, sizeof(name) - 1) == 1;
+           set_session_name(ssl_ctx, trust);
 }
 
 static int context_init(leat_tls_context *context, const struct leat_tls_config *config,
                         struct leat_tls_why *ret_why)
 {
+    const bool is_server = config->role == LEAT_TLS_SERVER;
     context->role = config->role;
-    context->unverified = config->unverified;
     context->handshake_ns = config->handshake_ns;
     context->refs = 1;
     ERR_clear_error();
@@ -204,7 +213,7 @@ static int context_init(leat_tls_context *context, const struct leat_tls_config 
     context->bio_method = leat__tls_bio_method();
     context->ssl_ctx = SSL_CTX_new(TLS_method());
     const bool made = context->lock && context->bio_method && context->ssl_ctx &&
-                      set_rules(context) &&
+                      set_rules(context, is_server ? config->trust : leat_tls_bytes_of("", 0)) &&
                       RAND_bytes((uint8_t *)&context->tickets.now, LEAT_TLS_TICKET_KEY_LEN) == 1;
     if (!made) {
         leat__tls_say(ret_why, "OpenSSL: %s", leat__tls_reason());

@@ -7,7 +7,6 @@
 
 struct leat_tls_context {
     enum leat_tls_role role;
-    bool unverified;
     leat_time handshake_ns;
     SSL_CTX *ssl_ctx;       /* not changed once the context is open */
     BIO_METHOD *bio_method; /* of its connections' BIOs */

@@ -69,7 +69,7 @@ static void conn_begin(struct agent *agent, struct conn *conn, struct ask *ask)
 {
     *conn = (struct conn){.state = CONN_CONNECTING, .peer = ask->what->peer, .ask = ask};
     memcpy(conn->host, ask->host, sizeof(conn->host));
-    const leat_time left = ask->until - agent->now;
+    const leat_time left = ask->until > agent->now ? ask->until - agent->now : 1; /* 0: no limit */
     const leat_time timeout = left < agent->config.connect_ns ? left : agent->config.connect_ns;
     leat_output_connect(leat_outbox_put(&agent->out), &conn->peer, timeout,
                         (uint64_t)(conn - agent->conns));
@@ -346,7 +346,7 @@ static int agent_init(void *state, const void *arg, leat_time now)
     agent->config = *(const struct leat_http_agent_config *)arg;
     agent->now = now;
     const struct leat_http_agent_config *config = &agent->config;
-    if (config->connections_max == 0 || config->peer_max == 0 ||
+    if (config->connections_max == 0 || config->peer_max == 0 || config->connect_ns == 0 ||
         leat_http_client_size(&config->http) == 0) {
         return -EINVAL;
     }

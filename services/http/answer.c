@@ -125,6 +125,16 @@ static struct leat_httpd_exchange exchange_of(const struct session *self)
     return (struct leat_httpd_exchange){.session = leat_self(self), .number = self->number};
 }
 
+static void forget(struct session *self, leat_ref who)
+{
+    for (uint32_t i = 0; i < self->monitors_len; i++) {
+        if (leat_ref_equal(self->monitors[i], who)) {
+            self->monitors[i] = self->monitors[--self->monitors_len];
+            break;
+        }
+    }
+}
+
 /* DOWN is wanted from `who`. A monitor lasts as long as either side does, so a connection that has set a few
  * of them ends after its response. */
 static void watch(struct session *self, leat_ref who)
@@ -140,6 +150,20 @@ static void watch(struct session *self, leat_ref who)
     self->monitors[self->monitors_len++] = who;
     self->is_last |= self->monitors_len >= MONITORS_MAX - 1;
     leat_output_monitor(leat_outbox_put(&self->control), who, 0);
+}
+
+/* The monitor was refused, as its mailbox was full: it is asked for again later. */
+void answer_unwatched(struct session *self, leat_ref who)
+{
+    forget(self, who);
+    self->is_late = true;
+}
+
+void answer_watch(struct session *self)
+{
+    if (self->answerer.id != 0 && !self->is_late) {
+        watch(self, self->answerer);
+    }
 }
 
 void answer_ask(struct session *self, leat_slice request, leat_slice body)
@@ -161,22 +185,32 @@ void answer_ask(struct session *self, leat_slice request, leat_slice body)
     leat_output_send_body(leat_outbox_put(&self->control), actor, LEAT_HTTPD_REQUEST, message);
 }
 
-void answer_body(struct session *self, leat_http_str bytes)
+static void send_part(struct session *self)
 {
-    leat_slice copy; /* what arrived lies in a buffer for receiving, of which there are few */
-    if (leat_buf_alloc((uint32_t)bytes.len, &copy) < 0) {
-        session_reset(self);
+    if (self->body.len == 0) {
         return;
     }
-    memcpy(leat_slice_data(copy), bytes.data, bytes.len);
-    self->untaken += (uint32_t)bytes.len;
     struct leat_output *out = leat_outbox_put(&self->control);
-    leat_output_send_body(out, self->answerer, LEAT_HTTPD_BODY, copy);
+    leat_output_send_body(out, self->answerer, LEAT_HTTPD_BODY, self->body);
     leat_output_wait(out);
+    self->untaken += self->body.len;
+    self->body = (leat_slice){0};
+}
+
+/* A copy, for what arrived lies in a buffer for receiving, of which there are few. While the actor has something
+ * to take, small parts are put together: the window bounds bytes, and its mailbox messages. */
+void answer_body(struct session *self, leat_http_str bytes)
+{
+    if (pieces_append(&self->body, &self->body_cap, bytes) < 0) {
+        session_reset(self);
+    } else if (self->untaken == 0 || self->body.len >= LEAT_HTTPD_PART) {
+        send_part(self);
+    }
 }
 
 void answer_body_end(struct session *self)
 {
+    send_part(self);
     struct leat_output *out = leat_outbox_put(&self->control);
     leat_output_send(out, self->answerer, LEAT_HTTPD_BODY_END, NULL, 0);
     leat_output_wait(out);
@@ -289,6 +323,9 @@ void answer_message(struct session *self, const struct leat_event *event)
         memcpy(&bytes, event->payload, sizeof(bytes));
         self->untaken -= bytes < self->untaken ? bytes : self->untaken;
         self->more = true;
+        if (self->untaken == 0 && self->phase == PHASE_STREAM) {
+            send_part(self);
+        }
     } else if (begins == self->answered) {
         return; /* twice, or too early */
     } else if (word == WORD_RESPOND) {
@@ -304,12 +341,7 @@ void answer_message(struct session *self, const struct leat_event *event)
 
 void answer_down(struct session *self, leat_ref who)
 {
-    for (uint32_t i = 0; i < self->monitors_len; i++) {
-        if (leat_ref_equal(self->monitors[i], who)) {
-            self->monitors[i] = self->monitors[--self->monitors_len];
-            break;
-        }
-    }
+    forget(self, who);
     if (leat_ref_equal(self->answerer, who) && session_is_open(self)) {
         self->answerer = LEAT_REF_NONE;
         give_up(self, 502);
@@ -321,6 +353,20 @@ void answer_expire(struct session *self)
     count(&stats_of(self)->timeouts, 1);
     answer_gone(self);
     give_up(self, 504);
+}
+
+/* Who did not get a request, or a part of its body, gets nothing that comes behind. */
+static void withdraw(struct session *self, leat_ref who)
+{
+    struct leat_output out;
+    for (uint32_t n = self->control.ring.len; n > 0 && leat_outbox_pop(&self->control, &out); n--) {
+        if (out.kind == LEAT_OUTPUT_SEND && leat_ref_equal(out.to, who) &&
+            (out.type == LEAT_HTTPD_BODY || out.type == LEAT_HTTPD_BODY_END)) {
+            leat_output_release(&out);
+        } else {
+            *leat_outbox_put(&self->control) = out;
+        }
+    }
 }
 
 void answer_refused(struct session *self, struct leat_output *output, int status)
@@ -335,6 +381,7 @@ void answer_refused(struct session *self, struct leat_output *output, int status
         self->is_late = true;
     } else if (is_now && (type == LEAT_HTTPD_REQUEST || type == LEAT_HTTPD_BODY ||
                           type == LEAT_HTTPD_BODY_END)) {
+        withdraw(self, output->to);
         if (type == LEAT_HTTPD_REQUEST) {
             self->answerer = LEAT_REF_NONE; /* it knows nothing of it */
         } else {

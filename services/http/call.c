@@ -17,6 +17,10 @@ static leat_http_str bytes_of(leat_slice body)
 /* A response that is complete, short ones in one piece. 0 or why nothing was sent. */
 static int reply(struct session *self, const struct leat_http_response *response, leat_slice body)
 {
+    if (leat_batch_len(body) > 0) {
+        leat_buf_unref(body.buf);
+        return -EINVAL;
+    }
     if (body.len <= COPY_MAX) {
         const int status = writes_reply(self, response, bytes_of(body));
         leat_buf_unref(body.buf);
@@ -96,7 +100,12 @@ void call_route(struct session *self, const struct leat_httpd_request *request)
 {
     const struct leat_httpd_route *route = &self->shard->httpd->routes[self->route];
     leat_httpd_call call = {.session = self};
+    self->is_called = true;
     route->handler(route->context, &call, request);
+    self->is_called = false;
+    if (!session_is_open(self)) { /* reset meanwhile */
+        intake_drop(self);
+    }
     if (!call.answered && session_is_open(self)) {
         writes_problem(self, 500, NULL);
     }

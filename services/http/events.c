@@ -67,6 +67,17 @@ static void cut_off(struct session *self)
     session_reset(self);
 }
 
+/* A body, or a batch of them. */
+static int pass_on(struct session *self, leat_slice body)
+{
+    const uint32_t len = leat_batch_len(body);
+    int status = len == 0 ? writes_data(self, leat_slice_ref(body)) : 0;
+    for (uint32_t i = 0; i < len && status == 0; i++) {
+        status = writes_data(self, leat_slice_ref(leat_batch_at(body, i)));
+    }
+    return status;
+}
+
 void events_published(struct session *self, const struct leat_event *event)
 {
     if (self->phase != PHASE_EVENTS || !session_is_open(self) ||
@@ -75,14 +86,15 @@ void events_published(struct session *self, const struct leat_event *event)
     }
     size_t len = 0;
     const void *bytes = leat_event_payload(event, &len);
+    const bool is_slow = self->writes_bytes > LEAT_HTTPD_WINDOW; /* before this one, however long */
     int status = 0;
     if (len > 0 && event->len == LEAT_LEN_BODY) {
-        status = writes_data(self, leat_slice_ref(event->body));
+        status = pass_on(self, event->body);
     } else if (len > 0) {
         status = writes_bytes(self, (leat_http_str){bytes, len});
     }
     heartbeat_later(self);
-    if (status != 0 || self->writes_bytes > LEAT_HTTPD_WINDOW) {
+    if (status != 0 || is_slow) {
         cut_off(self);
     } else if (event->type == LEAT_HTTPD_LAST) {
         events_stop(self);

@@ -20,6 +20,10 @@
 #define TRANSFERS_MAX 256u
 #define QUIT 0x48540201u       /* from leat_http_files_close */
 #define LOOK_NS (5 * LEAT_SEC) /* whether those who wait for nothing are still there */
+/* At transfers_max who takes less than this gives up its place. It is a mean over so long because bytes leave in
+ * lumps, of what a socket's buffers hold. */
+#define RATE_MIN 16384u /* bytes a second */
+#define RATE_NS (30 * LEAT_SEC)
 
 /* A large file on its way. */
 struct transfer {
@@ -29,11 +33,15 @@ struct transfer {
     uint64_t left;
     uint32_t outstanding; /* bytes the connection was sent and has not passed on */
     bool is_quiet;        /* nothing was heard of it since the last look */
+    uint64_t passed;      /* bytes that have left since `since` */
+    leat_time since;
+    uint64_t rate; /* bytes a second in the RATE_NS, or more, before; at first it is as good as any */
 };
 
 struct leat_http_files {
     leat_runtime *runtime;
     leat_controller *controller;
+    leat_controller *door; /* of leat_http_files_close, which must not fail for want of one */
     pthread_t thread;
     int root;
     struct cache cache;
@@ -168,11 +176,31 @@ static void transfer_go(struct leat_http_files *files, struct transfer *transfer
     transfer_end(files, transfer);
 }
 
+/* Ends the slowest of them, if it is too slow. */
+static void transfer_evict(struct leat_http_files *files)
+{
+    struct leat_output out;
+    struct transfer *slowest = files->transfers;
+    for (uint32_t i = 1; i < files->transfers_len; i++) {
+        if (files->transfers[i].rate < slowest->rate) {
+            slowest = &files->transfers[i];
+        }
+    }
+    if (slowest->rate < RATE_MIN) {
+        leat_httpd_abort(&out, slowest->exchange);
+        told(files, slowest->exchange.session, tell(files, &out));
+        transfer_end(files, slowest);
+    }
+}
+
 static void transfer_begin(struct leat_http_files *files, const struct leat_httpd_request *request,
                            const struct leat_http_response *response, const struct plan *plan,
                            struct file *file)
 {
     struct leat_output out;
+    if (files->transfers_len == files->transfers_max) {
+        transfer_evict(files);
+    }
     if (files->transfers_len == files->transfers_max) {
         unavailable(files, request);
         return;
@@ -187,17 +215,30 @@ static void transfer_begin(struct leat_http_files *files, const struct leat_http
     *transfer = (struct transfer){.exchange = request->exchange,
                                   .fd = file->fd,
                                   .at = plan->first,
+                                  .since = leat_controller_now(files->controller),
+                                  .rate = UINT64_MAX,
                                   .left = request->http.method == LEAT_HTTP_HEAD ? 0 : plan->len};
     file->fd = -1;
     transfer_go(files, transfer);
 }
 
-/* Those that nothing was heard of: a connection that has ended takes no message. */
+static void transfer_rate(struct transfer *transfer, leat_time now)
+{
+    const leat_time ns = now - transfer->since;
+    if (ns >= RATE_NS) {
+        transfer->rate = transfer->passed / (ns / LEAT_SEC);
+        transfer->passed = 0;
+        transfer->since = now;
+    }
+}
+
+/* How fast they are; and those that nothing was heard of: a connection that has ended takes no message. */
 static void transfers_look(struct leat_http_files *files)
 {
     for (uint32_t i = files->transfers_len; i-- > 0;) {
         struct transfer *transfer = &files->transfers[i];
         struct leat_output out;
+        transfer_rate(transfer, files->look);
         leat_httpd_taken(&out, transfer->exchange, 0); /* says nothing */
         if (transfer->is_quiet && tell(files, &out) == -ESRCH) {
             transfer_end(files, transfer);
@@ -329,6 +370,7 @@ static void on_drained(struct leat_http_files *files, const struct leat_event *e
     struct transfer *transfer = transfer_of(files, exchange);
     if (transfer != NULL) {
         transfer->outstanding -= bytes < transfer->outstanding ? bytes : transfer->outstanding;
+        transfer->passed += bytes;
         transfer->is_quiet = false;
         transfer_go(files, transfer);
     }
@@ -382,6 +424,9 @@ static void *files_run(void *context)
 
 static void files_free(struct leat_http_files *files)
 {
+    if (files->door != NULL) {
+        leat_controller_close(files->door);
+    }
     if (files->controller != NULL) {
         leat_controller_close(files->controller);
     }
@@ -420,6 +465,7 @@ int leat_http_files_open(leat_runtime *runtime, const struct leat_http_files_con
         status = -ENOSYS;
     }
     status = status != 0 ? status : leat_controller_open(runtime, &files->controller);
+    status = status != 0 ? status : leat_controller_open(runtime, &files->door);
     if (status == 0) {
         files->look = leat_controller_now(files->controller);
         status = -pthread_create(&files->thread, NULL, files_run, files);
@@ -439,19 +485,14 @@ leat_ref leat_http_files_ref(const leat_http_files *files)
 
 void leat_http_files_close(leat_http_files *files)
 {
-    leat_controller *controller;
+    const struct timespec moment = {.tv_nsec = 1000000};
     if (files == NULL) {
         return;
     }
-    /* Another door, for the files' own belongs to their thread. Without one, only the runtime's end is
-     * left to wait for. */
-    if (leat_controller_open(files->runtime, &controller) == 0) {
-        const struct timespec moment = {.tv_nsec = 1000000};
-        while (leat_send(controller, leat_controller_ref(files->controller), QUIT, NULL, 0) ==
-               -EAGAIN) {
-            (void)nanosleep(&moment, NULL); /* its mailbox is full, but it is reading */
-        }
-        leat_controller_close(controller);
+    const leat_ref ref = leat_controller_ref(files->controller);
+    int status;
+    while ((status = leat_send(files->door, ref, QUIT, NULL, 0)) == -EAGAIN || status == -ENOMEM) {
+        (void)nanosleep(&moment, NULL); /* its mailbox is full, but it is reading */
     }
     pthread_join(files->thread, NULL);
     files_free(files);

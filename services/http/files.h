@@ -17,6 +17,7 @@ struct file {
     char etag[ETAG_LEN_MAX];
     char modified[LEAT_HTTP_DATE_LEN];
     bool has_modified;
+    bool is_recent; /* its time may stay while it changes: its tag is weak, and it is not kept */
 };
 
 /* ---- files_find.c ---- */

@@ -10,10 +10,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUCKETS 1024u
 #define ENTRY_COST 256u /* of the entry itself, in the cache's bytes */
+#define OPEN_TRIES 16   /* while renames elsewhere race with "..", or somebody has a lease on it */
+#define RECENT_S 2      /* written so short ago, it may be again and look the same */
 
 struct cached {
     struct cached *next; /* of the bucket */
@@ -123,11 +126,11 @@ static int open_beneath(int root, const char *path)
         .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    long fd;
-    do {
+    long fd = -1;
+    errno = EAGAIN;
+    for (int i = 0; i < OPEN_TRIES && fd < 0 && (errno == EINTR || errno == EAGAIN); i++) {
         fd = syscall(SYS_openat2, root, path[1] != '\0' ? path + 1 : ".", &how, sizeof(how));
-    } while (fd < 0 &&
-             (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename elsewhere raced with ".." */
+    }
     return fd < 0 ? -errno : (int)fd;
 }
 
@@ -138,13 +141,22 @@ static uint64_t mtime_of(const struct stat *status)
                : (uint64_t)status->st_mtim.tv_sec * LEAT_SEC + (uint64_t)status->st_mtim.tv_nsec;
 }
 
+/* The clock of its time stamps may not move on before the next write. */
+static bool is_recent(const struct stat *status)
+{
+    struct timespec wall;
+    (void)clock_gettime(CLOCK_REALTIME, &wall);
+    return wall.tv_sec - status->st_mtim.tv_sec < RECENT_S;
+}
+
 static void file_describe(const struct stat *status, struct file *ret)
 {
     ret->size = (uint64_t)status->st_size;
     ret->mtime_ns = mtime_of(status);
     ret->has_modified = status->st_mtim.tv_sec >= 0;
-    (void)snprintf(ret->etag, sizeof(ret->etag), "\"%llx-%llx\"", (unsigned long long)ret->mtime_ns,
-                   (unsigned long long)ret->size);
+    ret->is_recent = is_recent(status);
+    (void)snprintf(ret->etag, sizeof(ret->etag), "%s\"%llx-%llx\"", ret->is_recent ? "W/" : "",
+                   (unsigned long long)ret->mtime_ns, (unsigned long long)ret->size);
     (void)leat_http_date(ret->mtime_ns / LEAT_SEC, ret->modified);
 }
 
@@ -220,7 +232,9 @@ int file_find(struct cache *cache, int root, const char *path, leat_time now, st
         if (result == 0) {
             close(file.fd);
             file.fd = -1;
-            cache_add(cache, path, now, status.st_ino, &file);
+            if (!file.is_recent) {
+                cache_add(cache, path, now, status.st_ino, &file);
+            }
         }
     }
     if (result != 0) {

@@ -71,7 +71,7 @@ struct plan file_plan(const struct leat_httpd_request *request, const struct fil
         return plan;
     }
     if (leat_http_head_find(head, "If-Range", &unless) &&
-        !leat_http_if_range_match(unless, etag_of(file), modified_of(file))) {
+        (file->is_recent || !leat_http_if_range_match(unless, etag_of(file), modified_of(file)))) {
         return plan;
     }
     struct leat_http_range range = {0};

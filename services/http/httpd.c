@@ -92,9 +92,10 @@ void leat_httpd_close(leat_httpd *httpd)
 
 int leat_httpd_start(leat_httpd *httpd, leat_controller *controller)
 {
-    if (httpd->starter.id != 0) {
+    if (httpd->is_started) {
         return -EALREADY;
     }
+    httpd->is_started = true;
     httpd->unix_ns = httpd->config.unix_ns;
     if (httpd->unix_ns == 0) {
         struct timespec wall;
@@ -102,8 +103,9 @@ int leat_httpd_start(leat_httpd *httpd, leat_controller *controller)
         httpd->unix_ns = (uint64_t)wall.tv_sec * LEAT_SEC + (uint64_t)wall.tv_nsec -
                          leat_controller_now(controller);
     }
-    httpd->starter = leat_controller_ref(controller);
-    const struct listener_arg arg = {.shard = &httpd->shards[0], .local = httpd->config.local};
+    const struct listener_arg arg = {.shard = &httpd->shards[0],
+                                     .local = httpd->config.local,
+                                     .starter = leat_controller_ref(controller)};
     leat_ref first;
     int status = leat_spawn(controller, &leat__httpd_listener, &arg, sizeof(arg), 0, &first);
     return status != 0 ? status : leat_monitor(controller, first, 0);
@@ -116,7 +118,7 @@ void leat_httpd_stats(const leat_httpd *httpd, struct leat_httpd_stats *ret)
     for (uint32_t i = 0; i < httpd->config.workers; i++) {
         const uint64_t *counters = (const uint64_t *)(const void *)&httpd->shards[i].stats;
         for (size_t at = 0; at < COUNTERS; at++) {
-            sums[at] += __atomic_load_n(&counters[at], __ATOMIC_RELAXED);
+            sums[at] += counted(&counters[at]);
         }
     }
     memcpy(ret, sums, sizeof(*ret));

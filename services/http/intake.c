@@ -20,6 +20,9 @@ static void release(struct session *self)
 
 void intake_drop(struct session *self)
 {
+    if (self->is_called) {
+        return; /* call_route does it, when the handler has returned */
+    }
     release(self);
     secure_drop_in(self);
 }

@@ -6,9 +6,10 @@
 struct listener {
     struct shard *shard;
     struct leat_addr local;
+    leat_ref starter;
     leat_sock sock;
     uint32_t sessions;
-    uint32_t started;          /* of the first: listeners, itself among them */
+    uint32_t listening;        /* of the first: listeners that do, itself among them */
     uint32_t start_next;       /* of the first: the next one to start */
     struct listener_arg start; /* its argument, lent to the SPAWN */
     bool paused;
@@ -27,6 +28,7 @@ static int listener_init(void *state, const void *arg, leat_time now)
     (void)now;
     self->shard = args->shard;
     self->local = args->local;
+    self->starter = args->starter;
     const struct leat_httpd_config *config = &self->shard->httpd->config;
     struct leat_output *out = leat_outbox_put(&self->out);
     leat_output_listen(out, config->path == NULL ? &self->local : NULL, 0);
@@ -35,13 +37,14 @@ static int listener_init(void *state, const void *arg, leat_time now)
     return 0;
 }
 
-/* When all the others have been started, the news. */
-static void tell_starter(struct listener *self)
+/* The first tells it when all do, the others tell the first. */
+static void on_listening(struct listener *self)
 {
-    struct leat_httpd *httpd = self->shard->httpd;
-    if (is_first(self) && ++self->started == httpd->config.workers) {
-        leat_output_send(leat_outbox_put(&self->out), httpd->starter, LEAT_HTTPD_LISTENING,
-                         &self->local, sizeof(self->local));
+    if (!is_first(self) || ++self->listening == self->shard->httpd->config.workers) {
+        struct leat_output *out = leat_outbox_put(&self->out);
+        leat_output_send(out, self->starter, LEAT_HTTPD_LISTENING, &self->local,
+                         sizeof(self->local));
+        leat_output_wait(out);
     }
 }
 
@@ -54,7 +57,7 @@ static void on_opened(struct listener *self, const struct leat_event *event)
     self->sock = event->sock;
     self->local = event->opened.local;
     self->start_next = is_first(self) ? 1 : 0;
-    tell_starter(self);
+    on_listening(self);
 }
 
 /* Room for more, or none. */
@@ -93,12 +96,11 @@ static void on_ended(struct listener *self)
 static void on_spawned(struct listener *self, const struct leat_event *event)
 {
     const leat_sock sock = {event->spawned.cookie};
-    if (event->spawned.cookie == 0) { /* a listener; that it listens is told by its own failure */
+    if (event->spawned.cookie == 0) { /* a listener, that tells when it listens */
         if (event->status != 0) {
             leat_output_fail(leat_outbox_put(&self->out), event->status);
         } else {
             leat_output_monitor(leat_outbox_put(&self->out), event->spawned.child, 1);
-            tell_starter(self);
         }
     } else if (event->status == 0) {
         leat_output_monitor(leat_outbox_put(&self->out), event->spawned.child, 0);
@@ -121,6 +123,11 @@ static void listener_on_event(void *state, const struct leat_event *event)
         break;
     case LEAT_EVENT_SPAWNED:
         on_spawned(self, event);
+        break;
+    case LEAT_EVENT_MESSAGE:
+        if (event->type == LEAT_HTTPD_LISTENING) {
+            on_listening(self);
+        }
         break;
     case LEAT_EVENT_DOWN:
         if (event->down.cookie == 0) {
@@ -151,7 +158,8 @@ static bool listener_pop_output(void *state, leat_time now, struct leat_output *
         return false;
     }
     const uint32_t worker = self->start_next++;
-    self->start = (struct listener_arg){.shard = &httpd->shards[worker], .local = self->local};
+    self->start = (struct listener_arg){
+        .shard = &httpd->shards[worker], .local = self->local, .starter = leat_self(self)};
     leat_output_spawn(ret, &leat__httpd_listener, &self->start, sizeof(self->start), 0);
     ret->spawn.worker = (int32_t)worker;
     return true;
@@ -177,6 +185,11 @@ static void listener_on_refused(void *state, struct leat_output *output, int sta
         break;
     case LEAT_OUTPUT_LISTEN:
         leat_output_fail(leat_outbox_put(&self->out), status);
+        break;
+    case LEAT_OUTPUT_SEND: /* the first waits for it; the server's user may have gone */
+        if (!is_first(self)) {
+            leat_output_fail(leat_outbox_put(&self->out), status);
+        }
         break;
     default:
         leat_output_release(output);

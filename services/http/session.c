@@ -285,6 +285,7 @@ static void settle(struct session *self)
     } else if (intake_is_fed(self)) {
         resume(self);
     }
+    answer_watch(self);
     answer_drained(self);
 }
 
@@ -349,7 +350,11 @@ static void session_on_refused(void *state, struct leat_output *output, int stat
             writes_unpop(self, output->data.body);
         } else {
             leat_output_release(output);
-            write_failed(self);
+            if (status == -EPIPE || status == -EBADF) {
+                write_failed(self);
+            } else {
+                session_reset(self); /* -ENOMEM: nobody else would end it */
+            }
         }
         break;
     case LEAT_OUTPUT_SEND:
@@ -357,6 +362,9 @@ static void session_on_refused(void *state, struct leat_output *output, int stat
         break;
     case LEAT_OUTPUT_SUBSCRIBE:
         session_reset(self);
+        break;
+    case LEAT_OUTPUT_MONITOR:
+        answer_unwatched(self, output->to);
         break;
     case LEAT_OUTPUT_FINISH: /* -EBADF, -EPIPE: SOCK_CLOSED comes */
     default:

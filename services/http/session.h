@@ -57,7 +57,7 @@ struct session {
     bool request_ended; /* the machine has told its END */
     bool answered;      /* the response has begun */
     bool is_held;       /* as told to the machine */
-    bool is_late;       /* a DRAINED was refused: again later */
+    bool is_late;       /* a DRAINED, or a monitor, was refused: again later */
     bool is_head;       /* the request's method is HEAD */
     bool is_shutdown;
     bool eof; /* FINISHED came */
@@ -67,12 +67,13 @@ struct session {
     /* in */
     leat_slice in; /* came, and is not fed yet; a reference of our own when in_owned */
     bool in_owned;
+    bool is_called; /* a handler runs, to which a request is lent that may lie there */
 
     /* the request under way */
     uint32_t number;
     uint32_t route;
     leat_slice request; /* struct leat_httpd_request and its strings */
-    leat_slice body;    /* collected so far; its buffer has more room */
+    leat_slice body;    /* collected so far, all of it or the next part; its buffer has more room */
     uint32_t body_cap;
     uint32_t untaken; /* bytes that went to the actor and it has not taken */
     leat_ref answerer;
@@ -227,6 +228,10 @@ void answer_message(struct session *self, const struct leat_event *event);
 void answer_down(struct session *self, leat_ref who);
 void answer_expire(struct session *self);
 void answer_refused(struct session *self, struct leat_output *output, int status);
+void answer_unwatched(struct session *self, leat_ref who);
+
+/* Monitors who is to answer, if that was refused. */
+void answer_watch(struct session *self);
 
 /* Tells who is to answer that nothing is wanted any more. */
 void answer_gone(struct session *self);

@@ -26,7 +26,7 @@ struct leat_httpd {
     struct leat_httpd_route *routes;
     size_t machine_size;
     uint64_t unix_ns;
-    leat_ref starter;
+    bool is_started;
     struct shard *shards; /* config.workers of them */
 };
 
@@ -34,6 +34,11 @@ struct leat_httpd {
 static inline void count(uint64_t *counter, uint64_t by)
 {
     __atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t counted(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 /* Seconds since 1970, and the same as the text of a Date field. */
@@ -45,6 +50,7 @@ leat_http_str leat__httpd_date(struct shard *shard, leat_time now);
 struct listener_arg {
     struct shard *shard;
     struct leat_addr local; /* the first listener's port */
+    leat_ref starter;       /* to be told LEAT_HTTPD_LISTENING: by the others the first listener */
 };
 
 extern const struct leat_behavior leat__httpd_listener;

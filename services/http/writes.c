@@ -234,6 +234,10 @@ int writes_bytes(struct session *self, leat_http_str bytes)
 
 int writes_data(struct session *self, leat_slice body)
 {
+    if (leat_batch_len(body) > 0) { /* its bytes are pointers */
+        leat_buf_unref(body.buf);
+        return -EINVAL;
+    }
     if (body.len <= COPY_MAX) {
         const leat_http_str bytes = {body.buf ? (const char *)leat_slice_data(body) : NULL,
                                      body.len};
@@ -249,7 +253,10 @@ int writes_data(struct session *self, leat_slice body)
         commit(self, &out);
     }
     if (status == 0 && send > 0) {
-        return out_push(self) && ring_push(self, body) ? 0 : -ENOMEM;
+        if (out_push(self)) {
+            return ring_push(self, body) ? 0 : -ENOMEM;
+        }
+        status = -ENOMEM;
     }
     leat_buf_unref(body.buf);
     return status;

@@ -134,6 +134,9 @@ static bool address_of(const struct ares_addrinfo_node *node, struct leat_addr *
     if (node->ai_family == AF_INET6) {
         struct sockaddr_in6 v6;
         memcpy(&v6, node->ai_addr, sizeof(v6));
+        if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) { /* that is how IPv4 is written here: an A record has it */
+            return false;
+        }
         memcpy(ret->ip, &v6.sin6_addr, sizeof(ret->ip));
         ret->scope_id = v6.sin6_scope_id;
         return true;

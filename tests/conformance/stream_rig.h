@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include "tmp.h"
 #include "unit/helpers.h"
 #include "sched.h"
 
@@ -35,7 +36,7 @@ static inline int count_fds(void)
 struct net {
     struct rig rig;
     enum stream_kind kind;
-    char path[64];
+    char path[108];
     int fds;
 };
 
@@ -61,8 +62,8 @@ static inline void net_open(struct net *net, const struct leat_config *config,
     memset(net, 0, sizeof(*net));
     net->kind = kind;
     net->fds = count_fds();
-    snprintf(net->path, sizeof(net->path), "%s/tmp/leat-test-%d-%u",
-             kind == KIND_ABSTRACT ? "@" : "", (int)getpid(), ++serial);
+    snprintf(net->path, sizeof(net->path), "%s%s/leat-test-%d-%u",
+             kind == KIND_ABSTRACT ? "@" : "", tmp_folder(), (int)getpid(), ++serial);
     struct leat_config own = *config;
     pthread_mutex_init(&net->rig.lines.lock, NULL);
     own.log = lines_add;

@@ -7,6 +7,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${LEAT_BUILD:-$root/build/release}
 temporary=$(mktemp -d "${TMPDIR:-/tmp}/leat.XXXXXX")
+export TMPDIR=$temporary # what those leave that are killed goes with it
 started=()
 
 cleanup() {

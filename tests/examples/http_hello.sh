@@ -22,6 +22,7 @@ ln -s /proc/self/environ "$public/environ"
 ln -s loop "$public/loop"
 head -c 50000 /dev/urandom >"$public/small.bin"
 head -c 30000000 /dev/urandom >"$public/large.bin"
+touch -d "1 hour ago" "$public"/*.bin # what has just been written has a weak tag
 
 serve() { # <flag>...: sets $address
     start server "$(program http_hello)" --port 0 --root "$public" "$@"
@@ -34,10 +35,12 @@ ends_well() {
     ends "$pid" 0
 }
 
+which=all # once: what takes long and is the same with each
 for io in epoll poll auto; do
     serve --io "$io"
-    python3 "$(dirname "${BASH_SOURCE[0]}")/http_hello.py" "$address" "$pid" "$public" || fail "$io: see above"
+    python3 "$(dirname "${BASH_SOURCE[0]}")/http_hello.py" "$address" "$pid" "$public" $which || fail "$io: see above"
     ends_well
+    which=quick
 done
 
 serve --workers 2
@@ -50,8 +53,15 @@ ends_well
 serve --io epoll
 prlimit --pid "$pid" --nofile=40:40 || skip "prlimit: cannot lower the number of descriptors"
 python3 - "$address" <<'END' || fail "out of descriptors"
-import socket, sys, time, urllib.error, urllib.request
+import http.client, socket, sys, time, urllib.request
 host, port = sys.argv[1].rsplit(":", 1)
+def ask(path):
+    one.request("GET", path)
+    response = one.getresponse()
+    response.read()
+    return response.status
+one = http.client.HTTPConnection(host, int(port), timeout=10)
+assert ask("/hello/you") == 200
 many = []
 for _ in range(60):
     try:
@@ -59,9 +69,11 @@ for _ in range(60):
     except OSError:
         break
 time.sleep(0.5)
-for one in many:
-    one.close()
+assert ask("/small.bin") == 503 and ask("/hello/you") == 200
+for each in many:
+    each.close()
 time.sleep(0.5)
+assert ask("/small.bin") == 200
 assert urllib.request.urlopen(f"http://{sys.argv[1]}/hello/you", timeout=10).read() == b"hello, you\n"
 END
 ends_well

@@ -4,6 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
 client=$(program udp_echo_client)
+clients=()
 for io in $(uring) epoll poll auto; do
     start_server --io "$io"
     [[ $address == 127.0.0.1:* ]] || fail "listens on $address"
@@ -23,14 +24,19 @@ for io in $(uring) epoll poll auto; do
     received=$(sed -nE 's/^received +([0-9]+).*/\1/p' "$temporary/client.out")
     ((received > 250 && received <= 550)) || fail "--rate 500 for 1 s gave $received"
 
+    server=$pid
     for size in 8 1200 9000 65507; do
-        run client 0 "$client" --io "$io" --peer "$address" --seconds 1 --size $size --window 2 \
+        start "client$size" "$client" --io "$io" --peer "$address" --seconds 1 --size $size --window 2 \
             --rate 200
-        says client '^lost +0 '
+        clients[size]=$pid
+    done
+    for size in "${!clients[@]}"; do
+        ends "${clients[size]}" 0
+        says "client$size" '^lost +0 '
     done
 
-    kill -TERM "$pid"
-    ends "$pid" 0
+    kill -TERM "$server"
+    ends "$server" 0
     says server '^echoed [0-9]+ datagrams, 0 errors$'
 done
 

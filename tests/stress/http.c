@@ -10,6 +10,7 @@
 #include <leat/http_files.h>
 
 #include "stress.h"
+#include "tmp.h"
 
 #define CLIENTS 6u
 #define FILE_LEN 400000u
@@ -244,7 +245,7 @@ static void *client_run(void *arg)
 
 static void file_write(const char *directory, const char *name, size_t len)
 {
-    char path[256];
+    char path[300];
     char *bytes = malloc(len);
     memset(bytes, 'x', len);
     snprintf(path, sizeof(path), "%s/%s", directory, name);
@@ -256,7 +257,7 @@ static void file_write(const char *directory, const char *name, size_t len)
 
 static void files_remove(const char *directory)
 {
-    char path[256];
+    char path[300];
     snprintf(path, sizeof(path), "%s/small", directory);
     unlink(path);
     snprintf(path, sizeof(path), "%s/large", directory);
@@ -266,7 +267,7 @@ static void files_remove(const char *directory)
 
 int main(void)
 {
-    char directory[] = "/tmp/leat-stress-http-XXXXXX";
+    char directory[256];
     struct leat_config config = stress_config();
     leat_runtime *runtime;
     leat_httpd *httpd;
@@ -275,6 +276,7 @@ int main(void)
     leat_ref echo, agent;
     struct stress_threads threads = {.len = 0};
     stress_limit("http");
+    snprintf(directory, sizeof(directory), "%s/leat-stress-http-XXXXXX", tmp_folder());
     EXPECT(mkdtemp(directory) != NULL, "%s", directory);
     file_write(directory, "small", 5000);
     file_write(directory, "large", FILE_LEN);

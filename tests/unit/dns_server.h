@@ -138,6 +138,9 @@ static inline size_t dns_reply(const struct dns_query *query, bool over_tcp, uin
         at = query->type == DNS_A || dns_is(query, "both")
                  ? dns_address(query, reply, at, 60, (unsigned)atoi(query->first + 1))
                  : at;
+    } else if (dns_is(query, "mapped") && query->type == DNS_AAAA) {
+        static const uint8_t v6[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
+        at = dns_record(reply, at, 12, DNS_AAAA, 60, v6, sizeof(v6));
     } else if (dns_is(query, "v6") && query->type == DNS_AAAA) {
         at = dns_address(query, reply, at, 60, 6);
     }

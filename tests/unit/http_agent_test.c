@@ -1,5 +1,6 @@
 /* The HTTP client in simulation: against the server of leat::http, and against one that misbehaves. */
 #include <leat/http_agent.h>
+#include <leat/testing.h>
 
 #include "unit/httpd_rig.h"
 
@@ -229,6 +230,32 @@ static void fake_event(struct puppet *puppet, const struct leat_event *event)
     }
 }
 
+/* A connect without a limit would hold its place for as long as nobody answers. */
+TEST(http_agent, a_connect_has_a_limit)
+{
+    struct leat_http_agent_config config = leat_http_agent_config_default();
+    leat_probe *probe = leat_probe_open(&leat_http_agent, &config, LEAT_SEC);
+    const struct leat_http_ask what = {.query = {.method = leat_http_str_of("GET"),
+                                                 .target = leat_http_str_of("/"),
+                                                 .host = leat_http_str_of("a")}};
+    struct leat_output ask, out;
+    CHECK_EQ(leat_http_agent_ask(&ask, leat_probe_ref(probe), &what), 0);
+    struct leat_event event = leat_probe_message(LEAT_HTTP_AGENT_ASK, NULL, 0);
+    event.len = LEAT_LEN_BODY;
+    event.body = ask.body;
+    CHECK(!leat_probe_pop(probe, &out)); /* of its init */
+    CHECK_EQ(leat_probe_give(probe, &event), 0);
+    REQUIRE(leat_probe_pop(probe, &out));
+    CHECK_EQ(out.kind, LEAT_OUTPUT_CONNECT);
+    CHECK_EQ(out.connect.timeout_ns, 1);
+    leat_output_release(&ask);
+    leat_probe_close(probe);
+    config.connect_ns = 0;
+    probe = leat_probe_open(&leat_http_agent, &config, LEAT_SEC);
+    CHECK_EQ(leat_probe_status(probe), -EINVAL);
+    leat_probe_close(probe);
+}
+
 TEST(http_agent, servers_that_misbehave)
 {
     static const struct {
@@ -272,6 +299,9 @@ TEST(http_agent, servers_that_misbehave)
     ask(&world, "GET", "/", NULL, 3 * LEAT_SEC);
     pass(&world, 6 * LEAT_SEC);
     CHECK_EQ(world.asker.error, -ECONNREFUSED);
+    ask(&world, "GET", "/", NULL, 0); /* no time at all */
+    pass(&world, 0);
+    CHECK_EQ(world.asker.error, -ETIMEDOUT);
     world.site.local = fake.local;
     fake.says = NULL;
     for (int i = 0; i < 12; i++) {

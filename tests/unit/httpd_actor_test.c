@@ -197,6 +197,7 @@ TEST(httpd_actor, a_request_body_streams)
                "POST /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     CHECK_EQ(asked.answerer.requests, 1);
     CHECK(asked.answerer.streams);
+    asked.answerer.takes = true;
     memset(text, 'x', sizeof(text));
     for (int i = 0; i < 6; i++) {
         char line[16];
@@ -211,6 +212,47 @@ TEST(httpd_actor, a_request_body_streams)
     CHECK_EQ(asked.answerer.ended, 1);
     reply(&asked, asked.answerer.exchange, 200, 0);
     CHECK_HAS(&asked.client, "HTTP/1.1 200 OK");
+    asked_close(&asked);
+}
+
+/* A client that sends byte by byte does not fill the actor's mailbox with them. */
+TEST(httpd_actor, a_streamed_body_in_tiny_pieces)
+{
+    struct asked asked;
+    char text[6 * 1000 + 1] = "";
+    asked_open(&asked);
+    for (int i = 0; i < 1000; i++) {
+        memcpy(text + 6 * i, "1\r\nx\r\n", 6);
+    }
+    client_say(&asked.site, &asked.client,
+               "POST /stream HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 9; i++) { /* of which one, then twice 4 KiB are told */
+        client_say(&asked.site, &asked.client, text);
+    }
+    CHECK_EQ(asked.answerer.body_len, 1 + 2 * LEAT_HTTPD_PART);
+    CHECK_EQ(asked.answerer.parts, 3);
+    leat_httpd_taken(put(&asked), asked.answerer.exchange, 1 + LEAT_HTTPD_PART);
+    go(&asked);
+    CHECK_EQ(asked.answerer.parts, 3);
+    leat_httpd_taken(put(&asked), asked.answerer.exchange, LEAT_HTTPD_PART);
+    go(&asked);
+    CHECK_EQ(asked.answerer.body_len, 9000); /* nothing is kept from who waits for it */
+    client_say(&asked.site, &asked.client, text);
+    CHECK_EQ(asked.answerer.body_len, 9000);
+    client_say(&asked.site, &asked.client, "0\r\n\r\n");
+    CHECK_EQ(asked.answerer.body_len, 10000);
+    CHECK_EQ(asked.answerer.parts, 5);
+    CHECK_EQ(asked.answerer.ended, 1);
+    reply(&asked, asked.answerer.exchange, 200, 0);
+    CHECK_HAS(&asked.client, "HTTP/1.1 200 OK");
+    /* What was put together for one who has answered meanwhile is dropped. */
+    client_say(&asked.site, &asked.client, POST("/stream", "9") "abc");
+    client_say(&asked.site, &asked.client, "def");
+    CHECK_EQ(asked.answerer.parts, 6);
+    reply(&asked, asked.answerer.exchange, 200, 0);
+    client_say(&asked.site, &asked.client, "ghi" POST("/stream", "2") "jk");
+    CHECK_EQ(asked.answerer.requests, 3);
+    CHECK_EQ(asked.answerer.body_len, 10005);
     asked_close(&asked);
 }
 
@@ -305,32 +347,22 @@ TEST(httpd_actor, dies_within_its_answer)
 
 static const struct leat_behavior narrow = PUPPET_BEHAVIOR("narrow", 1);
 
+/* Of what a connection sends in one moment, to be told of its end and the request, a mailbox of one takes the
+ * first; the next time it is the request alone. */
 TEST(httpd_actor, a_full_mailbox)
 {
     struct asked asked;
     asked_open_as(&asked, &narrow, 60 * LEAT_SEC);
-    struct client others[3];
-    for (int i = 0; i < 3; i++) {
-        client_open(&asked.site, &others[i]);
-    }
-    /* All in one moment: a mailbox of one message takes one of them, or a few. */
-    for (int i = 0; i < 3; i++) {
-        leat_slice body = body_of(strlen(GET("/x")), 0);
-        memcpy(leat_slice_data(body), GET("/x"), body.len);
-        leat_output_write(puppet_put(&others[i].puppet), others[i].sock, body);
-        CHECK_EQ(leat_send(asked.site.rig.controller, others[i].puppet.ref, POKE, NULL, 0), 0);
-    }
-    rig_run(&asked.site.rig, LEAT_SEC);
-    unsigned refused = 0;
-    for (int i = 0; i < 3; i++) {
-        refused += strstr(others[i].text, "HTTP/1.1 503 Service Unavailable") != NULL;
-        CHECK_EQ(times(others[i].text, "Retry-After: 1"), times(others[i].text, "503 Service"));
-    }
-    CHECK_EQ(refused + asked.answerer.requests, 3);
+    client_say(&asked.site, &asked.client, GET("/x"));
+    CHECK_HAS(&asked.client, "HTTP/1.1 503 Service Unavailable");
+    CHECK_EQ(times(asked.client.text, "Retry-After: 1"), 1);
+    CHECK_EQ(asked.answerer.requests, 0);
+    client_forget(&asked.client);
+    client_say(&asked.site, &asked.client, GET("/x"));
+    CHECK_EQ(asked.answerer.requests, 1);
+    reply(&asked, asked.answerer.exchange, 200, 5);
+    CHECK_HAS(&asked.client, "HTTP/1.1 200 OK");
     asked_close(&asked);
-    for (int i = 0; i < 3; i++) {
-        client_free(&others[i]);
-    }
 }
 
 TEST(httpd_actor, shutdown_finishes_what_is_under_way)
@@ -451,5 +483,49 @@ TEST(httpd_events, a_slow_reader_is_cut_off)
     site_close(&site);
     client_free(&slow);
     client_free(&quick);
+    leat_channel_close(channel);
+}
+
+/* A batch is passed on piece by piece, not as the pointers that it is. */
+TEST(httpd_events, a_batch)
+{
+    struct site site;
+    struct client client;
+    leat_channel channel;
+    leat_slice batch;
+    events_open(&site, &channel);
+    client_open(&site, &client);
+    client_say(&site, &client, GET("/events"));
+    const size_t before = client.len;
+    CHECK_EQ(leat_batch_alloc(100, &batch), 0);
+    for (int i = 0; i < 100; i++) {
+        CHECK_EQ(leat_batch_add(&batch, body_of(3, 'y')), 0);
+    }
+    CHECK_EQ(leat_publish_body(site.rig.controller, channel, 0, batch), 0);
+    rig_run(&site.rig, LEAT_SEC);
+    CHECK_EQ(times(client.text + before, "3\r\nyyy"), 100);
+    client_do(&site, &client, LEAT_OUTPUT_FINISH);
+    rig_run(&site.rig, 3600 * LEAT_SEC);
+    CHECK_EQ(site_stats(&site).connections, 0);
+    site_close(&site);
+    client_free(&client);
+    leat_channel_close(channel);
+}
+
+/* One event that is long is no slow reader. */
+TEST(httpd_events, a_long_event_reaches_who_reads)
+{
+    struct site site;
+    struct client client;
+    leat_channel channel;
+    events_open(&site, &channel);
+    client_open(&site, &client);
+    client_say(&site, &client, GET("/events"));
+    CHECK_EQ(leat_publish_body(site.rig.controller, channel, 0, body_of(200000, 'y')), 0);
+    rig_run(&site.rig, 5 * LEAT_SEC);
+    CHECK_EQ(site_stats(&site).slow_readers, 0);
+    CHECK(client.len > 200000);
+    site_close(&site);
+    client_free(&client);
     leat_channel_close(channel);
 }

@@ -172,7 +172,7 @@ struct answerer {
     struct puppet puppet;
     struct leat_httpd_exchange exchange; /* the last one asked */
     char target[64], body[64];
-    unsigned requests, gone, ended;
+    unsigned requests, gone, parts, ended;
     uint64_t drained, body_len;
     bool streams, takes;
 };
@@ -194,6 +194,7 @@ static inline void answerer_event(struct puppet *puppet, const struct leat_event
                  request->body.buf != NULL ? (const char *)leat_slice_data(request->body) : "");
     } else if (event->type == LEAT_HTTPD_BODY) {
         self->body_len += event->body.len;
+        self->parts++;
         if (self->takes) {
             leat_httpd_taken(puppet_put(puppet), self->exchange, event->body.len);
         }

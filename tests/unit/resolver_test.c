@@ -150,12 +150,15 @@ TEST(resolver, no_address)
         {"fail.test", -EREMOTEIO}, {"refused.test", -EREMOTEIO}, {"garbage.test", -EBADMSG},
         {"loop.test", -EBADMSG},
     };
+    static const char mapped[] = "mapped.test"; /* an IPv4 address that calls itself IPv6 */
     struct fixture fixture;
     open_all(&fixture, LEAT_SEC);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct leat_resolver_answer answer = resolve(&fixture, cases[i].name, LEAT_RESOLVER_V4);
         CHECK_THAT_(answer.status == cases[i].status, "%s: %d", cases[i].name, answer.status);
     }
+    CHECK_EQ(resolve(&fixture, mapped, LEAT_RESOLVER_V6).status, -ENODATA);
+    CHECK_EQ(resolve(&fixture, mapped, LEAT_RESOLVER_ANY).status, -ENODATA);
     struct leat_resolver_answer answer = resolve(&fixture, "cut.test", LEAT_RESOLVER_V4);
     CHECK(answer.status == -EBADMSG || answer.status == -ETIMEDOUT);
     close_all(&fixture);

@@ -1,6 +1,7 @@
 /* Who is shown which certificate, who believes it, which protocol is chosen; what is refused
  * beforehand; new certificates and ticket keys while connections live. */
 #include "tls_pair.h"
+#include "tmp.h"
 
 #include <unistd.h>
 
@@ -485,7 +486,7 @@ TEST(tls_context, session_of_an_unverified_connection)
 
 TEST(tls_context, system_trust)
 {
-    char path[] = "/tmp/leat-tls-XXXXXX";
+    char path[256];
     struct pair pair;
     struct leat_tls_config config;
     struct leat_tls_why why;
@@ -493,6 +494,7 @@ TEST(tls_context, system_trust)
     struct cert authority = cert_issue(NULL, NULL);
     struct cert cert = cert_issue("DNS:a.example", &authority);
     leat_tls_context *const server = context_server(&cert, 1, NULL, 0);
+    snprintf(path, sizeof(path), "%s/leat-tls-XXXXXX", tmp_folder());
     const int fd = mkstemp(path);
     REQUIRE(fd >= 0);
     REQUIRE(write(fd, authority.pem, strlen(authority.pem)) == (ssize_t)strlen(authority.pem));
@@ -508,6 +510,57 @@ TEST(tls_context, system_trust)
     unsetenv("SSL_CERT_FILE");
     leat_tls_context_unref(client);
     leat_tls_context_unref(server);
+    cert_free(&cert);
+    cert_free(&authority);
+}
+
+/* Keys that are shared do not let in whom this one would not: a ticket of a server that asks for no certificate. */
+TEST(tls_context, a_ticket_is_no_certificate)
+{
+    static uint8_t bytes[8192];
+    static const uint8_t key[LEAT_TLS_TICKET_KEY_LEN] = {4, 5, 6};
+    struct pair pair;
+    struct leat_tls_out saved = {bytes, sizeof(bytes), 0};
+    struct cert authority = cert_issue(NULL, NULL);
+    struct cert cert = cert_issue("DNS:a.example", &authority);
+    const struct leat_tls_certificate own = cert_of(&cert);
+    struct leat_tls_config config;
+    leat_tls_context *strict = NULL;
+    leat_tls_context *const open = context_server(&cert, 1, NULL, 0);
+    leat_tls_context *const client = context_client(&authority, NULL, 0);
+    leat_tls_config_default(LEAT_TLS_SERVER, &config);
+    config.certificates = &own;
+    config.certificate_count = 1;
+    config.trust = certs_bytes(authority.pem);
+    REQUIRE(leat_tls_context_open(&config, NULL, &strict) == 0);
+    CHECK_EQ(leat_tls_context_rotate(open, key), 0);
+    CHECK_EQ(leat_tls_context_rotate(strict, key), 0);
+    CHECK(!come_back(client, open, "a.example", &saved));
+    const struct leat_tls_options options = {
+        .host = "a.example", .unix_time = CERTS_NOW, .session = {saved.data, saved.len}};
+    pair_open_with(&pair, client, strict, &options);
+    pair_run(&pair);
+    CHECK_EQ(pair.server.opened, 0);
+    CHECK_EQ(pair.server.errors, 1);
+    pair_close(&pair);
+    leat_tls_context_unref(client);
+    leat_tls_context_unref(strict);
+    leat_tls_context_unref(open);
+    cert_free(&cert);
+    cert_free(&authority);
+}
+
+/* A name is one that the certificate lists; what its subject is called counts for nothing (RFC 9525, 2). */
+TEST(tls_context, a_common_name_is_no_name)
+{
+    const char *detail = NULL;
+    char common[64] = "";
+    struct cert authority = cert_issue(NULL, NULL);
+    struct cert cert = cert_issue("IP:127.0.0.1", &authority);
+    X509_NAME_get_text_by_NID(X509_get_subject_name(cert.x509), NID_commonName, common,
+                              sizeof(common));
+    CHECK_EQ(believe(&authority, &cert, "127.0.0.1", CERTS_NOW, &detail), 0);
+    CHECK_EQ(believe(&authority, &cert, common, CERTS_NOW, &detail), -EKEYREJECTED);
     cert_free(&cert);
     cert_free(&authority);
 }

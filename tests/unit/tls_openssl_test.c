@@ -2,6 +2,7 @@
  * close_notify, tickets. The server's side meets OpenSSL's clients in
  * tests/examples/tls_echo.sh. */
 #include "tls_pair.h"
+#include "tmp.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -17,13 +18,13 @@ static leat_tls_context *client;
 /* An s_server that answers each line with its reverse. */
 struct server {
     pid_t pid;
-    char folder[32];
+    char folder[256];
     uint16_t port;
 };
 
 static void write_file(const char *folder, const char *name, const char *text)
 {
-    char path[64];
+    char path[300];
     snprintf(path, sizeof(path), "%s/%s", folder, name);
     FILE *const file = fopen(path, "w");
     REQUIRE(file != NULL);
@@ -48,7 +49,7 @@ static bool server_open(struct server *server, const char *version)
 {
     int out[2];
     char line[256], *colon = NULL;
-    *server = (struct server){.folder = "/tmp/leat-tls-XXXXXX"};
+    snprintf(server->folder, sizeof(server->folder), "%s/leat-tls-XXXXXX", tmp_folder());
     REQUIRE(mkdtemp(server->folder) != NULL && pipe(out) == 0);
     write_file(server->folder, "cert.pem", cert.pem);
     write_file(server->folder, "key.pem", cert.key_pem);
@@ -69,7 +70,7 @@ static bool server_open(struct server *server, const char *version)
 
 static void server_close(struct server *server)
 {
-    char path[64];
+    char path[300];
     kill(server->pid, SIGKILL);
     waitpid(server->pid, NULL, 0);
     snprintf(path, sizeof(path), "%s/cert.pem", server->folder);
