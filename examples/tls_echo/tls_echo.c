@@ -67,7 +67,8 @@ int main(int argc, char **argv)
                           .io = "auto",
                           .workers = 1,
                           .bind = "127.0.0.1",
-                          .port = 7443};
+                          .port = 7443,
+                          .prints_nothing = true};
     flags_parse(&flags, argc, argv);
     if (cert == NULL || key == NULL) {
         flags_wrong(&flags, "--cert and --key are needed");
