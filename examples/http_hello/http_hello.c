@@ -111,7 +111,7 @@ int main(int argc, char **argv)
         }
     }
     if (status != 0) {
-        app_complain(&app, "serve", status);
+        app_complain(&app, files == NULL ? "open --root" : "serve", status);
     }
     leat_http_files_close(files);
     status = app_close(&app) != 0 || status != 0;
