@@ -37,7 +37,9 @@ enum io_op_kind {
     IO_OP_ADOPT,   /* a connection that ACCEPTED brought: its token from now on. Before that it may
                       only be closed, silently */
     IO_OP_READ,    /* `on`: whether it is read, or accepted from. At first a listener and what
-                      CONNECT opened are, what was accepted is not. Off, some may still come */
+                      CONNECT opened are, what was accepted is not. Off, a connection
+                      brings nothing more: what was read already is kept, bounded, and its end
+                      told later. A listener may */
     IO_OP_FINISH,  /* what is queued is sent, then FIN */
     IO_OP_OPEN_TUN, /* answered by IO_DONE_OPENED. DATA has an offload instead of a peer */
 };

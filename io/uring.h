@@ -271,6 +271,7 @@ struct uring_sock {
             uint8_t  was;       /* the state in which it began to end */
             int      last_read; /* 0: the peer's FIN, negative: why there is no more; else there is */
             uint32_t got_len;
+            uint32_t got_bytes;
             union node *got_first; /* received, oldest first: DATA events */
             union node *got_last;
             struct uring_sock *accepted_first; /* a listener's, oldest first */
@@ -452,7 +453,10 @@ void uring_tun_fini(struct uring *uring);
 
 /* ---- uring_stream.c, uring_listen.c ---- */
 
-#define URING_KEPT_MAX 64u /* received, or accepted, and not given on: beyond that it is not read */
+/* Received, or accepted, and not given on: beyond that it is not read. */
+#define URING_KEPT_MAX 64u
+#define URING_KEPT_BYTES 65536u
+#define URING_GIVEN_BYTES 65536u /* of one stream in a turn, as readiness gives one read */
 #define URING_MORE 1       /* last_read: there may be more */
 
 static inline void uring_make_hot(struct uring *uring, struct uring_sock *sock)
