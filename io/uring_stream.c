@@ -1,11 +1,12 @@
-/* Streams on a ring: which requests each has with the kernel, and what becomes of their answers; tcp.c
- * does the rest. A connection that is to be read has one receive request for as long as it lasts, one
- * that has something to send one message in flight, a listener one accept. What comes is kept with the
- * socket and given on in turns. A receive that has read all bytes waits for more, though the end may have
- * come together with them and wakes it no more (Linux 6.18, a reset behind data): so the end is polled for
- * too, and once it is known a receive that has nothing more to read is asked for anew. Invariant: a stream whose requests may not be those that it wants is in
- * the queue `unsettled`; no descriptor is closed, and nothing freed that a request refers to, before the
- * last of its requests has been answered. Backend's thread only. */
+/* Streams on a ring: which requests each has with the kernel, and what becomes of their answers;
+ * tcp.c does the rest. A connection that is to be read has one receive request for as long as it
+ * lasts, one that has something to send one message in flight, a listener one accept. What comes is
+ * kept with the socket and given on in turns. A receive that has read all bytes waits for more,
+ * though the end may have come together with them and wakes it no more (Linux 6.18, a reset behind
+ * data): so the end is polled for too, and once it is known a receive that has nothing more to read
+ * is asked for anew. Invariant: a stream whose requests may not be those that it wants is in the
+ * queue `unsettled`; no descriptor is closed, and nothing freed that a request refers to, before
+ * the last of its requests has been answered. Backend's thread only. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -128,8 +129,8 @@ static void drop_received(struct uring *uring, struct uring_sock *sock)
     uring_listen_drop(uring, sock);
 }
 
-/* Nothing of it is with the kernel any more: its descriptor goes; CLOSED, or of one that was connecting
- * OPENED, is owed. */
+/* Nothing of it is with the kernel any more: its descriptor goes; CLOSED, or of one that was
+ * connecting OPENED, is owed. */
 static void ended(struct uring *uring, struct uring_sock *sock)
 {
     if (uring->ring.broken == 0) {
@@ -312,7 +313,8 @@ static void answer_write(struct uring *uring, struct uring_sock *sock, int res)
 
 /* ---- receiving ---- */
 
-/* What is kept for long must not hold a receive buffer, which others need. Without memory it does. */
+/* What is kept for long must not hold a receive buffer, which others need. Without memory it
+ * does. */
 static void own_body(leat_slice *body)
 {
     leat_slice copy;
@@ -438,7 +440,8 @@ static void give_one(struct uring *uring, struct uring_sock *sock, struct io_don
     pool_give(uring->pool, node);
 }
 
-/* What has come is kept while it is not to be read, the end too, as readiness leaves it in the kernel. */
+/* What has come is kept while it is not to be read, the end too, as readiness leaves it in the
+ * kernel. */
 static unsigned stream_give(struct uring *uring, struct uring_sock *sock, struct io_done *done,
                             unsigned cap)
 {

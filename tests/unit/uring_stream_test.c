@@ -1,6 +1,6 @@
-/* Streams on io_uring, where they are particular: buffers that run dry, requests that are out when a
- * connection ends, a kernel that can do less, and queues that overflow. What they have in common with
- * other backends is in tests/conformance. */
+/* Streams on io_uring, where they are particular: buffers that run dry, requests that are out when
+ * a connection ends, a kernel that can do less, and queues that overflow. What they have in common
+ * with other backends is in tests/conformance. */
 #include "../conformance/io_rig.h"
 
 #ifndef LEAT_HAVE_URING
@@ -416,7 +416,8 @@ TEST(uring_stream, connecting_is_cancelled_or_times_out)
     rig_close(&rig);
 }
 
-/* Who closes, and whose peer does not read, gives up after a while: not here, but then it is cancelled. */
+/* Who closes, and whose peer does not read, gives up after a while: not here, but then it is
+ * cancelled. */
 TEST(uring_stream, leaves_with_everything_outstanding)
 {
     need_uring();
