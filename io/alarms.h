@@ -1,5 +1,6 @@
-/* Times at which a backend has to look after something: a binary heap, the earliest first. An alarm is
- * part of what it is for, and knows its place, so that it can be moved and taken out. One thread. */
+/* Times at which a backend has to look after something: a binary heap, the earliest first. An alarm
+ * is part of what it is for, and knows its place, so that it can be moved and taken out. One
+ * thread. */
 #ifndef LEAT_IO_ALARMS_H
 #define LEAT_IO_ALARMS_H
 

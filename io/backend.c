@@ -1,5 +1,6 @@
 /* Which backends there are, and which one a name means. "auto" tries those that need nothing but a
- * kernel, best first; each refusal is logged with its reason. "sim" must be asked for. Any thread. */
+ * kernel, best first; each refusal is logged with its reason. "sim" must be asked for. Any
+ * thread. */
 #include <stdio.h>
 #include <string.h>
 

@@ -37,7 +37,9 @@ enum io_op_kind {
     IO_OP_ADOPT,   /* a connection that ACCEPTED brought: its token from now on. Before that it may
                       only be closed, silently */
     IO_OP_READ,    /* `on`: whether it is read, or accepted from. At first a listener and what
-                      CONNECT opened are, what was accepted is not. Off, some may still come */
+                      CONNECT opened are, what was accepted is not. Off, a connection brings nothing
+                      more: what was read already is kept, bounded, and its end told later. A
+                      listener may */
     IO_OP_FINISH,  /* what is queued is sent, then FIN */
     IO_OP_OPEN_TUN, /* answered by IO_DONE_OPENED. DATA has an offload instead of a peer */
 };
@@ -97,11 +99,11 @@ enum io_done_kind {
     IO_DONE_WRITABLE, /* a submit was refused with -EAGAIN: the socket's queue is half empty now */
     IO_DONE_ERROR,    /* status, and peer where known (else zero): ICMP, ENOBUFS, EMSGSIZE, ... */
     IO_DONE_CLOSED,   /* status; the index may be used again from now on, also by an ACCEPTED of the
-                         same turn. Also unasked: of a stream
-                         -ECONNRESET, ..., or 0 when both sides have finished; of a TUN whose interface
-                         was deleted -ENODEV; of any socket what keeps the backend from going on. Then
-                         the socket takes nothing more, -EBADF, and what was read before comes before,
-                         but is dropped where the backend cannot go on */
+                         same turn. Also unasked: of a stream -ECONNRESET, ..., or 0 when both sides
+                         have finished; of a TUN whose interface was deleted -ENODEV; of any socket
+                         what keeps the backend from going on. Then the socket takes nothing more,
+                         -EBADF, and what was read before comes before, but is dropped where the
+                         backend cannot go on */
     IO_DONE_ACCEPTED, /* token: the listener's; sock: the connection, to be adopted; peer */
     IO_DONE_FINISHED, /* a stream: the peer's FIN, behind all its bytes */
 };
@@ -145,11 +147,12 @@ struct io_ops {
     /* Makes an instance. On an error nothing is left behind. */
     int (*init)(const struct io_config *config, struct io **ret);
 
-    /* Queues one operation; no system call but for OPEN and a full queue. 0, or: -EAGAIN the socket's send queue is
-     * full (WRITABLE follows); -EMSGSIZE longer than a datagram or train can be; -EINVAL no port,
-     * or addresses the socket does not speak; -EPIPE a stream that has finished; -EBADF; -ENOMEM. On an error nothing was taken over.
-     * A pointer in `op` is lent until it returns. A queue that is empty takes any train,
-     * a stream's at half of its bound a body of any length. */
+    /* Queues one operation; no system call but for OPEN and a full queue. 0, or: -EAGAIN the
+     * socket's send queue is full (WRITABLE follows); -EMSGSIZE longer than a datagram or train can
+     * be; -EINVAL no port, or addresses the socket does not speak; -EPIPE a stream that has
+     * finished; -EBADF; -ENOMEM. On an error nothing was taken over. A pointer in `op` is lent
+     * until it returns. A queue that is empty takes any train, a stream's at half of its bound a
+     * body of any length. */
     int (*submit)(struct io *io, const struct io_op *op);
 
     /* Hands what is queued to the kernel, waits until something completes, `wake` is called, or

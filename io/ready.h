@@ -118,8 +118,8 @@ void ready_fini(struct ready *ready);
 /* From `wait`: `bits` of enum ready_bits have come true. */
 void ready_mark(struct ready *ready, uint32_t index, uint32_t bits);
 
-/* What to wait for: READY_READ, READY_WRITE; of a stream also READY_ERROR alone, or nothing, then it is
- * not waited for at all. */
+/* What to wait for: READY_READ, READY_WRITE; of a stream also READY_ERROR alone, or nothing, then
+ * it is not waited for at all. */
 uint32_t ready_interest(const struct ready_sock *sock);
 
 /* ---- ready.c, for ready_stream.c and ready_tun.c ---- */
@@ -137,7 +137,8 @@ void ready_release(struct ready *ready, struct ready_sock *sock);
 /* The kernel has no memory: the socket is tried again after a while. */
 void ready_congested(struct ready *ready);
 
-/* There was no receive buffer, or is one again: whether the socket, which is no stream, is waited for. */
+/* There was no receive buffer, or is one again: whether the socket, which is no stream, is waited
+ * for. */
 void ready_starved(struct ready *ready, struct ready_sock *sock, bool starved);
 
 /* A completion of this socket. */

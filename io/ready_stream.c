@@ -1,8 +1,8 @@
-/* Streams by readiness: who is waited for, read, flushed and closed when; tcp.c does it. Invariant: a
- * stream is waited for exactly as long as it has an interest (stream_watch), so that one that is not
- * read cannot make a level-triggered wait spin; what it would have been told is found out when it is
- * read again. A connection that ends by itself is closed here and told as CLOSED. Backend's thread
- * only. */
+/* Streams by readiness: who is waited for, read, flushed and closed when; tcp.c does it. Invariant:
+ * a stream is waited for exactly as long as it has an interest (stream_watch), so that one that is
+ * not read cannot make a level-triggered wait spin; what it would have been told is found out when
+ * it is read again. A connection that ends by itself is closed here and told as CLOSED. Backend's
+ * thread only. */
 #include <errno.h>
 #include <unistd.h>
 

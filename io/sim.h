@@ -20,12 +20,12 @@ leat_time sim_world_next(const struct sim_world *world);
 /* Moves time forward to `to`; never back. Datagrams due by then can be reaped by their backends. */
 void sim_world_advance(struct sim_world *world, leat_time to);
 
-/* Faults. Until then nothing that is sent arrives: datagrams are lost, streams send again, and give up
- * after some seconds, -ETIMEDOUT. */
+/* Faults. Until then nothing that is sent arrives: datagrams are lost, streams send again, and give
+ * up after some seconds, -ETIMEDOUT. */
 void sim_world_cut(struct sim_world *world, leat_time until);
 
-/* Both ends of a connection are reset, as by something on the way: the first at or after place `nth` of
- * all. False: there is none. */
+/* Both ends of a connection are reset, as by something on the way: the first at or after place
+ * `nth` of all. False: there is none. */
 bool sim_world_reset(struct sim_world *world, uint32_t nth);
 
 /* The next number of the world's seeded generator (xoshiro256**), for the scheduler's choices too,

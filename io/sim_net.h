@@ -71,8 +71,8 @@ struct sim_port *sim_find_listener(struct sim_world *world, const struct sim_fli
 /* The address that a socket bound to `port` has for `to`, without its port. */
 void sim_source(const struct sim_port *port, const struct leat_addr *to, struct leat_addr *ret);
 
-/* Puts a flight of a stream on its way, not before *last_at, which becomes its time: streams keep their
- * order, and what is lost is sent again later. False: it was lost for good, and is freed. */
+/* Puts a flight of a stream on its way, not before *last_at, which becomes its time: streams keep
+ * their order, and what is lost is sent again later. False: it was lost for good, and is freed. */
 bool sim_launch(struct sim_world *world, struct sim_flight *flight, leat_time *last_at);
 
 /* The same for an alarm, exactly at `at`; and takes it back. */

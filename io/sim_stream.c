@@ -1,7 +1,7 @@
 /* Streams in the simulated world. Both ends are structs of one process, but know each other only by
- * what travels between them, so that delay, order and the end are as on a network. Invariant: what a
- * sender has put on its way and its window together are never more than SIM_WINDOW_LEN, less what the
- * receiver has read and not yet said. Deterministic, bounded, one thread. */
+ * what travels between them, so that delay, order and the end are as on a network. Invariant: what
+ * a sender has put on its way and its window together are never more than SIM_WINDOW_LEN, less what
+ * the receiver has read and not yet said. Deterministic, bounded, one thread. */
 #include "sim_stream.h"
 
 #include <errno.h>

@@ -54,7 +54,8 @@ void     sim_stream_finish(struct sim_world *world, struct sim_stream *stream);
 /* Bytes that have arrived in a row. */
 uint32_t sim_stream_arrived_len(const struct sim_stream *stream);
 
-/* Takes up to `len` of them, copied; 0: the FIN comes next (eof is set then), or nothing is there. */
+/* Takes up to `len` of them, copied; 0: the FIN comes next (eof is set then), or nothing is
+ * there. */
 uint32_t sim_stream_read(struct sim_world *world, struct sim_stream *stream, uint8_t *ret,
                          uint32_t len);
 

@@ -1,6 +1,6 @@
-/* Streams of the simulated backend: the operations and completions of kernel ones, over a sim_stream.
- * A Unix path is an address of the world made of its hash, so both kinds are the same here. One
- * thread for the whole world. */
+/* Streams of the simulated backend: the operations and completions of kernel ones, over a
+ * sim_stream. A Unix path is an address of the world made of its hash, so both kinds are the same
+ * here. One thread for the whole world. */
 #include "sim_sock.h"
 
 #include <errno.h>

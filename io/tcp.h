@@ -1,6 +1,7 @@
-/* Streams over the kernel, TCP and Unix: listening, connecting, accepting, how a connection is read,
- * and its send queue. Nothing here waits, and nothing knows of turns; that is ready_stream.c, where
- * readiness is learnt, and uring_stream.c, where requests are answered. One thread, the backend's. */
+/* Streams over the kernel, TCP and Unix: listening, connecting, accepting, how a connection is
+ * read, and its send queue. Nothing here waits, and nothing knows of turns; that is ready_stream.c,
+ * where readiness is learnt, and uring_stream.c, where requests are answered. One thread, the
+ * backend's. */
 #ifndef LEAT_IO_TCP_H
 #define LEAT_IO_TCP_H
 
@@ -91,8 +92,8 @@ enum tcp_accepted {
 enum tcp_accepted tcp_accept(struct tcp *tcp, const struct tcp_sock *listener,
                              struct tcp_sock *ret, int *ret_status);
 
-/* The same for a descriptor that was accepted otherwise, nonblocking and close-on-exec, which is taken
- * over: ACCEPTED or AGAIN. */
+/* The same for a descriptor that was accepted otherwise, nonblocking and close-on-exec, which is
+ * taken over: ACCEPTED or AGAIN. */
 enum tcp_accepted tcp_accept_fd(struct tcp *tcp, const struct tcp_sock *listener, int fd,
                                 struct tcp_sock *ret);
 
@@ -110,8 +111,8 @@ enum tcp_more {
     TCP_FAILED,   /* *ret_status */
 };
 
-/* `len` bytes that were read into a receive buffer, as a body of their own: a short one is a copy, so
- * that a few bytes which somebody keeps never hold 64 KiB, a long one a reference more. */
+/* `len` bytes that were read into a receive buffer, as a body of their own: a short one is a copy,
+ * so that a few bytes which somebody keeps never hold 64 KiB, a long one a reference more. */
 leat_slice tcp_body(leat_buf *buf, uint32_t offset, uint32_t len);
 
 /* Reads once. *ret_body has bytes, its reference the caller's, with MORE or DRAINED only. */
@@ -136,8 +137,8 @@ enum tcp_flushed tcp_flush(struct tcp *tcp, struct tcp_sock *sock);
 
 /* The parts of a flush, for who has another system call.
  *
- * tcp_build: the front of the queue as at most `max` vectors; returns how many, and their bytes. It is
- * needed where it is until tcp_sent.
+ * tcp_build: the front of the queue as at most `max` vectors; returns how many, and their bytes. It
+ * is needed where it is until tcp_sent.
  *
  * tcp_sent: the kernel has taken `sent` bytes of that, or refused it with a negative errno. EMPTY:
  * the queue is, FIN apart. BLOCKED: there is more. */

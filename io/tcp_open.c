@@ -290,8 +290,8 @@ static void say_exhausted(struct tcp *tcp, int status)
     tcp->log(tcp->log_context, LEAT_LOG_WARNING, text);
 }
 
-/* All descriptors are in use: one is given up, so that the connection can be taken and ended, instead
- * of being announced for ever. */
+/* All descriptors are in use: one is given up, so that the connection can be taken and ended,
+ * instead of being announced for ever. */
 static enum tcp_accepted turn_away(struct tcp *tcp, int listener)
 {
     if (tcp->spare_fd < 0) {
@@ -316,7 +316,7 @@ enum tcp_accepted tcp_accept_fd(struct tcp *tcp, const struct tcp_sock *listener
     union addr_any any = {0};
     socklen_t len = sizeof(any);
     bool is_unix = listener->family == AF_UNIX;
-    if (!is_unix && getpeername(fd, &any.any, &len) < 0) { /* reset since: nobody knows who it was */
+    if (!is_unix && getpeername(fd, &any.any, &len) < 0) { /* reset: nobody knows who it was */
         tcp->stats->accept_failed++;
         close(fd);
         return TCP_AGAIN;

@@ -1,8 +1,9 @@
-/* The io_uring backend: its table of sockets, and the turn, which is one system call. What a kind of
- * sockets does is in its own file, a uring_class. Invariant: an open socket receives, or is in the queue
- * `unarmed` or `unsettled`, or is tried again at retry_at; one with something to send is in the queue
- * `dirty`, or has messages in flight, or waits for room, or is tried again at retry_at. Once the ring is
- * broken no socket is open, and the eventfd alone is waited for. Backend's thread only, but for wake. */
+/* The io_uring backend: its table of sockets, and the turn, which is one system call. What a kind
+ * of sockets does is in its own file, a uring_class. Invariant: an open socket receives, or is in
+ * the queue `unarmed` or `unsettled`, or is tried again at retry_at; one with something to send is
+ * in the queue `dirty`, or has messages in flight, or waits for room, or is tried again at
+ * retry_at. Once the ring is broken no socket is open, and the eventfd alone is waited for.
+ * Backend's thread only, but for wake. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -325,8 +326,8 @@ static int uring_submit(struct io *io, const struct io_op *op)
 
 /* ---- a ring that is no use any more ---- */
 
-/* The kernel lets us no more: every socket has its last word. Descriptors, and what requests refer to,
- * stay until the ring is closed. */
+/* The kernel lets us no more: every socket has its last word. Descriptors, and what requests refer
+ * to, stay until the ring is closed. */
 static void fail_all(struct uring *uring)
 {
     struct uring_ring *ring = &uring->ring;

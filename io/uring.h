@@ -1,7 +1,7 @@
-/* The io_uring backend: the ring (uring_ring.c), the receive buffers of streams (uring_pieces.c), what
- * UDP and streams do on it (uring_udp.c, uring_stream.c, uring_listen.c), and the table of sockets with
- * its turn (uring.c). Requests of the kernel's carry who they are for in user_data; a socket's index is used
- * again only when none of its requests is left. */
+/* The io_uring backend: the ring (uring_ring.c), the receive buffers of streams (uring_pieces.c),
+ * what UDP and streams do on it (uring_udp.c, uring_stream.c, uring_listen.c), and the table of
+ * sockets with its turn (uring.c). Requests of the kernel's carry who they are for in user_data; a
+ * socket's index is used again only when none of its requests is left. */
 #ifndef LEAT_IO_URING_H
 #define LEAT_IO_URING_H
 
@@ -16,7 +16,7 @@
 #define URING_CQ 2048u  /* completions between two looks: each send's, each receive buffer's */
 #define URING_BUFS 64u /* receive buffers the kernel has, at most; a power of two */
 #define URING_BUFS_FIRST 16u
-#define URING_STARVED_NS (100 * LEAT_MS) /* who returns a buffer wakes; this is for lack of memory */
+#define URING_STARVED_NS (100 * LEAT_MS) /* who returns a buffer wakes; else memory was out */
 
 /* What the kernel writes in front of a payload: its header, name and control, within the headroom
  * that every received datagram has. */
@@ -31,8 +31,8 @@ _Static_assert(sizeof(union addr_any) <= URING_NAME_LEN, "a name fits");
 
 /* ---- the ring ---- */
 
-/* The low bits of user_data. The rest of a send's is its run; any other's says the socket: index from
- * bit 3 on, generation from bit 35 on, and from bit 58 on which of several it is. */
+/* The low bits of user_data. The rest of a send's is its run; any other's says the socket: index
+ * from bit 3 on, generation from bit 35 on, and from bit 58 on which of several it is. */
 enum uring_kind {
     URING_SEND,
     URING_SEND_TO, /* the same by IORING_OP_SEND with an address, which costs less */
@@ -82,8 +82,8 @@ struct uring_ring {
     struct io_uring_sqe       nowhere; /* what a broken ring gives to fill in */
 };
 
-/* What tests make of the kernel: flags that setup is to refuse, sizes of the queues (0: as above), what
- * it cannot do. Read by uring_ring_open, uring_pieces_open, uring_init and uring_tun_open. */
+/* What tests make of the kernel: flags that setup is to refuse, sizes of the queues (0: as above),
+ * what it cannot do. Read by uring_ring_open, uring_pieces_open, uring_init and uring_tun_open. */
 struct uring_test {
     uint32_t refused_flags;
     bool     no_incremental;
@@ -118,8 +118,8 @@ bool uring_ring_refill(struct uring_ring *ring, struct pool *pool);
 /* Takes back what place `bid` holds; the place is free then. */
 leat_buf *uring_ring_take(struct uring_ring *ring, uint16_t bid);
 
-/* A submission to fill in, user_data last; counted as outstanding. There is always one; of a broken ring
- * it goes nowhere. */
+/* A submission to fill in, user_data last; counted as outstanding. There is always one; of a broken
+ * ring it goes nowhere. */
 struct io_uring_sqe *uring_ring_sqe(struct uring_ring *ring);
 
 /* The same, for a multishot receive into the buffers; user_data is to be set. `header` says what
@@ -132,10 +132,11 @@ static inline uint32_t uring_ring_room(const struct uring_ring *ring)
     return io_uring_sq_space_left(&ring->ring);
 }
 
-/* Submits, runs what the kernel has deferred and, with wait_ns > 0 and no datagram being sent, waits:
- * one system call, or none if there is nothing to submit, to run or to wait for. All datagrams that are
- * being sent have an answer then, in almost every case. 0, also if the time is over or a signal came,
- * or negative errno: the ring is broken from then on, and nothing is answered any more. */
+/* Submits, runs what the kernel has deferred and, with wait_ns > 0 and no datagram being sent,
+ * waits: one system call, or none if there is nothing to submit, to run or to wait for. All
+ * datagrams that are being sent have an answer then, in almost every case. 0, also if the time is
+ * over or a signal came, or negative errno: the ring is broken from then on, and nothing is
+ * answered any more. */
 int uring_ring_enter(struct uring_ring *ring, leat_time wait_ns);
 
 /* Waits without the ring, which is broken, for uring_wake. True: that ended it. */
@@ -143,8 +144,8 @@ bool uring_ring_doze(struct uring_ring *ring, leat_time wait_ns);
 
 /* ---- the receive buffers of streams ---- */
 
-/* Connections wait without a buffer; where data comes the kernel takes the first of these, which all
- * share: pieces of the pool's receive buffers. Where it can use one for several reads
+/* Connections wait without a buffer; where data comes the kernel takes the first of these, which
+ * all share: pieces of the pool's receive buffers. Where it can use one for several reads
  * (IOU_PBUF_RING_INC, since 6.12), they are long, and a thousand short reads take few of them. */
 #define URING_PIECES 1024u        /* at most, a power of two */
 #define URING_PIECE_LEN 16384u    /* used up read by read */
@@ -271,6 +272,7 @@ struct uring_sock {
             uint8_t  was;       /* the state in which it began to end */
             int      last_read; /* 0: the peer's FIN, negative: why there is no more; else there is */
             uint32_t got_len;
+            uint32_t got_bytes;
             union node *got_first; /* received, oldest first: DATA events */
             union node *got_last;
             struct uring_sock *accepted_first; /* a listener's, oldest first */
@@ -293,13 +295,13 @@ struct uring_class {
     /* As io_ops.submit, of a socket that is open. */
     int (*submit)(struct uring *uring, struct uring_sock *sock, const struct io_op *op);
 
-    /* A completion of one of its requests, which is not counted as outstanding any more if it was the
-     * last. */
+    /* A completion of one of its requests, which is not counted as outstanding any more if it was
+     * the last. */
     void (*answer)(struct uring *uring, struct uring_sock *sock, enum uring_kind kind, int res,
                    uint32_t flags);
 
-    /* It is dirty: submissions for what it has to send, or a step towards its end. False: there is no
-     * room for them before the next system call. */
+    /* It is dirty: submissions for what it has to send, or a step towards its end. False: there is
+     * no room for them before the next system call. */
     bool (*flush)(struct uring *uring, struct uring_sock *sock);
 
     /* It is hot: up to `cap` of what it has received. Hot again, if there is more. */
@@ -400,8 +402,9 @@ void uring_release(struct uring *uring, struct uring_sock *sock);
 /* The submission is the socket's, of that kind. */
 void uring_own(struct uring_sock *sock, struct io_uring_sqe *sqe, enum uring_kind kind);
 
-/* A poll, once, for these events, or for what ends a connection, which the kernel always tells: errors,
- * and that the peer has finished. Or for that, until it is cancelled, but only what is new. */
+/* A poll, once, for these events, or for what ends a connection, which the kernel always tells:
+ * errors, and that the peer has finished. Or for that, until it is cancelled, but only what is
+ * new. */
 #define URING_POLL_ENDS 0
 #define URING_POLL_EDGES 0x10000
 void uring_poll(struct uring *uring, struct uring_sock *sock, uint32_t events);
@@ -422,8 +425,8 @@ void uring_hand_over(struct uring *uring);
 struct io_done *uring_done_fill(struct io_done *done, enum io_done_kind kind,
                                 const struct uring_sock *sock, int status);
 
-/* No request is made any more, only what there is is ended: its thread has said `leave`, or the ring is
- * broken. */
+/* No request is made any more, only what there is is ended: its thread has said `leave`, or the
+ * ring is broken. */
 static inline bool uring_is_over(const struct uring *uring)
 {
     return uring->ring.broken != 0 || (uring->ring.enabled && uring->ring.owner == 0);
@@ -452,7 +455,10 @@ void uring_tun_fini(struct uring *uring);
 
 /* ---- uring_stream.c, uring_listen.c ---- */
 
-#define URING_KEPT_MAX 64u /* received, or accepted, and not given on: beyond that it is not read */
+/* Received, or accepted, and not given on: beyond that it is not read. */
+#define URING_KEPT_MAX 64u
+#define URING_KEPT_BYTES 65536u
+#define URING_GIVEN_BYTES 65536u /* of one stream in a turn, as readiness gives one read */
 #define URING_MORE 1       /* last_read: there may be more */
 
 static inline void uring_make_hot(struct uring *uring, struct uring_sock *sock)
@@ -483,7 +489,8 @@ void uring_stream_alarms(struct uring *uring);
 /* False: there is no memory for an alarm. */
 bool uring_stream_alarm(struct uring *uring, struct uring_sock *sock, leat_time ns);
 
-/* A completion of a listener's accept; it is hot; it ends, and with it who was accepted and not told. */
+/* A completion of a listener's accept; it is hot; it ends, and with it who was accepted and not
+ * told. */
 void     uring_listen_answer(struct uring *uring, struct uring_sock *sock, int res, uint32_t flags);
 unsigned uring_listen_give(struct uring *uring, struct uring_sock *sock, struct io_done *done,
                            unsigned cap);

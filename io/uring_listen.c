@@ -1,7 +1,7 @@
-/* Listeners on a ring: one accept request for as long as it lasts. Where the kernel has no such request,
- * or had no descriptor, they are accepted from by system calls, 16 a turn, until nobody waits. What was
- * accepted is kept with the listener and told in turns. Invariant: a connection that nobody has heard of
- * has no requests. Backend's thread only. */
+/* Listeners on a ring: one accept request for as long as it lasts. Where the kernel has no such
+ * request, or had no descriptor, they are accepted from by system calls, 16 a turn, until nobody
+ * waits. What was accepted is kept with the listener and told in turns. Invariant: a connection
+ * that nobody has heard of has no requests. Backend's thread only. */
 #include <errno.h>
 #include <unistd.h>
 

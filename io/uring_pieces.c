@@ -1,7 +1,7 @@
-/* The receive buffers of streams on a ring: pieces of the pool's buffers, which all connections share. A
- * place that is posted has a reference to its buffer and knows where the kernel writes next; a read
- * leaves as a copy, or as a slice with a reference of its own. Invariant: what the kernel may write to is
- * nobody else's. Backend's thread only. */
+/* The receive buffers of streams on a ring: pieces of the pool's buffers, which all connections
+ * share. A place that is posted has a reference to its buffer and knows where the kernel writes
+ * next; a read leaves as a copy, or as a slice with a reference of its own. Invariant: what the
+ * kernel may write to is nobody else's. Backend's thread only. */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* One io_uring: setup by what the kernel takes, the eventfd that ends a wait, the buffers that
  * datagrams go into, and the one system call of a turn. Invariant: every submission is counted in
- * `outstanding` until its last completion. A ring that the kernel refuses to go on with is broken for
- * good: it makes no system call any more. The thread that enabled a ring alone uses it. */
+ * `outstanding` until its last completion. A ring that the kernel refuses to go on with is broken
+ * for good: it makes no system call any more. The thread that enabled a ring alone uses it. */
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>

@@ -1,13 +1,15 @@
-/* Streams on a ring: which requests each has with the kernel, and what becomes of their answers; tcp.c
- * does the rest. A connection that is to be read has one receive request for as long as it lasts, one
- * that has something to send one message in flight, a listener one accept. What comes is kept with the
- * socket and given on in turns. A receive that has read all bytes waits for more, though the end may have
- * come together with them and wakes it no more (Linux 6.18, a reset behind data): so the end is polled for
- * too, and once it is known a receive that has nothing more to read is asked for anew. Invariant: a stream whose requests may not be those that it wants is in
- * the queue `unsettled`; no descriptor is closed, and nothing freed that a request refers to, before the
- * last of its requests has been answered. Backend's thread only. */
+/* Streams on a ring: which requests each has with the kernel, and what becomes of their answers;
+ * tcp.c does the rest. A connection that is to be read has one receive request for as long as it
+ * lasts, one that has something to send one message in flight, a listener one accept. What comes is
+ * kept with the socket and given on in turns. A receive that has read all bytes waits for more,
+ * though the end may have come together with them and wakes it no more (Linux 6.18, a reset behind
+ * data): so the end is polled for too, and once it is known a receive that has nothing more to read
+ * is asked for anew. Invariant: a stream whose requests may not be those that it wants is in the
+ * queue `unsettled`; no descriptor is closed, and nothing freed that a request refers to, before
+ * the last of its requests has been answered. Backend's thread only. */
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "mem.h"
@@ -15,13 +17,18 @@
 
 /* ---- what it waits for ---- */
 
+static bool keeps_enough(const struct uring_sock *sock)
+{
+    return sock->got_len >= URING_KEPT_MAX || sock->got_bytes >= URING_KEPT_BYTES;
+}
+
 static bool wants_read(const struct uring_sock *sock)
 {
     if (sock->state == URING_LINGERING) {
         return sock->last_read == URING_MORE;
     }
     return sock->state == URING_OPEN && sock->reads && sock->last_read == URING_MORE &&
-           sock->got_len < URING_KEPT_MAX && !sock->exhausted && !sock->by_hand;
+           !keeps_enough(sock) && !sock->exhausted && !sock->by_hand;
 }
 
 /* Events of a poll; -1: none. */
@@ -118,11 +125,12 @@ static void drop_received(struct uring *uring, struct uring_sock *sock)
         pool_give(uring->pool, node);
     }
     sock->got_len = 0;
+    sock->got_bytes = 0;
     uring_listen_drop(uring, sock);
 }
 
-/* Nothing of it is with the kernel any more: its descriptor goes; CLOSED, or of one that was connecting
- * OPENED, is owed. */
+/* Nothing of it is with the kernel any more: its descriptor goes; CLOSED, or of one that was
+ * connecting OPENED, is owed. */
 static void ended(struct uring *uring, struct uring_sock *sock)
 {
     if (uring->ring.broken == 0) {
@@ -305,6 +313,28 @@ static void answer_write(struct uring *uring, struct uring_sock *sock, int res)
 
 /* ---- receiving ---- */
 
+/* What is kept for long must not hold a receive buffer, which others need. Without memory it
+ * does. */
+static void own_body(leat_slice *body)
+{
+    leat_slice copy;
+    if (body->buf->class == BUF_TRAIN && leat_buf_alloc(body->len, &copy) == 0) {
+        memcpy(leat_slice_data(copy), leat_slice_data(*body), body->len);
+        leat_buf_unref(body->buf);
+        *body = copy;
+    }
+}
+
+static void set_reads(struct uring *uring, struct uring_sock *sock, bool on)
+{
+    sock->reads = on;
+    for (union node *node = sock->got_first; !on && node != NULL; node = node->next) {
+        own_body(&node->event.body);
+    }
+    uring_unsettle(uring, sock);
+    uring_make_hot(uring, sock); /* there may be something */
+}
+
 static void keep(struct uring *uring, struct uring_sock *sock, leat_slice body)
 {
     union node *node = body.buf != NULL ? pool_take(uring->pool) : NULL;
@@ -314,13 +344,18 @@ static void keep(struct uring *uring, struct uring_sock *sock, leat_slice body)
     } else {
         node->next = NULL;
         node->event.body = body;
+        if (!sock->reads) {
+            own_body(&node->event.body);
+        }
         if (sock->got_first == NULL) {
             sock->got_first = node;
         } else {
             sock->got_last->next = node;
         }
         sock->got_last = node;
-        if (++sock->got_len >= URING_KEPT_MAX) {
+        sock->got_len++;
+        sock->got_bytes += body.len;
+        if (keeps_enough(sock)) {
             uring_unsettle(uring, sock);
         }
         uring->base.stats.recv_bytes += body.len;
@@ -389,6 +424,24 @@ static unsigned give_last(struct uring *uring, struct uring_sock *sock, struct i
     return 1;
 }
 
+/* The first of what was received. */
+static void give_one(struct uring *uring, struct uring_sock *sock, struct io_done *done)
+{
+    union node *node = sock->got_first;
+    bool was_enough = keeps_enough(sock);
+    sock->got_first = node->next;
+    sock->got_len--;
+    sock->got_bytes -= node->event.body.len;
+    if (was_enough) {
+        uring_unsettle(uring, sock);
+    }
+    uring_done_fill(done, IO_DONE_DATA, sock, 0)->body = node->event.body;
+    done->peer = sock->tcp.peer;
+    pool_give(uring->pool, node);
+}
+
+/* What has come is kept while it is not to be read, the end too, as readiness leaves it in the
+ * kernel. */
 static unsigned stream_give(struct uring *uring, struct uring_sock *sock, struct io_done *done,
                             unsigned cap)
 {
@@ -399,19 +452,18 @@ static unsigned stream_give(struct uring *uring, struct uring_sock *sock, struct
         return uring_listen_give(uring, sock, done, cap);
     }
     unsigned n = 0;
-    while (n < cap && sock->got_first != NULL) {
-        union node *node = sock->got_first;
-        sock->got_first = node->next;
-        if (sock->got_len-- == URING_KEPT_MAX) {
-            uring_unsettle(uring, sock);
+    uint32_t bytes = 0;
+    for (; sock->reads && sock->got_first != NULL; n++) {
+        bytes += sock->got_first->event.body.len;
+        if (n == cap || bytes > URING_GIVEN_BYTES) {
+            uring_make_hot(uring, sock);
+            return n;
         }
-        uring_done_fill(&done[n], IO_DONE_DATA, sock, 0)->body = node->event.body;
-        done[n++].peer = sock->tcp.peer;
-        pool_give(uring->pool, node);
+        give_one(uring, sock, &done[n]);
     }
-    if (n < cap) {
+    if (sock->reads && n < cap) {
         n += give_last(uring, sock, &done[n]);
-    } else {
+    } else if (sock->reads) {
         uring_make_hot(uring, sock);
     }
     return n;
@@ -580,11 +632,7 @@ static int submit(struct uring *uring, struct uring_sock *sock, const struct io_
         sock->token = op->token;
         return 0;
     case IO_OP_READ:
-        sock->reads = op->read.on;
-        uring_unsettle(uring, sock);
-        if (sock->by_hand) {
-            uring_make_hot(uring, sock);
-        }
+        set_reads(uring, sock, op->read.on);
         return 0;
     case IO_OP_FINISH:
         if (sock->tcp.listens) {

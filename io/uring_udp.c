@@ -1,9 +1,10 @@
-/* UDP on a ring: what is particular to it of opening, sending, receiving and closing. Receiving is one request for as long as it lasts: each datagram or train comes as a
- * completion with a buffer of the pool's. It ends when the kernel has no buffer, with an error, with
- * an empty datagram (so the kernel does), and is then asked for again. Sending is the queue of
- * udp_send.c, a request a message: as a chain where some go to one peer, so that none overtakes one
- * that was refused. Invariant: runs in flight are the first of the queue, and stay until the last of
- * their completions. Backend's thread only. */
+/* UDP on a ring: what is particular to it of opening, sending, receiving and closing. Receiving is
+ * one request for as long as it lasts: each datagram or train comes as a completion with a buffer
+ * of the pool's. It ends when the kernel has no buffer, with an error, with an empty datagram (so
+ * the kernel does), and is then asked for again. Sending is the queue of udp_send.c, a request a
+ * message: as a chain where some go to one peer, so that none overtakes one that was refused.
+ * Invariant: runs in flight are the first of the queue, and stay until the last of their
+ * completions. Backend's thread only. */
 #include <errno.h>
 #include <poll.h>
 

@@ -576,8 +576,8 @@ static void done_writable(struct sockets *sockets, struct socket *socket)
     }
 }
 
-/* The index of one that is CLOSED further on may be another's by now, accepted in the same turn: until it
- * is heard of, nothing that is for it may reach that. */
+/* The index of one that is CLOSED further on may be another's by now, accepted in the same turn:
+ * until it is heard of, nothing that is for it may reach that. */
 static void forget_closed(struct sockets *sockets, const struct io_done *done, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {

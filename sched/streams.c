@@ -13,7 +13,7 @@
 
 #include "pool.h"
 
-#define WAIT_MAX 65536u      /* bytes of memory that wait at one socket; one read may exceed it */
+#define WAIT_MAX 65536u      /* bytes of memory that wait at one socket, and a turn's more */
 #define WAIT_COST_MIN 2048u  /* of an input, however short: that is what a buffer takes */
 
 /* ---- what waits ---- */

@@ -1,5 +1,5 @@
-/* Streams of one worker: listeners and connections. What a stream brings waits at its socket, not in
- * the owner's mailbox, so that it is bounded by bytes, in order, and can be stopped. */
+/* Streams of one worker: listeners and connections. What a stream brings waits at its socket, not
+ * in the owner's mailbox, so that it is bounded by bytes, in order, and can be stopped. */
 #ifndef LEAT_STREAMS_H
 #define LEAT_STREAMS_H
 

@@ -1,4 +1,5 @@
-/* A backend's index is used again: nothing that was for the one before reaches the one that has it now. */
+/* A backend's index is used again: nothing that was for the one before reaches the one that has it
+ * now. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -211,8 +211,8 @@ static leat_time cpu_ns(void)
     return (leat_time)now.tv_sec * LEAT_SEC + (leat_time)now.tv_nsec;
 }
 
-/* Without a buffer nothing can be read: it waits and does not try all the time, and what can be told
- * is told. */
+/* Without a buffer nothing can be read: it waits and does not try all the time, and what can be
+ * told is told. */
 TUN_BACKENDS(deleted_without_a_buffer)
 {
     netns_need_tun();

@@ -1,6 +1,6 @@
-/* Streams on io_uring, where they are particular: buffers that run dry, requests that are out when a
- * connection ends, a kernel that can do less, and queues that overflow. What they have in common with
- * other backends is in tests/conformance. */
+/* Streams on io_uring, where they are particular: buffers that run dry, requests that are out when
+ * a connection ends, a kernel that can do less, and queues that overflow. What they have in common
+ * with other backends is in tests/conformance. */
 #include "../conformance/io_rig.h"
 
 #ifndef LEAT_HAVE_URING
@@ -180,7 +180,7 @@ TEST(uring_stream, one_that_was_reset_before_is_not_told_of)
 
 /* ---- reading, on and off ---- */
 
-TEST(uring_stream, off_bounds_what_still_comes)
+TEST(uring_stream, off_and_on_again)
 {
     need_uring();
     struct rig rig;
@@ -210,6 +210,74 @@ TEST(uring_stream, off_bounds_what_still_comes)
     close(fd);
     CHECK_EQ(rig_expect(&rig, IO_DONE_FINISHED).sock, sock);
     rig_close(&rig);
+}
+
+/* As many bytes of a pattern as the kernel takes, from `at` on. */
+static uint32_t send_pattern(int fd, uint32_t at, uint32_t total)
+{
+    uint8_t bytes[65536];
+    uint32_t first = at;
+    while (at < total) {
+        uint32_t len = total - at < sizeof(bytes) ? total - at : (uint32_t)sizeof(bytes);
+        for (uint32_t i = 0; i < len; i++) {
+            bytes[i] = (uint8_t)((at + i) % 251);
+        }
+        ssize_t sent = send(fd, bytes, len, MSG_DONTWAIT);
+        if (sent < 0) {
+            break;
+        }
+        at += (uint32_t)sent;
+    }
+    return at - first;
+}
+
+/* A turn gives as much as readiness does, off gives nothing, and what is kept is bounded: beyond
+ * URING_KEPT_BYTES by what one system call can bring, which is all pieces that the kernel has. */
+static void off_keeps(uint32_t trains)
+{
+    enum { TOTAL = 16 * 1024 * 1024 };
+    struct rig rig;
+    open_rig(&rig, trains, 65536);
+    struct end listener = listen_here(&rig);
+    int fd = client_of(&listener);
+    uint32_t sock = accept_next(&rig, false);
+    uint32_t sent = 0, got = 0;
+    const struct uring_pieces *pieces = uring_of(&rig)->pieces;
+    uint32_t kept_max = URING_KEPT_BYTES + pieces->max * pieces->piece_len;
+    struct io_done done[DONE_LEN];
+    for (bool on = true; got < TOTAL; on = !on) {
+        sent += send_pattern(fd, sent, TOTAL);
+        set_reads(&rig, sock, on);
+        for (int turn = 0; turn < 3; turn++) {
+            uint32_t given = 0;
+            unsigned n = io_uring.turn(rig.io, 0, done, DONE_LEN);
+            for (unsigned i = 0; i < n; i++) {
+                REQUIRE(done[i].kind == IO_DONE_DATA && on);
+                given += done[i].body.len;
+                for (uint32_t at = 0; at < done[i].body.len; at++, got++) {
+                    REQUIRE(leat_slice_data(done[i].body)[at] == got % 251);
+                }
+                leat_buf_unref(done[i].body.buf);
+            }
+            CHECK(given <= 65536);
+            const struct uring_sock *in = sock_of(&rig, sock);
+            CHECK(in->got_bytes < kept_max);
+            for (const union node *kept = in->got_first; !on && kept != NULL; kept = kept->next) {
+                CHECK(kept->event.body.buf->class != BUF_TRAIN); /* others need them */
+            }
+        }
+    }
+    CHECK_EQ(sock_of(&rig, sock)->got_bytes, 0);
+    close(fd);
+    rig_close(&rig);
+}
+
+TEST(uring_stream, off_keeps_what_has_come)
+{
+    need_uring();
+    off_keeps(256);
+    off_keeps(16);
+    off_keeps(4);
 }
 
 /* The kernel wakes a receive that has read everything no more, if the reset was there before. */
@@ -348,7 +416,8 @@ TEST(uring_stream, connecting_is_cancelled_or_times_out)
     rig_close(&rig);
 }
 
-/* Who closes, and whose peer does not read, gives up after a while: not here, but then it is cancelled. */
+/* Who closes, and whose peer does not read, gives up after a while: not here, but then it is
+ * cancelled. */
 TEST(uring_stream, leaves_with_everything_outstanding)
 {
     need_uring();
