@@ -170,8 +170,8 @@ static int set_protocols(leat_tls_context *context, const struct leat_tls_config
                : 0;
 }
 
-/* A ticket is resumed only where the same are trusted: nobody is asked for a certificate then, and contexts may share
- * their keys. */
+/* A ticket is resumed only where the same are trusted: nobody is asked for a certificate then, and
+ * contexts may share their keys. */
 static bool set_session_name(SSL_CTX *ssl_ctx, leat_tls_bytes trust)
 {
     unsigned char name[EVP_MAX_MD_SIZE];

@@ -197,8 +197,8 @@ static void send_part(struct session *self)
     self->body = (leat_slice){0};
 }
 
-/* A copy, for what arrived lies in a buffer for receiving, of which there are few. While the actor has something
- * to take, small parts are put together: the window bounds bytes, and its mailbox messages. */
+/* A copy, for what arrived lies in a buffer for receiving, of which there are few. While the actor has
+ * something to take, small parts are put together: the window bounds bytes, and its mailbox messages. */
 void answer_body(struct session *self, leat_http_str bytes)
 {
     if (pieces_append(&self->body, &self->body_cap, bytes) < 0) {

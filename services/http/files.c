@@ -20,8 +20,8 @@
 #define TRANSFERS_MAX 256u
 #define QUIT 0x48540201u       /* from leat_http_files_close */
 #define LOOK_NS (5 * LEAT_SEC) /* whether those who wait for nothing are still there */
-/* At transfers_max who takes less than this gives up its place. It is a mean over so long because bytes leave in
- * lumps, of what a socket's buffers hold. */
+/* At transfers_max who takes less than this gives up its place. It is a mean over so long because
+ * bytes leave in lumps, of what a socket's buffers hold. */
 #define RATE_MIN 16384u /* bytes a second */
 #define RATE_NS (30 * LEAT_SEC)
 
@@ -35,7 +35,7 @@ struct transfer {
     bool is_quiet;        /* nothing was heard of it since the last look */
     uint64_t passed;      /* bytes that have left since `since` */
     leat_time since;
-    uint64_t rate; /* bytes a second in the RATE_NS, or more, before; at first it is as good as any */
+    uint64_t rate; /* bytes a second in the last RATE_NS or more; at first as good as any */
 };
 
 struct leat_http_files {
@@ -232,7 +232,8 @@ static void transfer_rate(struct transfer *transfer, leat_time now)
     }
 }
 
-/* How fast they are; and those that nothing was heard of: a connection that has ended takes no message. */
+/* How fast they are; and those that nothing was heard of: a connection that has ended takes no
+ * message. */
 static void transfers_look(struct leat_http_files *files)
 {
     for (uint32_t i = files->transfers_len; i-- > 0;) {

@@ -335,44 +335,9 @@ def streams_together():
     assert not failures, failures
 
 
-def slow_crowd():
-    """As many as large files are sent to, all slow: after a while they make room for another."""
-    slow = []
-    for _ in range(256):
-        client = socket.socket()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect((HOST, int(PORT)))
-        client.sendall(b"GET /large.bin HTTP/1.1\r\nHost: a\r\n\r\n")
-        slow.append(client)
-    time.sleep(1)
-    assert curl("/large.bin", "-r", "0-9")[0] == 503
-    assert curl("/small.bin")[0] == 200
-    started = time.monotonic()
-    while time.monotonic() - started < 90 and curl("/large.bin", "-r", "0-9")[0] == 503:
-        for client in slow:
-            client.recv(8192)
-        time.sleep(0.9)
-    assert curl("/large.bin", "-r", "0-9")[0] == 206
-    ended = 0
-    for client in slow:
-        client.setblocking(False)
-        try:
-            while client.recv(65536):
-                pass
-        except BlockingIOError:  # it goes on
-            ended -= 1
-        except ConnectionResetError:
-            pass
-        ended += 1
-        client.close()
-    assert ended in (1, 2), ended  # for each that came, and no more
-
-
 cases = [basics, conditions, ranges, traversal, smuggling, keep_alive, events, large_file, streams_together]
 if sys.argv[4] == "all":
     cases += [changes, leased, slowloris]
-    if os.environ.get("LEAT_TEST_LONG"):
-        cases += [slow_crowd]
 for case in cases:
     started = time.monotonic()
     case()

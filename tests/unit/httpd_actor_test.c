@@ -347,8 +347,8 @@ TEST(httpd_actor, dies_within_its_answer)
 
 static const struct leat_behavior narrow = PUPPET_BEHAVIOR("narrow", 1);
 
-/* Of what a connection sends in one moment, to be told of its end and the request, a mailbox of one takes the
- * first; the next time it is the request alone. */
+/* Of what a connection sends in one moment, to be told of its end and the request, a mailbox of one
+ * takes the first; the next time it is the request alone. */
 TEST(httpd_actor, a_full_mailbox)
 {
     struct asked asked;

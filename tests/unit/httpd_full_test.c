@@ -1,13 +1,16 @@
-/* The HTTP server and an actor that is busy, on another worker, over real sockets: what was refused at its full mailbox
- * is not half delivered, and its end is heard of afterwards. */
+/* The HTTP server over real sockets, when there is too much to do: for an actor on another worker, whose
+ * full mailbox is not half delivered to, and whose end is heard of afterwards; for the files service. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <leat/httpd.h>
+#include <leat/http_files.h>
 
 #include "helpers.h"
+#include "tmp.h"
 
 #define SLEEP 1u
 #define END 2u
@@ -117,4 +120,61 @@ TEST(httpd_full, what_was_refused)
     close(posts);
     rig_close(&rig);
     leat_httpd_close(httpd);
+}
+
+#define ASK "GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+/* A large file is not sent to more than it may be; who hardly takes any of it makes room, in time. */
+TEST(httpd_full, large_files)
+{
+    struct rig rig;
+    const struct leat_config config = rig_threads(1);
+    struct leat_httpd_config http = leat_httpd_config_default();
+    char folder[256], path[300];
+    struct leat_event event;
+    struct leat_addr server;
+    leat_http_files *files;
+    leat_httpd *httpd;
+    snprintf(folder, sizeof(folder), "%s/leat-files-XXXXXX", tmp_folder());
+    REQUIRE(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof(path), "%s/large", folder);
+    const int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    REQUIRE(fd >= 0 && ftruncate(fd, 100000000) == 0);
+    close(fd);
+    rig_open(&rig, &config);
+    const struct leat_http_files_config root = {.root = folder, .transfers_max = 1};
+    REQUIRE(leat_http_files_open(rig.runtime, &root, &files) == 0);
+    const struct leat_httpd_route route = {
+        .method = LEAT_HTTP_GET, .pattern = "/*file", .actor = leat_http_files_ref(files)};
+    http.routes = &route;
+    http.route_count = 1;
+    http.send_ns = 600 * LEAT_SEC;
+    REQUIRE(leat_addr_parse("127.0.0.1:0", &http.local) == 0);
+    REQUIRE(leat_httpd_open(&http, &httpd) == 0 && leat_httpd_start(httpd, rig.controller) == 0);
+    REQUIRE(leat_receive(rig.controller, 20 * LEAT_SEC, &event) == 0);
+    memcpy(&server, event.payload, sizeof(server));
+    const int slow = dial(&server);
+    say(slow, ASK, "HTTP/1.1 200 ");
+    int seconds = 0;
+    bool is_room = false;
+    for (; seconds < 90 && !is_room; seconds++) {
+        char answer[16] = "";
+        const int fresh = dial(&server);
+        CHECK_EQ(send(fresh, ASK, strlen(ASK), MSG_NOSIGNAL), (ssize_t)strlen(ASK));
+        CHECK_EQ(recv(fresh, answer, 13, MSG_WAITALL), 13);
+        is_room = strcmp(answer, "HTTP/1.1 200 ") == 0;
+        close(fresh);
+        CHECK(is_room || strcmp(answer, "HTTP/1.1 503 ") == 0);
+        if (getenv("LEAT_TEST_LONG") == NULL) {
+            break; /* the rest takes a minute */
+        }
+        sleep(1);
+    }
+    CHECK(is_room ? seconds >= 30 : getenv("LEAT_TEST_LONG") == NULL);
+    close(slow);
+    leat_http_files_close(files);
+    rig_close(&rig);
+    leat_httpd_close(httpd);
+    unlink(path);
+    rmdir(folder);
 }

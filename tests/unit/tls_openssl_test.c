@@ -49,6 +49,7 @@ static bool server_open(struct server *server, const char *version)
 {
     int out[2];
     char line[256], *colon = NULL;
+    *server = (struct server){.pid = 0};
     snprintf(server->folder, sizeof(server->folder), "%s/leat-tls-XXXXXX", tmp_folder());
     REQUIRE(mkdtemp(server->folder) != NULL && pipe(out) == 0);
     write_file(server->folder, "cert.pem", cert.pem);
