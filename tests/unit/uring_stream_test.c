@@ -231,7 +231,7 @@ static uint32_t send_pattern(int fd, uint32_t at, uint32_t total)
     return at - first;
 }
 
-/* A turn gives as much as readiness does, off gives nothing, and what is kept is bounded: beyond
+/* What a turn gives is bounded, off gives nothing, and what is kept is bounded: beyond
  * URING_KEPT_BYTES by what one system call can bring, which is all pieces that the kernel has. */
 static void off_keeps(uint32_t trains)
 {
@@ -259,7 +259,7 @@ static void off_keeps(uint32_t trains)
                 }
                 leat_buf_unref(done[i].body.buf);
             }
-            CHECK(given <= 65536);
+            CHECK(given <= URING_GIVEN_BYTES);
             const struct uring_sock *in = sock_of(&rig, sock);
             CHECK(in->got_bytes < kept_max);
             for (const union node *kept = in->got_first; !on && kept != NULL; kept = kept->next) {
