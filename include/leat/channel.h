@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define LEAT_CHANNEL_NAME_MAX 64u /* bytes */
+#define LEAT_CHANNEL_NAME_MAX 80u /* bytes */
 #define LEAT_CHANNELS_MAX 65536u  /* open at once */
 
 /* The channel of that name, the same for all who open it. It stays open until it has been closed as many

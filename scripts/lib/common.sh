@@ -11,8 +11,8 @@ jobs=$(nproc)
 # Debian packages by purpose: the only place that names them.
 packages_build=(build-essential cmake ninja-build pkg-config libck-dev libmimalloc-dev liburing-dev
     libc-ares-dev libncurses-dev libssl-dev)
-packages_test=("${packages_build[@]}" libcriterion-dev curl iperf3 iproute2 iputils-ping openssl patch
-    python3 spin)
+packages_test=("${packages_build[@]}" libcriterion-dev curl iperf3 iproute2 iputils-ping libsrtp2-dev
+    openssl patch python3 spin)
 packages_fuzz=(clang libclang-rt-14-dev)
 packages_bench=("${packages_build[@]}" libuv1-dev python3)
 
