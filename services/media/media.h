@@ -124,6 +124,9 @@ struct session_setup {
 };
 void session_setup_free(struct session_setup *setup); /* session.c; NULL is allowed */
 
+/* As a layer in a LEAT_MEDIA_WANT_KEY: whichever the publisher finds best. */
+#define MEDIA_LAYER_BEST 0xffu
+
 /* Messages between signaling, sessions and ports. */
 enum session_message {
     SESSION_RESTART = 0x4d450200, /* to a session: struct session_restart in a body */
