@@ -81,7 +81,7 @@ struct leat_stun_message {
     uint32_t            priority;
     uint64_t            tie_breaker;
     struct leat_addr    mapped; /* XOR-MAPPED-ADDRESS, else MAPPED-ADDRESS */
-    /* Types below 0x8000 that are not known: 420 (RFC 8489, 6.3.1). The first of them, each once. */
+    /* Types below 0x8000 that are not known: 420 (RFC 8489, 6.3.1). The first ones, each once. */
     uint16_t unknown[LEAT_STUN_UNKNOWN_MAX];
     uint16_t unknown_count;
 };
@@ -105,7 +105,8 @@ struct leat_stun_writer {
     int      status; /* 0, -ENOBUFS, -EINVAL */
 };
 
-/* Begins a message with these types and LEAT_STUN_TRANSACTION_LEN bytes of transaction. */
+/* Begins a message; methods are below 0x100 (RFC 8489, 18.2), `transaction` has
+ * LEAT_STUN_TRANSACTION_LEN bytes. */
 LEAT_API void leat_stun_begin(struct leat_stun_writer *writer, void *data, size_t cap,
                               enum leat_stun_kind kind, uint16_t method,
                               const uint8_t *transaction);
