@@ -38,9 +38,25 @@ struct extmaps {
     enum direction needed; /* what the offerer must do for us to use it */
     unsigned wanted;
     uint32_t id_max;
+    struct span uris[ID_MAX + 1]; /* by id, in this section */
     struct bundle_names *names;
     uint8_t one_way;
 };
+
+/* Whether the id means another extension already. In one section that is an error; in two of one bundle it is too
+ * (RFC 9143, 10), but aiortc counts anew in each. There only the extension matters that says which
+ * section a packet is of: all others are looked up when that is known. */
+static bool is_clash(const struct extmaps *maps, uint32_t id, struct span uri)
+{
+    const struct span here = maps->uris[id];
+    const struct span before = maps->names->extensions[id];
+    if (here.data) {
+        return !span_same(here, uri);
+    }
+    return before.data && !span_same(before, uri) &&
+           (leat_rtp_ext_of(before.data, before.len) == LEAT_RTP_EXT_MID ||
+            leat_rtp_ext_of(uri.data, uri.len) == LEAT_RTP_EXT_MID);
+}
 
 /* "3/sendonly URI attributes": the value of one a=extmap. */
 static int take_extmap(struct extmaps *maps, struct span value, struct leat_rtp_track *track,
@@ -54,12 +70,11 @@ static int take_extmap(struct extmaps *maps, struct span value, struct leat_rtp_
     if (!leat__sdp_number(id_text, ID_MAX, &id) || id == 0 || uri.len == 0) {
         return 0;
     }
-    struct span *const seen = &maps->names->extensions[id];
-    if (seen->data && !span_same(*seen, uri)) {
+    if (is_clash(maps, id, uri)) {
         return leat__sdp_refuse(error, 422, "m-section %u: id %u means two header extensions",
                                 maps->section, (unsigned)id);
     }
-    *seen = uri;
+    maps->uris[id] = uri;
     const enum direction direction = direction_of(number);
     const enum leat_rtp_ext ext = leat_rtp_ext_of(uri.data, uri.len);
     if (ext == LEAT_RTP_EXT_COUNT || !(maps->wanted & BIT(ext)) || id > maps->id_max ||
@@ -97,6 +112,11 @@ int leat__sdp_read_extensions(struct span session, const struct section *section
             if (status < 0) {
                 return status;
             }
+        }
+    }
+    for (unsigned id = 1; id <= ID_MAX; id++) {
+        if (maps.uris[id].data && names->extensions[id].data == NULL) {
+            names->extensions[id] = maps.uris[id];
         }
     }
     *ret_one_way = maps.one_way;

@@ -24,9 +24,9 @@ struct section {
     unsigned number;  /* from 1, for messages */
 };
 
-/* What must not mean two things in one bundle (RFC 9143, 9.1 and 10). */
+/* What must not mean two things in one bundle (RFC 9143, 9.1 and 10), of the sections before; no data: not seen. */
 struct bundle_names {
-    struct span payload_types[128]; /* a=rtpmap of each; no data: not seen */
+    struct span payload_types[128]; /* a=rtpmap of each */
     struct span extensions[256];    /* the URI of each id */
 };
 
