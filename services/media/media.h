@@ -1,6 +1,7 @@
 /* What the actors of leat::media have in common. See docs/adr/0015-webrtc-media.md.
  *
  *   media.c        open, start, close, routes, statistics
+ *   addresses.c    the addresses that answers offer as candidates
  *   port.c         an actor on each worker: the socket, the gate, hand-over
  *   handover.c     which session of another worker an address belongs to
  *   session.c      what publisher and viewer share: a peer, its datagrams, its share of handshakes
@@ -10,6 +11,7 @@
  *   ring.c         the last packets of a source, by index
  *   packet.c       packets as they travel on the bus
  *   signaling*.c   the actor that answers HTTP and holds streams and sessions
+ *   roster.c       its tables of both
  *   whip.c         the rules of WHIP and WHEP on requests, without an actor
  *
  * Functions that one file offers the others begin with media_: the archives of services share one namespace. */
@@ -63,7 +65,32 @@ struct media_worker {
     uint32_t             viewers;  /* of those, viewers that are connected */
     leat_time            handshake_next; /* budget: when the next step may be done */
     struct media_counters counters;
+} __attribute__((aligned(64)));
+
+/* What the actors of a server share. Nobody writes it after the start, but for what is atomic. */
+struct leat_media {
+    struct leat_media_config config; /* what it points to is owned below */
+    struct media_worker     *workers; /* config.workers of them */
+    leat_ref                 starter; /* to be told LEAT_MEDIA_READY */
+    leat_ref                 signaling; /* for the routes */
+    bool                     is_started;
+    char                     fingerprint[112]; /* "sha-256 AA:..." */
+    struct leat_addr         advertised[LEAT_MEDIA_ADDRESSES_MAX];
+    struct leat_addr         addresses[LEAT_MEDIA_ADDRESSES_MAX]; /* candidates, without a port where it is the bound one */
+    uint32_t                 address_count;
+    uint32_t                 near_from; /* those from here on are for clients on this machine only */
+    char                    *origins[LEAT_MEDIA_ORIGINS_MAX];
+    char                    *ice_servers;
+    struct leat_media_stats  stats; /* signaling's part, written with media_count */
 };
+
+/* Finds where a client may reach `media`, into its addresses. -errno. */
+int media_addresses_find(leat_media *media);
+
+/* The candidates of a session on that worker, whose port is bound, the most wanted first; `is_near`: the client is on this
+ * machine. How many there are. */
+size_t media_candidates(const struct media_worker *worker, bool is_near,
+                        struct leat_addr ret[LEAT_MEDIA_ADDRESSES_MAX]);
 
 /* The port of a worker, from any worker; LEAT_REF_NONE before it is there. */
 static inline leat_ref media_port_of(const struct media_worker *worker)
@@ -92,6 +119,9 @@ static inline char media_worker_char(uint32_t worker)
 uint32_t media_worker_of_char(char c); /* 64: of none */
 
 /* ---- the actors ---- */
+
+/* Argument: leat_media *. Spawns the ports, tells the starter LEAT_MEDIA_READY, answers HTTP. */
+extern const struct leat_behavior media_signaling_behavior;
 
 /* Argument: struct media_worker *. Opens worker->local; says PORT_OPEN to signaling, or fails. */
 extern const struct leat_behavior media_port_behavior;
@@ -138,7 +168,14 @@ enum session_message {
     PORT_DATAGRAM,                /* port to port, port to session: struct port_datagram and the bytes in a body */
     PORT_ROUTE,                   /* session to port: struct port_route */
     PORT_UNROUTE,                 /* the same */
+    SESSION_STATE,                /* to signaling, of a publisher, when it changes: struct session_state */
 };
+
+struct session_state {
+    uint64_t                session;
+    struct leat_media_state state;
+};
+_Static_assert(sizeof(struct session_state) <= LEAT_INLINE_MAX, "it travels inline");
 
 struct session_restart {
     struct leat_ice_credentials local, remote;
