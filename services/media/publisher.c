@@ -38,6 +38,7 @@ struct publisher {
     bool                 silent;
     bool                 poll;        /* RTCP may be due */
     bool                 state_due;
+    bool                 tell_due;    /* signaling is to hear of a changed state */
     bool                 left;        /* told that it has */
     leat_slice           batch;       /* no buffer: none */
     leat_time            batch_since;
@@ -344,9 +345,18 @@ static bool pop_state(struct publisher *self, leat_time now, struct leat_output 
     if (memcmp(&state, &self->state, sizeof(state)) == 0 && now < self->state_at) {
         return false;
     }
+    self->tell_due |= memcmp(&state, &self->state, sizeof(state)) != 0;
     self->state = state;
     self->state_at = now + STATE_NS;
     leat_output_publish(ret, self->media, LEAT_MEDIA_STATE, &state, sizeof(state));
+    return true;
+}
+
+static bool pop_tell(struct publisher *self, struct leat_output *ret)
+{
+    const struct session_state told = {.session = self->session.id, .state = self->state};
+    self->tell_due = false;
+    leat_output_send(ret, self->session.signaling, SESSION_STATE, &told, sizeof(told));
     return true;
 }
 
@@ -373,8 +383,8 @@ static bool pop_end(struct publisher *self, leat_time now, struct leat_output *r
             return true;
         }
     }
-    if (self->session.ending && self->state.live) {
-        return pop_state(self, now, ret);
+    if (self->session.ending && self->state.live && pop_state(self, now, ret)) {
+        return true;
     }
     return media_session_end(&self->session, self, now, ret);
 }
@@ -402,7 +412,8 @@ static bool publisher_pop_output(void *state, leat_time now, struct leat_output 
             return true;
         }
     }
-    return pop_silence(self, now, ret) || pop_end(self, now, ret);
+    return (self->tell_due && pop_tell(self, ret)) || pop_silence(self, now, ret) ||
+           pop_end(self, now, ret);
 }
 
 static void publisher_on_refused(void *state, struct leat_output *output, int status)
