@@ -73,7 +73,8 @@ static inline bool leat_rtcp_is(const uint8_t *data, size_t len)
     return len >= 8 && (data[0] & 0xc0) == 0x80 && data[1] >= 192 && data[1] <= 223;
 }
 
-/* ---- writing: each appends one sub-packet to `out` at *len, as far as it fits in cap; false: it does not ---- */
+/* ---- writing: each appends one sub-packet to `out` at *len if it fits in cap; false: it does not, nothing is
+ * appended ---- */
 
 struct leat_rtcp_block {
     uint32_t ssrc;
@@ -84,13 +85,15 @@ struct leat_rtcp_block {
 
 LEAT_API bool leat_rtcp_put_sr(uint8_t *out, size_t cap, size_t *len, uint32_t ssrc, uint64_t ntp,
                                uint32_t timestamp, uint32_t packets, uint32_t bytes);
+/* At most 31 blocks. */
 LEAT_API bool leat_rtcp_put_rr(uint8_t *out, size_t cap, size_t *len, uint32_t ssrc,
                                const struct leat_rtcp_block *blocks, size_t count);
+/* At most 255 bytes. */
 LEAT_API bool leat_rtcp_put_cname(uint8_t *out, size_t cap, size_t *len, uint32_t ssrc,
                                   const char *cname);
 LEAT_API bool leat_rtcp_put_bye(uint8_t *out, size_t cap, size_t *len, uint32_t ssrc);
 
-/* `packets` ascending (modulo 2^16); as many as fit are written, *ret_taken of them. */
+/* `packets` ascending (modulo 2^16), at least one; as many as fit are written, *ret_taken of them. */
 LEAT_API bool leat_rtcp_put_nack(uint8_t *out, size_t cap, size_t *len, uint32_t ssrc, uint32_t media,
                                  const uint16_t *packets, size_t count, size_t *ret_taken);
 LEAT_API bool leat_rtcp_put_pli(uint8_t *out, size_t cap, size_t *len, uint32_t ssrc, uint32_t media);
@@ -100,13 +103,15 @@ LEAT_API bool leat_rtcp_put_remb(uint8_t *out, size_t cap, size_t *len, uint32_t
                                  uint64_t bitrate, const uint32_t *media, size_t count);
 
 /* Transport-wide feedback about `count` packets from `base` on; arrivals in 250 us ticks of one clock, negative: it
- * did not arrive. As many as fit and as their deltas allow are written, *ret_taken of them. */
+ * did not arrive. As many as fit and as their deltas allow are written, *ret_taken of them; one has to have arrived. Its
+ * padding has no P bit: something may follow it in a compound. */
 LEAT_API bool leat_rtcp_put_twcc(uint8_t *out, size_t cap, size_t *len, uint32_t ssrc, uint32_t media,
                                  uint8_t feedback_count, uint16_t base, const int64_t *arrivals,
                                  size_t count, size_t *ret_taken);
 
-/* The same read: ret_arrivals[i] is about packet base + i, in 250 us ticks from the feedback's own reference, INT64_MIN: it
- * did not arrive. How many there are, at most cap; negative: -EBADMSG. */
+/* The same read: ret_arrivals[i] is about packet base + i, in 250 us ticks of the sender's clock, of which a feedback
+ * carries 32 bits, with a sign; INT64_MIN: it did not arrive. How many there are, at most cap; -EBADMSG, and
+ * ret_arrivals may have been written to. */
 LEAT_API int leat_rtcp_twcc_read(const struct leat_rtcp_item *item, uint16_t *ret_base,
                                  int64_t *ret_arrivals, size_t cap);
 

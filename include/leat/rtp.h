@@ -60,8 +60,10 @@ LEAT_API const uint8_t *leat_rtp_ext_find(const struct leat_rtp_header *header, 
                                           uint8_t *ret_len);
 
 /* Writes a header into `out`, extension elements added one by one with leat_rtp_ext_put, then finished:
- *   leat_rtp_write_begin(&w, out, cap, &header); leat_rtp_ext_put(&w, id, data, len); n = leat_rtp_write_end(&w)
- * The two-byte form is chosen if an id is over 14 or a value longer than 16. 0 bytes: no room. */
+ *   leat_rtp_write_begin(&w, out, cap, &header, false); leat_rtp_ext_put(&w, id, data, len);
+ *   n = leat_rtp_write_end(&w)
+ * Of `header` SSRC, timestamp, sequence, payload type and marker are written, no CSRCs. The two-byte form is chosen
+ * if `two_bytes`, or once an id is over 14, a value longer than 16 or empty. An id is 1..255. 0 bytes: no room. */
 struct leat_rtp_writer {
     uint8_t *out;
     size_t   cap;
