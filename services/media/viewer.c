@@ -10,6 +10,7 @@
 #define TRAIN_SEGMENTS 60u
 #define TRAIN_BYTES 60000u
 #define RTCP_MAX 1200u
+#define KEY_PATIENCE_NS (600 * LEAT_MS) /* a key frame that began longer ago and did not help has been missed */
 
 /* What a PUBLISHED, or RTCP, leaves to be done: bits, in the order of doing. */
 enum todo {
@@ -28,7 +29,7 @@ struct viewer {
     void                *memory;
     uint32_t             todo;
     uint32_t             at; /* in the fanout's batch */
-    leat_time            report_at;
+    leat_time            connected_at;
     bool                 said_bye;
     char                 cname[24];
 };
@@ -96,7 +97,6 @@ static int viewer_init(void *state, const void *arg, leat_time now)
     }
     self->media = setup->media;
     self->back = setup->back;
-    self->report_at = LEAT_NEVER;
     self->todo = is_new ? TODO_SUBSCRIBE : 0;
     memcpy(self->cname, setup->cname, sizeof(self->cname));
     if (self->fanout->has_state && self->senders[LEAT_MEDIA_VIDEO] != NULL) {
@@ -402,14 +402,19 @@ static bool pop_report(struct viewer *self, leat_time now, struct leat_output *r
     return len > 0 && media_session_send_rtcp(&self->session, rtcp, len, ret);
 }
 
+/* A key frame that had begun before there were keys was none for this viewer. */
 static bool pop_key(struct viewer *self, leat_time now, struct leat_output *ret)
 {
     struct leat_media_want want;
     leat_time              since;
     self->todo &= ~(uint32_t)TODO_KEY;
-    return self->senders[LEAT_MEDIA_VIDEO] != NULL &&
-           leat_rtp_sender_wants_key(self->senders[LEAT_MEDIA_VIDEO], &since) &&
-           media_fanout_want_key(self->fanout, now, since, &want) &&
+    if (self->senders[LEAT_MEDIA_VIDEO] == NULL ||
+        !leat_rtp_sender_wants_key(self->senders[LEAT_MEDIA_VIDEO], &since)) {
+        return false;
+    }
+    since = since > self->connected_at ? since : self->connected_at;
+    since = now > since + KEY_PATIENCE_NS ? now - KEY_PATIENCE_NS : since;
+    return media_fanout_want_key(self->fanout, now, since, &want) &&
            publish_want(self, LEAT_MEDIA_WANT_KEY, &want, ret);
 }
 
@@ -451,7 +456,10 @@ static bool viewer_pop_output(void *state, leat_time now, struct leat_output *re
     struct viewer *self = state;
     const bool     was_connected = self->session.connected;
     if (media_session_pop(&self->session, self, now, ret)) {
-        self->todo |= !was_connected && self->session.connected ? TODO_KEY : 0;
+        if (!was_connected && self->session.connected) {
+            self->connected_at = now;
+            self->todo |= TODO_KEY;
+        }
         return true;
     }
     if (self->todo != 0 && pop_todo(self, now, ret)) {

@@ -12,7 +12,7 @@
 
 #include "webrtc_client.h"
 
-enum { CLIENT_SEEN_MAX = 16384, CLIENT_SENT_MAX = 4096, CLIENT_QUEUE_MAX = 512 };
+enum { CLIENT_SEEN_MAX = 8192, CLIENT_SENT_MAX = 1024, CLIENT_QUEUE_MAX = 512 };
 
 #define CLIENT_MAGIC 0x6c656174u
 
@@ -48,6 +48,10 @@ struct client_track {
     leat_time          asked[CLIENT_SEEN_MAX]; /* NACK sent */
     unsigned           nacks, repeats, duplicates;
     unsigned           reports; /* SR */
+    unsigned           plis;
+    bool               is_video;
+    bool               no_key; /* something came, but no key frame */
+    leat_time          next_pli;
 };
 
 /* One SSRC that a publisher sends. */
@@ -265,7 +269,11 @@ static inline void client_on_feedback(struct client *client, const struct leat_r
 static inline void client_note(struct client_track *track, uint16_t sequence, uint32_t timestamp,
                                bool marker, const uint8_t *payload, size_t len, leat_time now)
 {
-    if (track->first == 0) {
+    if (track->first == 0) { /* what came before there were keys is lost; it begins where it can */
+        track->no_key = track->is_video && ((payload[0] & 0x10) == 0 || (payload[4] & 1) != 0);
+        if (track->no_key) {
+            return;
+        }
         track->first = track->newest = 65536 + (uint64_t)sequence;
     }
     const uint64_t index = leat_rtp_extend(track->newest, sequence);
@@ -315,12 +323,20 @@ static inline void client_nack(struct client *client, struct client_track *track
 {
     uint16_t missing[64];
     size_t   count = 0;
-    for (uint64_t i = track->first; i < track->newest && count < 64; i++) {
+    for (uint64_t i = track->first; track->first != 0 && i < track->newest && count < 64; i++) {
         const uint64_t at = i - track->first;
         if (!track->seen[at].got && (track->asked[at] == 0 || now - track->asked[at] >= 60 * LEAT_MS)) {
             missing[count++] = (uint16_t)i;
             track->asked[at] = now;
         }
+    }
+    if (track->no_key && now >= track->next_pli) {
+        uint8_t rtcp[64];
+        size_t  len = 0;
+        track->next_pli = now + 300 * LEAT_MS;
+        track->plis++;
+        leat_rtcp_put_pli(rtcp, sizeof(rtcp), &len, 77, track->ssrc);
+        client_rtcp(client, rtcp, len);
     }
     if (count > 0) {
         uint8_t rtcp[600];
@@ -430,8 +446,8 @@ static inline void client_tick(struct client *client, leat_time now)
 
 struct client_actor {
     struct client *client;
-    leat_time      tick_at;
-    bool           opened, stop;
+    leat_time      tick_at, stop_at;
+    bool           opened;
 };
 
 static inline int client_init(void *state, const void *arg, leat_time now)
@@ -440,6 +456,7 @@ static inline int client_init(void *state, const void *arg, leat_time now)
     memcpy(&self->client, arg, sizeof(self->client));
     self->client->ref = leat_self(self);
     self->tick_at = LEAT_NEVER;
+    self->stop_at = LEAT_NEVER;
     self->client->next_check = now;
     return 0;
 }
@@ -464,8 +481,8 @@ static inline void client_on_event(void *state, const struct leat_event *event)
         client_tick(client, event->now);
         client_flush(client);
         break;
-    case LEAT_EVENT_SHUTDOWN:
-        self->stop = true;
+    case LEAT_EVENT_SHUTDOWN: /* to hear of goodbyes */
+        self->stop_at = event->now + 100 * LEAT_MS;
         break;
     default:
         break;
@@ -476,7 +493,6 @@ static inline bool client_pop(void *state, leat_time now, struct leat_output *re
 {
     struct client_actor *self = state;
     struct client       *client = self->client;
-    (void)now;
     if (!self->opened) {
         struct leat_addr any;
         leat_addr_from_host("127.0.0.1", 0, &any);
@@ -497,7 +513,7 @@ static inline bool client_pop(void *state, leat_time now, struct leat_output *re
         leat_output_wait(ret);
         return true;
     }
-    if (self->stop) {
+    if (now >= self->stop_at) {
         leat_output_stop(ret);
         return true;
     }
