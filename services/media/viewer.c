@@ -278,20 +278,49 @@ static bool train_send(struct viewer *self, struct train *train, struct leat_out
     return true;
 }
 
-/* The next packet of the batch that this viewer is to have, in fanout->sent; NULL: there is none. */
+/* A key frame's first packet that came late, when what follows it has gone by: who waits for it begins there
+ * nevertheless, and catches up from the ring. */
+static int offer_late(struct viewer *self, leat_time now, leat_rtp_sender *sender,
+                      const struct fanout_packet *packet)
+{
+    struct leat_rtp_packet in_time = *packet->packet;
+    in_time.flags &= (uint8_t)~LEAT_RTP_LATE;
+    const int status =
+        leat_rtp_sender_packet(sender, now, &in_time, packet->bytes, &self->fanout->sent);
+    if (status == 0) {
+        media_fanout_catch_up(self->fanout, packet->packet);
+    }
+    return status;
+}
+
+/* Whether this viewer is to have the packet; then what it is to be sent is in fanout->sent. */
+static bool offer(struct viewer *self, leat_time now, const struct fanout_packet *packet)
+{
+    const unsigned   late = LEAT_RTP_START | LEAT_RTP_KEY | LEAT_RTP_LATE;
+    leat_rtp_sender *sender = self->senders[packet->packet->kind];
+    leat_time        since;
+    if (sender == NULL) {
+        return false;
+    }
+    if ((packet->packet->flags & late) == late && packet->packet->kind == LEAT_MEDIA_VIDEO &&
+        leat_rtp_sender_wants_key(sender, &since)) {
+        return offer_late(self, now, sender, packet) == 0;
+    }
+    return leat_rtp_sender_packet(sender, now, packet->packet, packet->bytes,
+                                  &self->fanout->sent) == 0;
+}
+
+/* The next packet that this viewer is to have, in fanout->sent; NULL: there is none. */
 static const struct fanout_packet *next_packet(struct viewer *self, leat_time now)
 {
-    struct media_fanout *fanout = self->fanout;
-    while (self->at < fanout->batch_len) {
-        const struct fanout_packet *packet = &fanout->packets[self->at];
-        leat_rtp_sender            *sender = self->senders[packet->packet->kind];
-        if (fanout->has_sent ||
-            (sender != NULL && leat_rtp_sender_packet(sender, now, packet->packet, packet->bytes,
-                                                      &fanout->sent) == 0)) {
+    struct media_fanout        *fanout = self->fanout;
+    const struct fanout_packet *packet;
+    while ((packet = media_fanout_at(fanout, &self->at)) != NULL) {
+        if (fanout->has_sent || offer(self, now, packet)) {
             fanout->has_sent = true;
             return packet;
         }
-        self->at++;
+        media_fanout_next(fanout, &self->at);
     }
     return NULL;
 }
@@ -304,7 +333,7 @@ static bool pop_train(struct viewer *self, leat_time now, struct leat_output *re
     while ((packet = next_packet(self, now)) != NULL) {
         const size_t sealed = sealed_len(self, &fanout->sent, packet->packet);
         if (train.body.buf == NULL) {
-            if (!train_begin(&train, sealed, fanout->batch_len - self->at)) {
+            if (!train_begin(&train, sealed, media_fanout_left(fanout, self->at))) {
                 break;
             }
         } else if (!train_takes(&train, sealed)) {
@@ -316,7 +345,7 @@ static bool pop_train(struct viewer *self, leat_time now, struct leat_output *re
         }
         (void)train_add(self, &train, &fanout->sent, packet->packet, packet->bytes);
         fanout->has_sent = false;
-        self->at++;
+        media_fanout_next(fanout, &self->at);
     }
     self->todo &= ~(uint32_t)TODO_TRAINS;
     fanout->has_sent = false;

@@ -43,7 +43,8 @@ struct client_seen {
 struct client_track {
     uint32_t           ssrc, rtx_ssrc;
     uint8_t            payload_type, rtx;
-    uint64_t           first, newest; /* extended; 0: nothing yet */
+    uint64_t           base; /* of seen, asked; 0: nothing yet */
+    uint64_t           first, newest; /* extended; 0: nothing to begin with yet */
     struct client_seen seen[CLIENT_SEEN_MAX];
     leat_time          asked[CLIENT_SEEN_MAX]; /* NACK sent */
     unsigned           nacks, repeats, duplicates;
@@ -266,21 +267,23 @@ static inline void client_on_feedback(struct client *client, const struct leat_r
 
 /* ---- a viewer ---- */
 
+static inline struct client_seen *client_seen_at(const struct client_track *track, uint64_t index)
+{
+    return (struct client_seen *)&track->seen[index - track->base];
+}
+
 static inline void client_note(struct client_track *track, uint16_t sequence, uint32_t timestamp,
                                bool marker, const uint8_t *payload, size_t len, leat_time now)
 {
-    if (track->first == 0) { /* what came before there were keys is lost; it begins where it can */
-        track->no_key = track->is_video && ((payload[0] & 0x10) == 0 || (payload[4] & 1) != 0);
-        if (track->no_key) {
-            return;
-        }
-        track->first = track->newest = 65536 + (uint64_t)sequence;
+    if (track->base == 0) {
+        track->newest = 65536 + (uint64_t)sequence;
+        track->base = track->newest - 256;
     }
     const uint64_t index = leat_rtp_extend(track->newest, sequence);
-    if (index < track->first || index - track->first >= CLIENT_SEEN_MAX) {
+    if (index < track->base || index - track->base >= CLIENT_SEEN_MAX) {
         return;
     }
-    struct client_seen *seen = &track->seen[index - track->first];
+    struct client_seen *seen = client_seen_at(track, index);
     track->duplicates += seen->got;
     *seen = (struct client_seen){.got = true, .marker = marker, .timestamp = timestamp, .at = now};
     if (len >= 14 + sizeof(seen->mark)) {
@@ -290,6 +293,10 @@ static inline void client_note(struct client_track *track, uint16_t sequence, ui
         seen->picture_id = (uint16_t)((payload[2] & 0x7f) << 8 | payload[3]);
     }
     track->newest = index > track->newest ? index : track->newest;
+    if (track->first == 0 && (seen->key || !track->is_video)) {
+        track->first = index; /* what came before there were keys is lost; it begins where it can */
+    }
+    track->no_key = track->first == 0;
 }
 
 static inline void client_on_rtp(struct client *client, const uint8_t *data, size_t len,
@@ -324,7 +331,7 @@ static inline void client_nack(struct client *client, struct client_track *track
     uint16_t missing[64];
     size_t   count = 0;
     for (uint64_t i = track->first; track->first != 0 && i < track->newest && count < 64; i++) {
-        const uint64_t at = i - track->first;
+        const uint64_t at = i - track->base;
         if (!track->seen[at].got && (track->asked[at] == 0 || now - track->asked[at] >= 60 * LEAT_MS)) {
             missing[count++] = (uint16_t)i;
             track->asked[at] = now;

@@ -41,10 +41,7 @@ TEST(media_path, loss_on_all_ways_is_repaired_on_two_workers)
         const leat_time until = leat_controller_now(rig.controller) - LEAT_SEC;
         for (uint32_t i = 0; i < 6; i++) {
             CHECK(viewers[i]->connected);
-            CHECK(rig_check_video(viewers[i], until) > 200);
-            struct client_track *t = &viewers[i]->tracks[1];
-            printf("seed %d viewer %d conn %d ms n %u plis %u nacks %u repeats %u first at %d ms, pub conn %d plis %u\n", (int)seed, i, (int)(viewers[i]->connected_at / LEAT_MS), rig_check_video(viewers[i], until), t->plis, t->nacks, t->repeats, (int)(t->seen[0].at / LEAT_MS),
-              (int)(publisher->connected_at / LEAT_MS), publisher->plis);
+            CHECK(rig_check_video(viewers[i], until) > 300);
         }
         CHECK(publisher->nacked > 0);
         struct media_counters sum = {0};

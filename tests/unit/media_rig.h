@@ -316,12 +316,11 @@ static inline unsigned rig_check_video(const struct client *client, leat_time be
     if (track->first == 0) {
         return 0;
     }
-    CHECK(track->seen[0].got && track->seen[0].key);
-    for (uint64_t i = 0; i <= track->newest - track->first; i++) {
-        const struct client_seen *seen = &track->seen[i];
+    CHECK(client_seen_at(track, track->first)->key);
+    for (uint64_t i = track->first; i <= track->newest; i++) {
+        const struct client_seen *seen = client_seen_at(track, i);
         if (!seen->got) {
             missing++;
-            printf("missing %u of %u, asked at %u ms, next seen at %u\n", (unsigned)i, (unsigned)(track->newest - track->first), (unsigned)(track->asked[i]/LEAT_MS), (unsigned)(track->seen[i+1].at/LEAT_MS));
             continue;
         }
         if (seen->at > before) {
