@@ -1,7 +1,7 @@
 /* Whole sessions: a publisher's SRTP in, viewers' SRTP out, over a simulated network, with 1 and 2 workers. */
 #include <errno.h>
 
-#include "media_rig.h"
+#include "media_path_rig.h"
 
 static const struct leat_sim_config quiet = {.delay_min_ns = 5 * LEAT_MS, .delay_max_ns = 5 * LEAT_MS};
 static const struct leat_sim_config lossy = {

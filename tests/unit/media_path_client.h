@@ -2,8 +2,8 @@
  * viewer that NACKs and remembers what it was shown. Each packet's payload says what it is, so a viewer can tell.
  *
  * A test owns struct client and looks into it between two runs of the simulation. */
-#ifndef LEAT_TESTS_MEDIA_CLIENT_H
-#define LEAT_TESTS_MEDIA_CLIENT_H
+#ifndef LEAT_TESTS_MEDIA_PATH_CLIENT_H
+#define LEAT_TESTS_MEDIA_PATH_CLIENT_H
 
 #include <stdio.h>
 #include <stdlib.h>

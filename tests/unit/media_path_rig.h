@@ -1,11 +1,11 @@
 /* The media path without signaling: ports, publishers and viewers in simulation, and the test in signaling's place. */
-#ifndef LEAT_TESTS_MEDIA_RIG_H
-#define LEAT_TESTS_MEDIA_RIG_H
+#ifndef LEAT_TESTS_MEDIA_PATH_RIG_H
+#define LEAT_TESTS_MEDIA_PATH_RIG_H
 
 #include "../../services/media/media.h"
 
 #include "check.h"
-#include "media_client.h"
+#include "media_path_client.h"
 
 enum { RIG_WORKERS_MAX = 4, RIG_CLIENTS_MAX = 16 };
 
