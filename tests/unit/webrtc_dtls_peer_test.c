@@ -169,12 +169,10 @@ static struct hello {
 
 static void load_hello(void)
 {
-    const char *const slash = strrchr(__FILE__, '/');
+    static const char *const paths[] = {LEAT_TEST_DATA "/webrtc_clienthello1.bin",
+                                        LEAT_TEST_DATA "/webrtc_clienthello2.bin"};
     for (int i = 0; i < 2; i++) {
-        char path[1000];
-        snprintf(path, sizeof(path), "%.*s/../data/webrtc_clienthello%d.bin",
-                 (int)(slash - __FILE__), __FILE__, i + 1);
-        FILE *const file = fopen(path, "rb");
+        FILE *const file = fopen(paths[i], "rb");
         REQUIRE(file != NULL);
         hello[i].len = fread(hello[i].data, 1, sizeof(hello[i].data), file);
         fclose(file);
