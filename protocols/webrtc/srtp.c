@@ -10,7 +10,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <stdlib.h>
 
 enum { RTP_HEADER_LEN = 12, RTP_CSRC_LEN = 4, RTP_EXTENSION_LEN = 4 };
 
@@ -47,7 +46,7 @@ struct claim {
 static bool tags_need(struct srtp_stream *stream, uint64_t from)
 {
     if (!stream->tags) {
-        stream->tags = calloc(LEAT_SRTP_WINDOW, sizeof(*stream->tags));
+        stream->tags = OPENSSL_zalloc(LEAT_SRTP_WINDOW * sizeof(*stream->tags));
         stream->tags_from = from;
     }
     return stream->tags;
