@@ -4,7 +4,7 @@
  * before anything is encrypted; a repeat leaves only when its tag, which is over all of the packet,
  * is the one that was remembered. Invariant of the receiver: nothing changes until a packet has
  * authenticated. Called on the thread that has the session. */
-#include "srtp_bytes.h"
+#include "bytes.h"
 #include "srtp_session.h"
 
 #include <assert.h>
@@ -24,7 +24,7 @@ static size_t header_len(const uint8_t *packet, size_t len)
         if (len < need + RTP_EXTENSION_LEN) {
             return 0;
         }
-        need += RTP_EXTENSION_LEN + (size_t)get_u16(packet + need + 2) * 4;
+        need += RTP_EXTENSION_LEN + (size_t)get16(packet + need + 2) * 4;
     }
     return need <= len ? need : 0;
 }
@@ -112,9 +112,9 @@ static int check_tag(const struct claim *claimed, const uint8_t *tag)
     }
     uint32_t *const remembered = &tags[claimed->index % LEAT_SRTP_WINDOW];
     if (claimed->is_repeat) {
-        return *remembered == get_u32(tag) ? 0 : -EBADMSG;
+        return *remembered == get32(tag) ? 0 : -EBADMSG;
     }
-    *remembered = get_u32(tag);
+    *remembered = get32(tag);
     return 0;
 }
 
@@ -142,10 +142,10 @@ int leat_srtp_protect(leat_srtp *srtp, const struct leat_srtp_packet *packet, ui
     if (status) {
         return status;
     }
-    const uint32_t ssrc = get_u32(packet->header + 8);
+    const uint32_t ssrc = get32(packet->header + 8);
     struct claim claimed;
-    status = claim(context, ssrc, get_u16(packet->header + 2), packet->flags & LEAT_SRTP_REPEAT,
-                   &claimed);
+    status =
+        claim(context, ssrc, get16(packet->header + 2), packet->flags & LEAT_SRTP_REPEAT, &claimed);
     if (status) {
         return leat__srtp_refuse(srtp, status);
     }
@@ -202,10 +202,10 @@ int leat_srtp_unprotect(leat_srtp *srtp, const uint8_t *in, size_t len, uint8_t 
     if (status) {
         return status;
     }
-    const uint32_t ssrc = get_u32(in + 8);
+    const uint32_t ssrc = get32(in + 8);
     struct srtp_stream *const stream = leat__srtp_stream_find(context, ssrc);
     uint64_t index = 0;
-    status = look(stream, get_u16(in + 2), &index);
+    status = look(stream, get16(in + 2), &index);
     if (status) {
         return leat__srtp_refuse(srtp, status);
     }

@@ -9,7 +9,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "srtp_cipher.h"
-#include "srtp_bytes.h"
+#include "bytes.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -143,9 +143,9 @@ static bool set_iv(const struct srtp_cipher *cipher, const struct srtp_nonce *no
 {
     uint8_t iv[BLOCK_LEN] = {0};
     uint8_t *const at = iv + (cipher->is_gcm ? 2 : 4);
-    put_u32(at, nonce->ssrc);
-    put_u16(at + 4, (uint16_t)(nonce->index >> 32));
-    put_u32(at + 6, (uint32_t)nonce->index);
+    put32(at, nonce->ssrc);
+    put16(at + 4, (uint16_t)(nonce->index >> 32));
+    put32(at + 6, (uint32_t)nonce->index);
     for (size_t i = 0; i < LEAT_SRTP_SALT_LEN_MAX; i++) {
         iv[i] ^= cipher->salt[i]; /* that of GCM ends in zeros, which EVP does not read */
     }
@@ -167,7 +167,7 @@ static bool gcm_start(const struct srtp_cipher *cipher, const struct srtp_nonce 
     }
     if (cipher->is_rtcp) {
         uint8_t word[RTCP_WORD_LEN];
-        put_u32(word, nonce->word);
+        put32(word, nonce->word);
         return crypt(cipher->evp, NULL, word, sizeof(word));
     }
     return true;
@@ -180,7 +180,7 @@ static void hmac(const struct srtp_cipher *cipher, const uint8_t *bytes, size_t 
     const uint32_t *const inner = cipher->inner;
     const uint32_t *const outer = cipher->outer;
     uint8_t last[4];
-    put_u32(last, word);
+    put32(last, word);
     SHA_CTX sha = {.h0 = inner[0], .h1 = inner[1], .h2 = inner[2], .h3 = inner[3], .h4 = inner[4]};
     sha.Nl = SHA_CBLOCK * 8;
     SHA1_Update(&sha, bytes, len);
