@@ -1,5 +1,5 @@
-/* The client of an ICE-lite server, for tests: its checks, its answers to the server's. A full agent
- * (RFC 8445) as far as the other side can tell. */
+/* The client of an ICE-lite server, for tests: its checks, its answers to the server's. A full
+ * agent (RFC 8445) as far as the other side can tell. */
 #ifndef LEAT_TESTS_WEBRTC_ICE_H
 #define LEAT_TESTS_WEBRTC_ICE_H
 

@@ -1,5 +1,5 @@
-/* One agent, one client, virtual time: what a step brought out is kept until the next. In every step:
- * an address that is not verified is sent at most 3 times what came from it. */
+/* One agent, one client, virtual time: what a step brought out is kept until the next. In every
+ * step: an address that is not verified is sent at most 3 times what came from it. */
 #ifndef LEAT_TESTS_WEBRTC_ICE_RIG_H
 #define LEAT_TESTS_WEBRTC_ICE_RIG_H
 

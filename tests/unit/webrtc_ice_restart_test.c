@@ -207,5 +207,9 @@ TEST(ice_restart, credentials_that_are_no_good)
     CHECK_EQ(leat_ice_restart(r->ice, &other, &good), -EINVAL);
     CHECK_EQ(leat_ice_restart(r->ice, &r->client.remote, &good), -EINVAL);
     REQUIRE(rig_verify(r, 1, true)); /* nothing was spoilt */
+    rig_wait(r, 30 * LEAT_SEC);
+    CHECK_EQ(rig_events(r, LEAT_ICE_EXPIRED, 1), 1);
+    other = ice_credentials("last", "otherotherotherotherother");
+    CHECK_EQ(leat_ice_restart(r->ice, &other, &good), -ENOTCONN);
     rig_close(r);
 }

@@ -1,6 +1,6 @@
-/* STUN: the vectors of RFC 5769, every truncation and every flipped bit of them; attributes that are
- * wrong, unknown, double or in the wrong place; what is written is read back; integrity against
- * OpenSSL's own HMAC. */
+/* STUN: the vectors of RFC 5769, every truncation and every flipped bit of them; attributes that
+ * are wrong, unknown, double or in the wrong place; what is written is read back; integrity
+ * against OpenSSL's own HMAC. */
 #include "check.h"
 #include "openssl_allocations.h"
 
