@@ -40,6 +40,9 @@ struct leat_sdp_section {
     uint16_t    protocol_len, formats_len;
     char        mid[LEAT_RTP_MID_MAX + 1];
     int8_t      track; /* in tracks; -1: answered with port 0 */
+    bool        rtcp_mux_only;
+    bool        extmap_allow_mixed; /* here, and not for the session */
+    uint8_t     extmap_one_way; /* bit i: extension i (enum leat_rtp_ext) was offered in one direction */
 };
 
 /* An offer, read. Strings marked lent point into its text. */
@@ -49,7 +52,9 @@ struct leat_sdp_offer {
     struct leat_dtls_fingerprint   fingerprints[LEAT_SDP_FINGERPRINTS_MAX];
     size_t                         fingerprint_count;
     bool                           active; /* we are the DTLS client: the offer says a=setup:passive */
-    bool                           extmap_allow_mixed;
+    bool                           bundle; /* it has a=group:BUNDLE; without, it has one m-section that is served */
+    uint8_t                        tagged; /* the track whose transport all use (RFC 9143, 7.2) */
+    bool                           extmap_allow_mixed; /* for the session */
     struct leat_rtp_track          tracks[LEAT_MEDIA_KINDS];
     size_t                         track_count;
     struct leat_sdp_section        sections[LEAT_SDP_SECTIONS_MAX];
