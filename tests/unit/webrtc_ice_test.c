@@ -409,6 +409,7 @@ TEST(ice, eight_tuples_and_the_least_dear_goes)
     CHECK_EQ(r->events[0].kind, LEAT_ICE_DROPPED); /* before the new one is told */
     const struct rig_sent asked = r->sent[1];
     for (unsigned n = 10; n < 100; n++) { /* the nominated, the verified, the selected stay */
+        r->now += LEAT_MS;
         rig_check(r, n, false);
         CHECK_EQ(rig_events(r, LEAT_ICE_DROPPED, -1), 1);
         CHECK_EQ(rig_events(r, LEAT_ICE_DROPPED, 1) + rig_events(r, LEAT_ICE_DROPPED, 2) +
