@@ -86,6 +86,7 @@ static void flags_help(const struct flags *flags, const struct flag *all, size_t
             }
             break;
         case FLAG_FILE:
+        case FLAG_LIST:
         case FLAG_SWITCH:
             break;
         }
@@ -126,6 +127,15 @@ static void flags_io(const struct flags *flags, const struct flag *flag, const c
     *(const char **)flag->target = text;
 }
 
+static void flags_list(const struct flags *flags, const struct flag *flag, const char *text)
+{
+    struct flag_list *const list = flag->target;
+    if (text[0] == '\0' || list->len == FLAG_LIST_MAX) {
+        flags_wrong(flags, "--%s: %s", flag->name, text[0] == '\0' ? "the value is empty" : "too many of them");
+    }
+    list->items[list->len++] = text;
+}
+
 static void flags_value(const struct flags *flags, const struct flag *flag, const char *text)
 {
     struct leat_addr addr;
@@ -158,6 +168,9 @@ static void flags_value(const struct flags *flags, const struct flag *flag, cons
             flags_wrong(flags, "--%s: the value is empty", flag->name);
         }
         *(const char **)flag->target = text;
+        break;
+    case FLAG_LIST:
+        flags_list(flags, flag, text);
         break;
     case FLAG_SWITCH:
         break;

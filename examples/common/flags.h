@@ -14,6 +14,14 @@ enum flag_kind {
     FLAG_ADDR,   /* struct leat_addr, a numeric address with its port */
     FLAG_FILE,   /* const char *, a path; NULL: none */
     FLAG_TEXT,   /* const char *, not empty; NULL: none */
+    FLAG_LIST,   /* struct flag_list: may be given again and again */
+};
+
+#define FLAG_LIST_MAX 16u
+
+struct flag_list {
+    const char *items[FLAG_LIST_MAX];
+    uint32_t len;
 };
 
 /* One flag: --name VALUE, or --name=VALUE. A table ends with a NULL name. */

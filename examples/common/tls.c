@@ -1,14 +1,13 @@
-/* The certificate's files, read at the start and again at SIGHUP, by a thread of its own: a
- * worker must not block, and a context may be changed by any thread. A bad certificate changes
- * nothing. */
+/* The certificate's files, read at the start and again at SIGHUP: a context may be changed by any
+ * thread. A bad certificate changes nothing. */
 #include "tls.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "hangup.h"
 
 #define FILE_LEN_MAX 65536
 
@@ -53,42 +52,22 @@ static int files_read(const char *cert, const char *key, struct leat_tls_certifi
     return status;
 }
 
-static void *reload_at_signals(void *arg)
+static void reload(void *context)
 {
-    int number = 0;
-    while (sigwait(arg, &number) == 0) {
-        struct leat_tls_why why = {""};
-        struct leat_tls_certificate fresh;
-        int status = files_read(watched.cert, watched.key, &fresh);
-        if (status == 0) {
-            status = leat_tls_context_reload(watched.context, &fresh, 1, &why);
-            files_free(&fresh);
-        }
-        if (status == 0) {
-            printf("new certificate\n");
-        } else {
-            printf("the old certificate stays: %s\n", why.text[0] ? why.text : strerror(-status));
-        }
-        fflush(stdout);
+    struct leat_tls_why why = {""};
+    struct leat_tls_certificate fresh;
+    (void)context;
+    int status = files_read(watched.cert, watched.key, &fresh);
+    if (status == 0) {
+        status = leat_tls_context_reload(watched.context, &fresh, 1, &why);
+        files_free(&fresh);
     }
-    return NULL;
-}
-
-static int watch(leat_tls_context *context, const char *cert, const char *key)
-{
-    static sigset_t hangup;
-    pthread_t thread;
-    watched.context = context;
-    watched.cert = cert;
-    watched.key = key;
-    sigemptyset(&hangup);
-    sigaddset(&hangup, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &hangup, NULL); /* threads that come later inherit it */
-    const int error = pthread_create(&thread, NULL, reload_at_signals, &hangup);
-    if (error == 0) {
-        pthread_detach(thread); /* it ends with the process */
+    if (status == 0) {
+        printf("new certificate\n");
+    } else {
+        printf("the old certificate stays: %s\n", why.text[0] ? why.text : strerror(-status));
     }
-    return -error;
+    fflush(stdout);
 }
 
 leat_tls_context *tls_server(const struct flags *flags, const char *cert, const char *key,
@@ -117,7 +96,10 @@ leat_tls_context *tls_server(const struct flags *flags, const char *cert, const 
         flags_wrong(flags, "%s", why.text);
     }
     files_free(&certificate);
-    status = watch(context, cert, key);
+    watched.context = context;
+    watched.cert = cert;
+    watched.key = key;
+    status = hangup_watch(reload, NULL);
     if (status != 0) {
         flags_wrong(flags, "no thread for SIGHUP: %s", strerror(-status));
     }

@@ -16,4 +16,8 @@
 leat_tls_context *tls_server(const struct flags *flags, const char *cert, const char *key,
                              const char *protocol);
 
+/* A context that speaks http/1.1 and shows a fresh certificate, signed by itself, which browsers warn of: for a trial on
+ * the local network, for they give cameras to secure pages only. NULL: no memory, or a build without TLS. */
+leat_tls_context *tls_self_signed(void);
+
 #endif

@@ -31,8 +31,7 @@ struct leat_peer_config {
     const struct leat_dtls_fingerprint *fingerprints; /* of the remote certificate: one must match */
     size_t                              fingerprint_count;
     bool                                active; /* DTLS client; a server else */
-    bool      receives_media; /* keys to decrypt RTP are wanted; else only RTCP is received */
-    leat_time expire_ns;      /* without consent; 0: 30 s */
+    leat_time expire_ns; /* without consent; 0: 30 s, the most there may be */
 };
 
 /* -EINVAL; -ENOMEM. */
@@ -41,15 +40,20 @@ LEAT_API int leat_peer_open(const struct leat_peer_config *config, leat_time now
 /* NULL is allowed. Says nothing to the other side: leat_peer_goodbye does. */
 LEAT_API void leat_peer_close(leat_peer *peer);
 
-/* ---- in ---- */
+/* ---- in ----
+ *
+ * leat_peer_receive, _step, _timeout, _restart and _goodbye may have outputs: before the next of them, take leat_peer_event
+ * and leat_peer_transmit until both say false. */
+
+#define LEAT_PEER_QUEUE_MAX 4u /* datagrams of DTLS */
 
 enum leat_peer_kind { LEAT_PEER_NONE, LEAT_PEER_CONTROL, LEAT_PEER_RTP, LEAT_PEER_RTCP };
 
 /* What a datagram is by its first bytes (RFC 7983, RFC 5761). NONE is to be counted and dropped. */
 LEAT_API enum leat_peer_kind leat_peer_kind(const uint8_t *data, size_t len);
 
-/* STUN or DTLS. `local` is the address it arrived at, NULL if not known. DTLS is only queued, at most four datagrams, and
- * only from an address that ICE has validated. */
+/* STUN or DTLS. `local` is the address it arrived at, NULL if not known. Of a
+ * handshake DTLS is only queued, at most LEAT_PEER_QUEUE_MAX datagrams, and only from an address that ICE has validated. */
 LEAT_API void leat_peer_receive(leat_peer *peer, leat_time now, const struct leat_addr *from,
                                 const struct leat_addr *local, const uint8_t *data, size_t len);
 
@@ -57,15 +61,17 @@ LEAT_API void leat_peer_receive(leat_peer *peer, leat_time now, const struct lea
 LEAT_API bool leat_peer_work(const leat_peer *peer);
 LEAT_API void leat_peer_step(leat_peer *peer, leat_time now);
 
-/* SRTP from the receive buffer into `out`, plaintext; and SRTCP. 0; -EAGAIN: no keys yet; else as leat_srtp_unprotect. */
+/* SRTP from the receive buffer into `out`, plaintext; and SRTCP. 0; -EAGAIN: no keys yet; else as leat_srtp_unprotect and
+ * leat_srtcp_unprotect. */
 LEAT_API int leat_peer_unprotect(leat_peer *peer, const uint8_t *data, size_t len, uint8_t *out,
                                  size_t cap, size_t *ret_len);
 LEAT_API int leat_peer_unprotect_rtcp(leat_peer *peer, const uint8_t *data, size_t len, uint8_t *out,
                                       size_t cap, size_t *ret_len);
 
-/* New credentials: the old ones are good until the new ones have nominated a pair (RFC 8445, 9). */
-LEAT_API void leat_peer_restart(leat_peer *peer, const struct leat_ice_credentials *local,
-                                const struct leat_ice_credentials *remote);
+/* New credentials: the old ones are good until the new ones have nominated a pair (RFC 8445, 9): RESTARTED. -EINVAL: as
+ * leat_ice_restart. */
+LEAT_API int leat_peer_restart(leat_peer *peer, const struct leat_ice_credentials *local,
+                               const struct leat_ice_credentials *remote);
 
 /* ---- out ---- */
 
@@ -85,8 +91,9 @@ enum leat_peer_event_kind {
     LEAT_PEER_CONNECTED, /* keys are there: media may flow */
     LEAT_PEER_MOVED,     /* media goes to another address from now on */
     LEAT_PEER_RESTARTED, /* the old credentials are gone */
-    LEAT_PEER_CLOSED,    /* status: 0 the other side said goodbye; -ETIMEDOUT silent too long; -EACCES the
-                            certificate is not the one of the SDP; -EPROTO the handshake failed */
+    LEAT_PEER_CLOSED,    /* the last one. status: 0 it is over, as one side wished; -ETIMEDOUT silent too long; of a
+                            handshake that failed as in struct leat_dtls_error, -EACCES: not the certificate of
+                            the SDP */
 };
 
 struct leat_peer_event {

@@ -1,0 +1,40 @@
+// The public streams, looked at every second.
+const list = document.getElementById('streams');
+const none = document.getElementById('none');
+const error = document.getElementById('error');
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function row(stream) {
+  const made = document.createElement('li');
+  const link = element('a', '', 'watch');
+  link.href = `watch.html?stream=${encodeURIComponent(stream.stream)}`;
+  const picture = stream.height ? `${stream.width} × ${stream.height}` : '';
+  made.append(
+    element('span', stream.live ? 'dot live' : 'dot', ''),
+    element('span', 'name', stream.stream),
+    element('span', 'soft', stream.live ? [...(stream.codecs ?? []), picture].filter(Boolean).join(', ') : 'waits for a publisher'),
+    element('span', 'soft', `${stream.viewers} watching`),
+    link);
+  return made;
+}
+
+async function look() {
+  try {
+    const response = await fetch('/streams');
+    const streams = await response.json();
+    list.replaceChildren(...streams.map(row));
+    none.hidden = streams.length > 0;
+    error.textContent = '';
+  } catch {
+    error.textContent = 'The server does not answer.';
+  }
+}
+
+look();
+setInterval(look, 1000);

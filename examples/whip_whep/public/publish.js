@@ -1,0 +1,156 @@
+// Publishes a camera, a screen or a test pattern by WHIP, and goes on after a loss of the connection.
+import { Figures, Plot, bits, show } from './figures.js';
+import { testPattern } from './pattern.js';
+import { Session, streamOfPage, tokenOfPage } from './session.js';
+
+const byId = (id) => document.getElementById(id);
+const plot = new Plot(byId('plot'));
+let source = null; // { stream, stop }
+let session = null;
+let timer = null;
+let wanted = false;
+
+byId('stream').value = streamOfPage();
+byId('token').value = tokenOfPage();
+
+const offered = new Set(RTCRtpSender.getCapabilities('video').codecs
+  .map((codec) => codec.mimeType.split('/')[1]).filter((name) => !/rtx|red|ulpfec|flexfec/i.test(name)));
+for (const name of offered) byId('codec').add(new Option(name, name));
+
+function watchLink() {
+  const url = new URL('watch.html', location);
+  url.searchParams.set('stream', byId('stream').value);
+  byId('watch').href = byId('watch').textContent = url;
+}
+byId('stream').addEventListener('input', watchLink);
+watchLink();
+
+async function capture() {
+  if (byId('source').value === 'pattern') {
+    return testPattern(1280, 720);
+  }
+  const devices = navigator.mediaDevices;
+  if (!devices) {
+    throw new Error('Cameras and screens need a secure page: open it as http://127.0.0.1 or by https.');
+  }
+  const stream = byId('source').value === 'camera'
+    ? await devices.getUserMedia({ video: { width: 1280, height: 720 }, audio: true })
+    : await devices.getDisplayMedia({ video: { frameRate: 30 }, audio: true });
+  return { stream, stop: () => stream.getTracks().forEach((track) => track.stop()) };
+}
+
+function addTracks(pc) {
+  const rate = Number(byId('rate').value);
+  for (const track of source.stream.getTracks()) {
+    const encodings = track.kind === 'audio' ? [{}] : !byId('simulcast').checked ? [{ maxBitrate: rate }] : [
+      { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: rate / 10 },
+      { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: rate / 3 },
+      { rid: 'f', maxBitrate: rate },
+    ];
+    const transceiver = pc.addTransceiver(track, { direction: 'sendonly', streams: [source.stream], sendEncodings: encodings });
+    const codec = byId('codec').value;
+    if (track.kind === 'video' && codec) {
+      const all = RTCRtpSender.getCapabilities('video').codecs;
+      transceiver.setCodecPreferences(all.filter((one) => one.mimeType === `video/${codec}` || /rtx/i.test(one.mimeType)));
+    }
+  }
+}
+
+function setState(text, live) {
+  byId('state').textContent = text;
+  byId('state').classList.toggle('live', Boolean(live));
+}
+
+async function connect() {
+  const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  const endpoint = new URL(`/whip/${encodeURIComponent(byId('stream').value)}`, location);
+  const mine = session = new Session(pc, endpoint, byId('token').value);
+  const figures = new Figures(pc, 'outbound-rtp');
+  addTracks(pc);
+  setState('connecting');
+  pc.onconnectionstatechange = () => {
+    if (session !== mine) return;
+    if (pc.connectionState === 'connected') setState('live', true);
+    if (pc.connectionState === 'disconnected') mine.restart().catch(() => again(mine));
+    if (pc.connectionState === 'failed' || pc.connectionState === 'closed') again(mine);
+  };
+  await mine.open();
+  clearInterval(timer);
+  timer = setInterval(async () => {
+    const now = await figures.read();
+    plot.add(now.rate);
+    show(byId('figures'), {
+      'bit rate': bits(now.rate),
+      'picture': now.video?.frameWidth ? `${now.video.frameWidth} × ${now.video.frameHeight}` : '–',
+      'frames / s': now.video?.framesPerSecond ?? '–',
+      'codec': now.codec ?? '–',
+      'round trip': now.roundTrip === null ? '–' : `${Math.round(now.roundTrip * 1000)} ms`,
+      'lost': now.remote?.packetsLost ?? 0,
+      'sent again': now.video?.retransmittedPacketsSent ?? 0,
+      'key frames asked': (now.video?.pliCount ?? 0) + (now.video?.firCount ?? 0),
+    });
+  }, 500);
+}
+
+async function again(old) {
+  if (session !== old || !wanted) return;
+  session = null;
+  await old.close();
+  attempt(0.5);
+}
+
+async function attempt(seconds) {
+  if (seconds > 0) {
+    setState('reconnecting');
+    await new Promise((done) => setTimeout(done, seconds * 1000));
+  }
+  if (!wanted) return;
+  try {
+    await connect();
+    byId('error').textContent = '';
+  } catch (error) {
+    byId('error').textContent = error.message;
+    const failed = session;
+    session = null;
+    failed?.pc.close();
+    const network = error instanceof TypeError;
+    if (wanted && (network || error.retryAfter)) attempt(error.retryAfter || 1);
+    else stop();
+  }
+}
+
+async function stop() {
+  wanted = false;
+  clearInterval(timer);
+  const old = session;
+  session = null;
+  await old?.close();
+  source?.stop();
+  source = null;
+  byId('preview').srcObject = null;
+  setState('off');
+  byId('go').textContent = 'publish';
+  byId('go').classList.remove('stop');
+}
+
+byId('form').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  if (wanted) {
+    stop();
+    return;
+  }
+  byId('error').textContent = '';
+  try {
+    source = await capture();
+  } catch (error) {
+    byId('error').textContent = error.message;
+    return;
+  }
+  wanted = true;
+  byId('preview').srcObject = source.stream;
+  byId('go').textContent = 'stop';
+  byId('go').classList.add('stop');
+  attempt(0);
+});
+
+addEventListener('pagehide', () => session?.close());

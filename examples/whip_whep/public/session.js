@@ -1,0 +1,87 @@
+// One WHIP or WHEP session: the POST, its end, and an ICE restart. What the server says is followed: its Location, its
+// ETag, its Retry-After.
+
+// A token is taken from the page's fragment, which is never sent to anybody: #token=...
+export function tokenOfPage() {
+  return new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
+}
+
+export function streamOfPage() {
+  return new URLSearchParams(location.search).get('stream') ?? 'demo';
+}
+
+// What went wrong, and how many seconds to wait before the next try (0: it makes no sense).
+export class Refusal extends Error {
+  constructor(message, status, retryAfter) {
+    super(message);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+async function refusalOf(response) {
+  let why = response.statusText;
+  try {
+    const problem = await response.json();
+    why = problem.detail ?? problem.title ?? why;
+  } catch { /* not every refusal says why */ }
+  const wait = Number(response.headers.get('Retry-After') ?? 0);
+  return new Refusal(`${response.status}: ${why}`, response.status, response.status === 409 || response.status === 503 ? Math.max(wait, 1) : 0);
+}
+
+export class Session {
+  constructor(pc, endpoint, token) {
+    this.pc = pc;
+    this.endpoint = endpoint;
+    this.headers = token ? { Authorization: `Bearer ${token}` } : {};
+  }
+
+  async open(patchOffer = (sdp) => sdp) {
+    const offer = await this.pc.createOffer();
+    offer.sdp = patchOffer(offer.sdp);
+    await this.pc.setLocalDescription(offer);
+    const response = await fetch(this.endpoint, {
+      method: 'POST', body: offer.sdp, headers: { ...this.headers, 'Content-Type': 'application/sdp' },
+    });
+    if (response.status !== 201) {
+      throw await refusalOf(response);
+    }
+    this.url = new URL(response.headers.get('Location'), this.endpoint);
+    this.etag = response.headers.get('ETag');
+    if (this.pc.signalingState === 'closed') { // the page has gone on meanwhile
+      await this.close();
+      return;
+    }
+    await this.pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+  }
+
+  // New ICE credentials for the same session: after a change of network, say.
+  async restart() {
+    const offer = await this.pc.createOffer({ iceRestart: true });
+    await this.pc.setLocalDescription(offer);
+    const line = (sdp, name) => sdp.match(new RegExp(`^a=${name}:.*$`, 'm'))[0].trim();
+    const body = [line(offer.sdp, 'ice-ufrag'), line(offer.sdp, 'ice-pwd'), ''].join('\r\n');
+    const response = await fetch(this.url, {
+      method: 'PATCH', body, headers: { ...this.headers, 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': '*' },
+    });
+    if (response.status !== 200) {
+      throw await refusalOf(response);
+    }
+    this.etag = response.headers.get('ETag');
+    const fragment = await response.text();
+    const sdp = this.pc.remoteDescription.sdp
+      .replace(/^a=ice-ufrag:.*$/gm, line(fragment, 'ice-ufrag'))
+      .replace(/^a=ice-pwd:.*$/gm, line(fragment, 'ice-pwd'));
+    await this.pc.setRemoteDescription({ type: 'answer', sdp });
+  }
+
+  // keepalive: also while the page is being left.
+  async close() {
+    this.pc.close();
+    if (this.url) {
+      const url = this.url;
+      this.url = null;
+      await fetch(url, { method: 'DELETE', headers: this.headers, keepalive: true }).catch(() => {});
+    }
+  }
+}

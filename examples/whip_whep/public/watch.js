@@ -1,0 +1,153 @@
+// Watches a stream by WHEP. Begins by itself when the page names a stream, and is back within a second after a loss.
+import { Figures, Plot, bits } from './figures.js';
+import { Session, streamOfPage, tokenOfPage } from './session.js';
+
+const byId = (id) => document.getElementById(id);
+const video = byId('video');
+const plot = new Plot(byId('plot'));
+let session = null;
+let timer = null;
+let wanted = false;
+let began = 0;
+
+byId('stream').value = streamOfPage();
+byId('token').value = tokenOfPage();
+
+function setState(text, live) {
+  byId('state').textContent = text;
+  byId('state').classList.toggle('live', Boolean(live));
+}
+
+// Browsers play sound only after a gesture: then it begins without, and a button turns it on.
+async function play() {
+  try {
+    await video.play();
+  } catch (error) {
+    if (error.name !== 'NotAllowedError') return; // a newer stream has taken its place
+    video.muted = true;
+    byId('sound').hidden = false;
+    await video.play().catch(() => {});
+  }
+}
+byId('sound').addEventListener('click', () => {
+  video.muted = false;
+  byId('sound').hidden = true;
+});
+
+function overlay(now) {
+  const received = now.video?.packetsReceived ?? 0;
+  const lost = now.video?.packetsLost ?? 0;
+  const delay = now.video?.jitterBufferEmittedCount
+    ? `${Math.round(now.video.jitterBufferDelay / now.video.jitterBufferEmittedCount * 1000)} ms` : '–';
+  byId('overlay').textContent = [
+    `bit rate     ${bits(now.rate)}`,
+    `picture      ${now.video?.frameWidth ? `${now.video.frameWidth} × ${now.video.frameHeight}` : '–'}`,
+    `frames / s   ${now.video?.framesPerSecond ?? '–'}`,
+    `codec        ${now.codec ?? '–'}`,
+    `round trip   ${now.roundTrip === null ? '–' : `${Math.round(now.roundTrip * 1000)} ms`}`,
+    `buffer       ${delay}`,
+    `lost         ${lost} of ${received + lost}`,
+    `repaired     ${now.video?.retransmittedPacketsReceived ?? 0}`,
+    `freezes      ${now.video?.freezeCount ?? 0}`,
+    `first frame  ${began < 0 ? `${Math.round(-began)} ms` : '–'}`,
+  ].join('\n');
+}
+
+async function connect() {
+  const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  const endpoint = new URL(`/whep/${encodeURIComponent(byId('stream').value)}`, location);
+  const mine = session = new Session(pc, endpoint, byId('token').value);
+  const figures = new Figures(pc, 'inbound-rtp');
+  const stream = new MediaStream();
+  for (const kind of ['video', 'audio']) pc.addTransceiver(kind, { direction: 'recvonly' });
+  pc.ontrack = (event) => {
+    stream.addTrack(event.track);
+    // A server that has said goodbye closes its transport, which is no failure of ICE.
+    event.transceiver.receiver.transport?.addEventListener('statechange', (change) => {
+      if (['closed', 'failed'].includes(change.target.state)) again(mine);
+    });
+    if (video.srcObject !== stream) {
+      video.srcObject = stream;
+      play();
+    }
+  };
+  pc.onconnectionstatechange = () => {
+    if (session !== mine) return;
+    if (pc.connectionState === 'connected') setState('waiting for the stream');
+    if (['disconnected', 'failed', 'closed'].includes(pc.connectionState)) again(mine);
+  };
+  const start = performance.now();
+  began = 0;
+  video.requestVideoFrameCallback?.(() => {
+    if (session === mine) began = start - performance.now();
+  });
+  await mine.open((sdp) => sdp.replace(/(a=fmtp:111 .*useinbandfec=1)/g, '$1;stereo=1'));
+  clearInterval(timer);
+  timer = setInterval(async () => {
+    const now = await figures.read();
+    if (session !== mine || pc.connectionState !== 'connected') return;
+    setState(now.rate > 0 ? 'live' : 'waiting for the stream', now.rate > 0);
+    plot.add(now.rate);
+    overlay(now);
+  }, 500);
+}
+
+async function again(old) {
+  if (session !== old || !wanted) return;
+  session = null;
+  await old.close();
+  attempt(0.3);
+}
+
+async function attempt(seconds) {
+  if (seconds > 0) {
+    setState('reconnecting');
+    await new Promise((done) => setTimeout(done, seconds * 1000));
+  }
+  if (!wanted) return;
+  try {
+    await connect();
+    byId('error').textContent = '';
+  } catch (error) {
+    byId('error').textContent = error.message;
+    const failed = session;
+    session = null;
+    failed?.pc.close();
+    const network = error instanceof TypeError;
+    if (wanted && (network || error.retryAfter)) attempt(network ? 0.5 : error.retryAfter);
+    else stop();
+  }
+}
+
+async function stop() {
+  wanted = false;
+  clearInterval(timer);
+  const old = session;
+  session = null;
+  await old?.close();
+  video.srcObject = null;
+  setState('off');
+  byId('overlay').hidden = true;
+  byId('go').textContent = 'watch';
+  byId('go').classList.remove('stop');
+}
+
+function start() {
+  wanted = true;
+  byId('error').textContent = '';
+  byId('overlay').hidden = !byId('statistics').checked;
+  byId('go').textContent = 'stop';
+  byId('go').classList.add('stop');
+  attempt(0);
+}
+
+byId('statistics').addEventListener('change', () => {
+  byId('overlay').hidden = !wanted || !byId('statistics').checked;
+});
+byId('form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  if (wanted) stop();
+  else start();
+});
+addEventListener('pagehide', () => session?.close());
+if (new URLSearchParams(location.search).has('stream')) start();

@@ -1,0 +1,186 @@
+/* A WebRTC server: browsers publish, browsers watch. Flags, tokens and pages; the rest is leat::media. */
+#include "app.h"
+#include "hangup.h"
+#include "tls.h"
+#include "tokens.h"
+
+#include <errno.h>
+#include <leat/http_files.h>
+#include <leat/media.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Its own flags, and what they are made into. */
+struct service {
+    const char *tokens, *root, *cert, *key;
+    struct flag_list advertise, origins;
+    uint64_t media_port, sessions, stream_sessions, address_sessions;
+    bool open, no_wait, self_signed, port_each;
+    struct leat_addr advertised[FLAG_LIST_MAX];
+    leat_tls_context *tls;
+    leat_media *media;
+    leat_http_files *files;
+    leat_httpd *httpd;
+};
+
+static bool is_loopback(const struct leat_addr *addr)
+{
+    static const struct leat_addr v6 = {.ip = {[15] = 1}};
+    return leat_addr_is_v4(addr) ? addr->ip[12] == 127 : memcmp(addr->ip, v6.ip, sizeof(v6.ip)) == 0;
+}
+
+static void check_flags(struct service *service, const struct flags *flags)
+{
+    const struct leat_addr local = flags_local(flags);
+    if (service->tokens == NULL && !service->open && !is_loopback(&local)) {
+        flags_wrong(flags, "--bind %s: without --tokens everybody there could publish; say --open if that is meant",
+                    flags->bind);
+    }
+    if (service->tokens != NULL && service->open) {
+        flags_wrong(flags, "--open is for a server without --tokens");
+    }
+    if (service->self_signed && (service->cert != NULL || service->key != NULL)) {
+        flags_wrong(flags, "--tls-self-signed makes what --tls-cert and --tls-key would name");
+    }
+    for (uint32_t i = 0; i < service->advertise.len; i++) {
+        const char *const text = service->advertise.items[i];
+        if (leat_addr_parse(text, &service->advertised[i]) != 0 &&
+            leat_addr_from_host(text, 0, &service->advertised[i]) != 0) {
+            flags_wrong(flags, "--advertise: \"%s\" is no numeric address, with or without a port", text);
+        }
+    }
+}
+
+/* Once, before any thread is started: SIGHUP is for one of its own. */
+static void read_files(struct service *service, const struct flags *flags)
+{
+    if (service->tokens != NULL && tokens_open(service->tokens) != 0) {
+        flags_wrong(flags, "--tokens: that file cannot be used");
+    }
+    const int status = service->tokens != NULL ? hangup_watch(tokens_reload, NULL) : 0;
+    if (status != 0) {
+        flags_wrong(flags, "no thread for SIGHUP: %s", strerror(-status));
+    }
+    service->tls = service->self_signed ? tls_self_signed()
+                                        : tls_server(flags, service->cert, service->key, "http/1.1");
+    if (service->self_signed && service->tls == NULL) {
+        flags_wrong(flags, "--tls-self-signed: OpenSSL made no certificate");
+    }
+}
+
+static int start_media(struct service *service, struct app *app, uint32_t workers)
+{
+    struct leat_media_config config = leat_media_config_default();
+    config.local = flags_local(app->flags);
+    config.local.port = (uint16_t)(service->media_port != 0 ? service->media_port : app->flags->port);
+    config.workers = workers;
+    config.port_each = service->port_each;
+    config.advertised = service->advertised;
+    config.advertised_count = service->advertise.len;
+    config.authorize = service->tokens != NULL ? tokens_authorize : NULL;
+    config.origins = service->origins.items;
+    config.origin_count = service->origins.len;
+    config.loopback_hosts = service->tokens == NULL && !service->open;
+    config.no_wait = service->no_wait;
+    config.sessions_max = (uint32_t)service->sessions;
+    config.stream_sessions_max = (uint32_t)service->stream_sessions;
+    config.address_sessions_max = (uint32_t)service->address_sessions;
+    const int status = leat_media_open(&config, &service->media);
+    return status != 0 ? status : leat_media_start(service->media, app->controller);
+}
+
+static int start_http(struct service *service, struct app *app, uint32_t workers)
+{
+    struct leat_httpd_route routes[LEAT_MEDIA_ROUTES_MAX + 1];
+    struct leat_httpd_config config = leat_httpd_config_default();
+    int status = leat_http_files_open(app->runtime, &(struct leat_http_files_config){.root = service->root},
+                                      &service->files);
+    if (status != 0) {
+        return status;
+    }
+    const size_t len = leat_media_routes(service->media, routes, LEAT_MEDIA_ROUTES_MAX);
+    routes[len] = (struct leat_httpd_route){
+        .method = LEAT_HTTP_GET, .pattern = "/*file", .actor = leat_http_files_ref(service->files)};
+    config.local = flags_local(app->flags);
+    config.workers = workers;
+    config.tls = service->tls;
+    config.routes = routes;
+    config.route_count = len + 1;
+    status = leat_httpd_open(&config, &service->httpd);
+    return status != 0 ? status : leat_httpd_start(service->httpd, app->controller);
+}
+
+/* A wildcard address is no place to go to. */
+static void print_links(const struct service *service, const struct leat_addr *bound)
+{
+    static const uint8_t any[16] = {0};
+    char text[LEAT_ADDR_STRLEN];
+    struct leat_addr addr = *bound;
+    if (memcmp(addr.ip, any, sizeof(any)) == 0 || (leat_addr_is_v4(&addr) && memcmp(addr.ip + 12, any, 4) == 0)) {
+        (void)leat_addr_from_host("127.0.0.1", bound->port, &addr);
+    }
+    leat_addr_format(&addr, text);
+    const char *const scheme = service->tls != NULL ? "https" : "http";
+    printf("%s://%s            the streams\n", scheme, text);
+    printf("%s://%s/publish.html   publish: camera, screen or test pattern\n", scheme, text);
+    printf("%s://%s/watch.html     watch\n", scheme, text);
+    fflush(stdout);
+}
+
+static int serve(struct service *service, struct app *app, uint32_t workers)
+{
+    struct leat_event event;
+    int status = start_media(service, app, workers);
+    status = status != 0 ? status : start_http(service, app, workers);
+    status = status != 0 ? status : app_start(app);
+    while (status == 0 && app_receive(app, &event) == 0) {
+        if (event.kind == LEAT_EVENT_MESSAGE && event.type == LEAT_HTTPD_LISTENING) {
+            print_links(service, (const struct leat_addr *)(const void *)event.payload);
+        } else if (event.kind == LEAT_EVENT_DOWN && event.status != 0) {
+            status = event.status;
+            leat_runtime_stop(app->runtime);
+        }
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct service service = {.root = PUBLIC_DIR, .sessions = 10000};
+    const struct flag own[] = {
+        {"media-port", "N", "UDP port of media; 0: the number of --port", FLAG_NUMBER, &service.media_port, 0, UINT16_MAX},
+        {"media-port-each", NULL, "worker i has UDP port N + i, instead of all sharing one", FLAG_SWITCH, &service.port_each, 0, 0},
+        {"advertise", "ADDR[:PORT]", "say this address to clients, behind NAT; may be repeated", FLAG_LIST, &service.advertise, 0, 0},
+        {"tokens", "FILE", "lines \"stream publish-token view-token\", - is public; SIGHUP reads it again", FLAG_FILE, &service.tokens, 0, 0},
+        {"open", NULL, "everybody may publish, on any address", FLAG_SWITCH, &service.open, 0, 0},
+        {"allow-origin", "ORIGIN", "pages of this origin may use it, * is all; may be repeated", FLAG_LIST, &service.origins, 0, 0},
+        {"no-wait", NULL, "a viewer without a publisher is turned away", FLAG_SWITCH, &service.no_wait, 0, 0},
+        {"sessions", "N", "at once, at most", FLAG_NUMBER, &service.sessions, 1, 1000000},
+        {"stream-sessions", "N", "of one stream; 0: no limit", FLAG_NUMBER, &service.stream_sessions, 0, 1000000},
+        {"address-sessions", "N", "of one IP address; 0: no limit", FLAG_NUMBER, &service.address_sessions, 0, 1000000},
+        {"root", "DIR", "the pages", FLAG_FILE, &service.root, 0, 0},
+        {"tls-cert", "FILE", "TLS: certificate chain, PEM; SIGHUP reads it again", FLAG_FILE, &service.cert, 0, 0},
+        {"tls-key", "FILE", "its private key, PEM", FLAG_FILE, &service.key, 0, 0},
+        {"tls-self-signed", NULL, "TLS with a certificate of its own, for a trial on the local network", FLAG_SWITCH, &service.self_signed, 0, 0},
+        {0}};
+    struct flags flags = {.program = "whip_whep", .about = "Browsers publish by WHIP, browsers watch by WHEP.", .own = own,
+                          .io = "auto", .workers = 0, .bind = "127.0.0.1", .port = 8080, .prints_nothing = true};
+    struct app app;
+    flags_parse(&flags, argc, argv);
+    check_flags(&service, &flags);
+    read_files(&service, &flags);
+    const struct leat_config config = app_config(&flags);
+    if (app_open(&app, &flags, &config) != 0) {
+        return 1;
+    }
+    int status = serve(&service, &app, config.workers);
+    if (status != 0) {
+        app_complain(&app, "serve", status);
+    }
+    leat_http_files_close(service.files);
+    status = app_close(&app) != 0 || status != 0;
+    leat_httpd_close(service.httpd);
+    leat_media_close(service.media);
+    leat_tls_context_unref(service.tls);
+    return status;
+}
