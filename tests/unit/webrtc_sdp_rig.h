@@ -81,9 +81,7 @@ static inline void sdp_change(struct sdp_text *text, const char *from, const cha
 static inline void sdp_load(struct sdp_text *text, const char *name)
 {
     char path[512];
-    const char *const slash = strrchr(__FILE__, '/');
-    snprintf(path, sizeof(path), "%.*s/../data/sdp/%s.sdp", (int)(slash - __FILE__), __FILE__,
-             name);
+    snprintf(path, sizeof(path), LEAT_TEST_DATA "/sdp/%s.sdp", name);
     FILE *const file = fopen(path, "rb");
     REQUIRE(file != NULL);
     text->len = fread(text->data, 1, sizeof(text->data) - 1, file);
