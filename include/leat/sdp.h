@@ -96,17 +96,18 @@ struct leat_sdp_fragment {
     struct leat_ice_credentials remote; /* ufrag and pwd, if given */
     size_t                      candidates;
     bool                        end_of_candidates;
-    char                        mid[LEAT_RTP_MID_MAX + 1];  /* of the first m-line, "" without one */
-    const char                 *media;                      /* that m-line's value; lent; NULL */
-    uint16_t                    media_len;
+    char                        mid[LEAT_RTP_MID_MAX + 1]; /* of the first m-line, "" without one */
+    const char                 *media;                     /* that m-line's value; lent; NULL */
+    const char                 *group;                     /* of a=group, "BUNDLE 0 1"; lent; NULL */
+    uint16_t                    media_len, group_len;
 };
 
-/* With or without an m-line. 0; -EPROTO with *ret_error. */
+/* With or without an m-line. Candidates are counted, whatever they say. 0; -EPROTO with *ret_error. */
 LEAT_API int leat_sdp_fragment_read(const char *text, size_t len, struct leat_sdp_fragment *ret,
                                     struct leat_sdp_error *ret_error);
 
-/* The answer to a restart: ice-lite, ice-options, credentials, all candidates, end-of-candidates; with the offer's m-line and mid if `fragment`
- * has one. Bytes written; -ENOSPC. */
+/* The answer to a restart: ice-lite, ice-options, credentials, all candidates, end-of-candidates; with the group, the
+ * m-line and the mid that `fragment` has. Bytes written; -ENOSPC. */
 LEAT_API int leat_sdp_fragment_write(const struct leat_sdp_fragment *fragment,
                                      const struct leat_sdp_answer *answer, char *out, size_t cap);
 

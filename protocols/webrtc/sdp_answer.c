@@ -174,7 +174,7 @@ static void put_section(struct sdp_out *out, const struct leat_sdp_offer *offer,
                       track->kind == LEAT_MEDIA_AUDIO ? "audio" : "video");
     }
     leat__sdp_put(out, "a=rtcp-mux\r\n%s%s",
-                  /* RFC 9725, 4.4.1 wants it here, RFC 8858, 4.2 does not: who offers it is told */
+                  /* RFC 9725, 4.4.1 wants it here, RFC 8858, 4 forbids it: who offers it is told */
                   section->rtcp_mux_only ? "a=rtcp-mux-only\r\n" : "",
                   track->reduced_rtcp ? "a=rtcp-rsize\r\n" : "");
     for (unsigned i = 0; i < track->codec_count; i++) {

@@ -178,7 +178,7 @@ static void pick(const struct payloads *payloads, enum leat_sdp_use use,
     }
 }
 
-/* A payload type of RTX names the one it repeats: a=fmtp:97 apt=96 (RFC 4588, 8.1). */
+/* A payload type of RTX names the one it repeats: a=fmtp:97 apt=96 (RFC 4588, 8). */
 static void pick_rtx(const struct payloads *payloads, struct leat_rtp_track *track)
 {
     uint8_t *rtx_of[PAYLOAD_TYPES] = {NULL};

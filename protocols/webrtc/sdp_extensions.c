@@ -44,7 +44,7 @@ struct extmaps {
 };
 
 /* Whether the id means another extension already. In one section that is an error; in two of one bundle it is too
- * (RFC 9143, 10), but aiortc counts anew in each. There only the extension matters that says which
+ * (RFC 9143, 12), but aiortc counts anew in each. There only the extension matters that says which
  * section a packet is of: all others are looked up when that is known. */
 static bool is_clash(const struct extmaps *maps, uint32_t id, struct span uri)
 {

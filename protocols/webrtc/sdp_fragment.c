@@ -22,6 +22,9 @@ static bool take_attribute(struct fragment_reading *reading, struct span value)
         reading->ufrag = value;
     } else if (span_is(name, "ice-pwd") && reading->pwd.data == NULL) {
         reading->pwd = value;
+    } else if (span_is(name, "group") && reading->fragment.group == NULL) {
+        reading->fragment.group = value.data;
+        reading->fragment.group_len = (uint16_t)value.len;
     } else if (span_is(name, "mid") && reading->sections == 1) {
         return leat__sdp_copy_id(value, reading->fragment.mid);
     }
@@ -78,6 +81,9 @@ int leat_sdp_fragment_write(const struct leat_sdp_fragment *fragment,
 {
     struct sdp_out text = {.data = out, .cap = cap};
     leat__sdp_put(&text, SDP_ICE_LITE);
+    if (fragment->group) {
+        leat__sdp_put(&text, "a=group:%.*s\r\n", (int)fragment->group_len, fragment->group);
+    }
     if (fragment->media) {
         leat__sdp_put(&text, "m=%.*s\r\n", (int)fragment->media_len, fragment->media);
         if (fragment->mid[0]) {

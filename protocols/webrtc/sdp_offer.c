@@ -251,7 +251,7 @@ static int read_track(struct reading *reading, const struct section *section,
     return 0;
 }
 
-/* Its mid, which no other has (RFC 5888, 9.1). */
+/* Its mid, which no other has (RFC 5888, 4). */
 static int read_mid(const struct reading *reading, const struct section *section,
                     const struct facts *facts, struct leat_sdp_section *entry)
 {
@@ -342,7 +342,7 @@ static int read_session(struct reading *reading)
     if (status < 0) {
         return status;
     }
-    if (reading->session.ice_lite) { /* RFC 9725, 4.3: two lite agents never find each other */
+    if (reading->session.ice_lite) { /* RFC 9725, 4.4.5: two lite agents never find each other */
         return leat__sdp_refuse(reading->error, 422, "a=ice-lite: a client must be full ICE");
     }
     reading->offer.extmap_allow_mixed = reading->session.extmap_allow_mixed;

@@ -24,7 +24,7 @@ struct section {
     unsigned number;  /* from 1, for messages */
 };
 
-/* What must not mean two things in one bundle (RFC 9143, 9.1 and 10), of the sections before; no data: not seen. */
+/* What must not mean two things in one bundle (RFC 9143, 9.1 and 12), of the sections before; no data: not seen. */
 struct bundle_names {
     struct span payload_types[128]; /* a=rtpmap of each */
     struct span extensions[256];    /* the URI of each id */

@@ -85,7 +85,7 @@ static void take_group(struct streams *streams, struct span value)
 }
 
 /* Layers by rid, in the order of a=simulcast, the first of each list of alternatives. Those without a line
- * of their own do not count (RFC 8853, 5.2). */
+ * of their own do not count (RFC 8853, 5). */
 static void agree_rids(const struct streams *streams, struct leat_rtp_track *track)
 {
     struct span list = streams->simulcast;

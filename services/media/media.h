@@ -184,7 +184,7 @@ struct session_restart {
 struct port_open {
     struct leat_addr bound;
     uint32_t         worker;
-    uint32_t         zero;
+    int32_t          status; /* 0; else why not, and the port fails */
 };
 
 struct port_datagram {

@@ -53,16 +53,18 @@ static void port_fini(void *state)
 
 static void on_opened(struct port *self, const struct leat_event *event)
 {
-    if (event->status != 0) {
-        leat_output_fail(leat_outbox_put(&self->out), event->status);
-        return;
+    struct port_open open = {.worker = self->worker->index, .status = event->status};
+    if (event->status == 0) {
+        open.bound = event->opened.local;
+        self->worker->sock = event->sock;
+        self->worker->bound = open.bound;
     }
-    self->worker->sock = event->sock;
-    self->worker->bound = event->opened.local;
-    const struct port_open open = {.bound = event->opened.local, .worker = self->worker->index};
-    struct leat_output    *out = leat_outbox_put(&self->out);
+    struct leat_output *out = leat_outbox_put(&self->out);
     leat_output_send(out, self->worker->signaling, PORT_OPEN, &open, sizeof(open));
     leat_output_wait(out);
+    if (event->status != 0) {
+        leat_output_fail(leat_outbox_put(&self->out), event->status);
+    }
 }
 
 /* ---- datagrams ---- */
