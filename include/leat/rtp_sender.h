@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define LEAT_RTP_SENT_HEADER_MAX 96u
+#define LEAT_RTP_SENT_HEADER_MAX 160u
 #define LEAT_RTP_SENDER_CHANGES 8u
 #define LEAT_RTP_SENDER_REPEATS 64u
 
@@ -59,7 +59,8 @@ struct leat_rtp_sent {
     uint8_t  header_len;
     uint8_t  prefix_len;
     uint8_t  skip;
-    bool     repeat; /* the same index was used before: LEAT_SRTP_REPEAT */
+    bool     repeat; /* without retransmission streams a packet is repeated under its own index: then each of this
+                        SSRC is to be sealed with LEAT_SRTP_REPEAT, the first time as well */
 };
 
 /* The layer of video that is to be shown from its next key frame on; any other is shown until then, if it flows.
