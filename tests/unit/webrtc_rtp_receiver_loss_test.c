@@ -84,6 +84,36 @@ TEST(webrtc_rtp_receiver_loss, it_is_asked_again_and_then_given_up)
     CHECK_EQ(got.index, 65536u + sent.sequence);
 }
 
+/* A round trip that is known sets the pace. */
+TEST(webrtc_rtp_receiver_loss, it_is_asked_again_sooner_where_answers_are_quick)
+{
+    setup();
+    struct sent sent = video;
+    REQUIRE(key_frame(&sent, 64, 64) == 0);
+    sent.sequence += 4;
+    REQUIRE(frame(&sent) == 0);
+    CHECK_EQ(drain(LEAT_RTCP_NACK), 1);
+    now += 2 * LEAT_MS;
+    struct sent rtx = video;
+    rtx.ssrc = 2000;
+    rtx.type = RTX_PT;
+    rtx.original = video.sequence + 1;
+    REQUIRE(frame(&rtx) == 0);
+    now += LEAT_SEC;
+    CHECK_EQ(drain(LEAT_RTCP_NACK), 0); /* the others are given up */
+    sent.sequence += 4;
+    REQUIRE(frame(&sent) == 0);
+    unsigned asked = 0;
+    for (const leat_time end = now + 40 * LEAT_MS; now < end; now += LEAT_MS) {
+        asked += drain(LEAT_RTCP_NACK);
+    }
+    CHECK_EQ(asked, 2); /* at once, and 20 ms later */
+    for (const leat_time end = now + LEAT_SEC; now < end; now += LEAT_MS) {
+        asked += drain(LEAT_RTCP_NACK);
+    }
+    CHECK_EQ(asked, 10);
+}
+
 TEST(webrtc_rtp_receiver_loss, what_is_not_agreed_is_not_asked)
 {
     setup();

@@ -231,10 +231,13 @@ TEST(webrtc_rtp_receiver, an_unnamed_retransmission_goes_where_it_is_missing)
     rtx.original = video.sequence + 1;
     REQUIRE(frame(&rtx) == 0);
     CHECK_EQ(got.layer, 1);
+    rtx.original = video.sequence - 1; /* before the first: reordered */
+    REQUIRE(frame(&rtx) == 0);
+    CHECK_EQ(got.layer, 1); /* it repairs that layer only, from now on */
     struct sent named = rtx;
     named.ssrc = 2001;
     named.repaired = "f";
-    named.original = video.sequence - 1; /* before the first: reordered */
+    named.original = video.sequence - 1;
     REQUIRE(frame(&named) == 0);
     CHECK_EQ(got.layer, 2);
     CHECK_EQ(got.index, 65536u + video.sequence - 1);
