@@ -1,10 +1,14 @@
-/* A publisher's sources, a network and a viewer around a sender, driven by choices: bytes of a fuzzer, or of a seed. It
- * aborts when one of these does not hold:
- *   - an out (the viewer's extended sequence number) is used for one packet, and a repeat of it has the same bytes;
- *   - a retransmission has the next number of its stream, and is the packet that its first two bytes name;
- *   - a gap in the outs is a gap of the source: its packets never came to the sender, and when one comes, it is sent;
- *   - the newest timestamp is not before any other, and after it where the source changes;
- *   - PictureID, TL0PICIDX and frame numbers go on by one where the source changes, and as the source's else. */
+/* A publisher's sources, a network and a viewer around a sender, driven by choices: bytes of a
+ * fuzzer, or of a seed. It aborts when one of these does not hold:
+ *  - an out (the viewer's extended sequence number) is used for one packet, and a repeat of it
+ *    has the same bytes;
+ *  - a retransmission has the next number of its stream, and is the packet that its first two
+ *    bytes name;
+ *  - a gap in the outs is a gap of the source: its packets never came to the sender, and when
+ *    one comes, it is sent;
+ *  - the newest timestamp is not before any other, and after it where the source changes;
+ *  - PictureID, TL0PICIDX and frame numbers go on by one where the source changes, and as the
+ *    source's else. */
 #ifndef LEAT_TESTS_WEBRTC_SENDER_MODEL_H
 #define LEAT_TESTS_WEBRTC_SENDER_MODEL_H
 
