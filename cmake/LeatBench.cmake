@@ -25,3 +25,15 @@ if(LEAT_BENCH_SOURCES)
         target_link_libraries(leat-bench PRIVATE PkgConfig::LEAT_PC_UV)
     endif()
 endif()
+
+# bench/whip_load/*.c is another, a load generator for servers of WHIP and WHEP.
+if(TARGET leat_webrtc)
+    file(GLOB LEAT_LOAD_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/whip_load/*.c")
+    add_executable(whip_load ${LEAT_LOAD_SOURCES})
+    leat_flags(whip_load)
+    set_target_properties(whip_load PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bench")
+    target_compile_definitions(whip_load PRIVATE _GNU_SOURCE=)
+    target_link_libraries(whip_load PRIVATE
+        leat_webrtc_static leat_http1_static OpenSSL::SSL Threads::Threads)
+endif()

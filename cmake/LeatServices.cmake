@@ -1,16 +1,17 @@
 # The folders of services/, each a library of installed actors over leat and, where it says so, over
-# protocols and libraries of the system.
+# protocols, services defined before it, and libraries of the system.
 
 set(LEAT_SERVICES "")
 
-# leat_service(<name> [PROTOCOLS <protocol>...] [LIBRARIES <library>...] [WITHOUT <source>...])
+# leat_service(<name> [PROTOCOLS <protocol>...] [SERVICES <service>...] [LIBRARIES <library>...]
+#              [WITHOUT <source>...])
 #
 # services/<name>/*.c becomes libleat-<name>, shared and static: leat::<name>, leat::<name>_static. It sees
-# the public headers of leat and its own folder: what it does, anybody's actors could. Its users link leat and
-# the protocols with it; LIBRARIES are the linker's names of what it needs from the system, as in -l<library>. WITHOUT
+# the public headers of leat and its own folder: what it does, anybody's actors could. Its users link leat,
+# the protocols and the services with it; LIBRARIES are the linker's names of what it needs from the system, as in -l<library>. WITHOUT
 # are files for another choice of options.
 function(leat_service name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "PROTOCOLS;LIBRARIES;WITHOUT")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "PROTOCOLS;SERVICES;LIBRARIES;WITHOUT")
     file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/services/${name}/*.c")
     foreach(source IN LISTS arg_WITHOUT)
         list(REMOVE_ITEM sources "${PROJECT_SOURCE_DIR}/services/${name}/${source}")
@@ -44,7 +45,7 @@ function(leat_service name)
     target_link_libraries(leat_${name} PUBLIC leat)
     target_link_libraries(leat_${name}_static PUBLIC leat_static)
     set(requires leat)
-    foreach(protocol IN LISTS arg_PROTOCOLS)
+    foreach(protocol IN LISTS arg_PROTOCOLS arg_SERVICES)
         target_link_libraries(leat_${name} PUBLIC leat_${protocol})
         target_link_libraries(leat_${name}_static PUBLIC leat_${protocol}_static)
         list(APPEND requires leat-${protocol})

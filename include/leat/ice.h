@@ -130,11 +130,11 @@ LEAT_API leat_time leat_ice_deadline(const leat_ice *ice);
 /* Does what is due; nothing when it is called early. */
 LEAT_API void leat_ice_timeout(leat_ice *ice, leat_time now);
 
-/* An ICE restart (RFC 8445, 9): from now on these credentials count. Checks with those before
- * are answered still, and the selected tuple stays, until a check with the new ones nominates:
+/* An ICE restart (RFC 8445, 9): from now on these credentials count. Checks with those before are
+ * answered still, and the selected tuple stays, until a check with the new ones nominates:
  * RESTARTED. Keep both local ufrags in the gate until then. A restart before that forgets the
- * credentials in between, keeps those of the tuple that is in use. -EINVAL: as leat_ice_open, or
- * a local ufrag that is in use already. */
+ * credentials in between and keeps those before the first. -EINVAL: as leat_ice_open, or a local
+ * ufrag that is in use already; -ENOTCONN: after EXPIRED. */
 LEAT_API int leat_ice_restart(leat_ice *ice, const struct leat_ice_credentials *local,
                               const struct leat_ice_credentials *remote);
 

@@ -21,12 +21,15 @@ extern "C" {
 
 typedef struct leat_rtp_receiver leat_rtp_receiver;
 
+#define LEAT_RTP_RECEIVER_SOURCES_MAX 256u /* a publisher who begins more streams is not given on */
+
 struct leat_rtp_receiver_config {
     const struct leat_rtp_track *tracks; /* copied, but for their fmtp (H264 parameter sets are kept) */
     size_t                       track_count; /* at most one of a kind */
     uint32_t                     ssrc;        /* ours, as the sender of RTCP */
-    uint32_t source; /* sources are numbered from here: source + kind * LEAT_RTP_LAYERS_MAX + layer. The caller
-                        gives no number twice */
+    uint32_t source; /* sources are numbered from here: source + kind * LEAT_RTP_LAYERS_MAX + layer; where the
+                        publisher begins a stream anew, the next that is free. The caller sets aside
+                        LEAT_RTP_RECEIVER_SOURCES_MAX of them, and gives no number twice */
     leat_time key_interval_ns; /* key-frame requests leave at most so often; 0: 300 ms */
     leat_time key_repeat_ns;   /* and are repeated until answered; 0: 500 ms */
 };

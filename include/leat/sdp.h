@@ -40,6 +40,9 @@ struct leat_sdp_section {
     uint16_t    protocol_len, formats_len;
     char        mid[LEAT_RTP_MID_MAX + 1];
     int8_t      track; /* in tracks; -1: answered with port 0 */
+    bool        rtcp_mux_only;
+    bool        extmap_allow_mixed; /* here, and not for the session */
+    uint8_t     extmap_one_way; /* bit i: extension i (enum leat_rtp_ext) was offered in one direction */
 };
 
 /* An offer, read. Strings marked lent point into its text. */
@@ -49,7 +52,9 @@ struct leat_sdp_offer {
     struct leat_dtls_fingerprint   fingerprints[LEAT_SDP_FINGERPRINTS_MAX];
     size_t                         fingerprint_count;
     bool                           active; /* we are the DTLS client: the offer says a=setup:passive */
-    bool                           extmap_allow_mixed;
+    bool                           bundle; /* it has a=group:BUNDLE; without, it has one m-section that is served */
+    uint8_t                        tagged; /* the track whose transport all use (RFC 9143, 7.2) */
+    bool                           extmap_allow_mixed; /* for the session */
     struct leat_rtp_track          tracks[LEAT_MEDIA_KINDS];
     size_t                         track_count;
     struct leat_sdp_section        sections[LEAT_SDP_SECTIONS_MAX];
@@ -91,17 +96,18 @@ struct leat_sdp_fragment {
     struct leat_ice_credentials remote; /* ufrag and pwd, if given */
     size_t                      candidates;
     bool                        end_of_candidates;
-    char                        mid[LEAT_RTP_MID_MAX + 1];  /* of the first m-line, "" without one */
-    const char                 *media;                      /* that m-line's value; lent; NULL */
-    uint16_t                    media_len;
+    char                        mid[LEAT_RTP_MID_MAX + 1]; /* of the first m-line, "" without one */
+    const char                 *media;                     /* that m-line's value; lent; NULL */
+    const char                 *group;                     /* of a=group, "BUNDLE 0 1"; lent; NULL */
+    uint16_t                    media_len, group_len;
 };
 
-/* With or without an m-line. 0; -EPROTO with *ret_error. */
+/* With or without an m-line. Candidates are counted, whatever they say. 0; -EPROTO with *ret_error. */
 LEAT_API int leat_sdp_fragment_read(const char *text, size_t len, struct leat_sdp_fragment *ret,
                                     struct leat_sdp_error *ret_error);
 
-/* The answer to a restart: ice-lite, ice-options, credentials, all candidates, end-of-candidates; with the offer's m-line and mid if `fragment`
- * has one. Bytes written; -ENOSPC. */
+/* The answer to a restart: ice-lite, ice-options, credentials, all candidates, end-of-candidates; with the group, the
+ * m-line and the mid that `fragment` has. Bytes written; -ENOSPC. */
 LEAT_API int leat_sdp_fragment_write(const struct leat_sdp_fragment *fragment,
                                      const struct leat_sdp_answer *answer, char *out, size_t cap);
 

@@ -5,8 +5,8 @@
  * Of the library leat::webrtc; it needs OpenSSL 3.0. What holds for all of it:
  *
  * - Thread: a session is used by one thread at a time; different sessions by any threads at once.
- *   Nothing blocks. No call about a packet allocates, but the first one of RTP, the first one of
- *   RTCP and the first one of an SSRC.
+ *   Nothing blocks. No call about a packet allocates, but the first of RTP, the first of RTCP, the
+ *   first of an SSRC and its first with LEAT_SRTP_REPEAT.
  * - Errors: 0 or a negative errno; ret_len is untouched on failure and then nothing in the output
  *   may be used or sent. What a peer sends never aborts the process: it is counted and refused.
  * - One index encrypts one packet. The sender remembers the last LEAT_SRTP_WINDOW indexes of each
@@ -61,7 +61,8 @@ static inline size_t leat_srtcp_overhead(enum leat_srtp_profile profile)
 
 /* One direction of one session: what one master key is for, all its SSRCs. A session with a peer
  * has two, a sender and a receiver. RTP and RTCP have keys of their own, derived when the first
- * packet of each comes; so a receiver that only ever sees RTCP costs half. */
+ * packet of each comes; so a receiver that only ever sees RTCP costs half. Both directions of a
+ * viewer (three SSRCs out, reports both ways) are 5.4 KB with GCM, 3.7 KB with AES_CM. */
 typedef struct leat_srtp leat_srtp;
 
 /* key: LEAT_SRTP_KEY_LEN bytes; salt: leat_srtp_salt_len(profile) bytes. Both are copied, and wiped

@@ -245,7 +245,7 @@ static void retransmit(leat_dtls *dtls)
         size_t len = 0;
         uint8_t tag = 0;
         (void)leat__dtls_queue_take(&dtls->again, &tag, &data, &len);
-        if (!leat__dtls_queue_put(&dtls->out, 0, data, len, false)) {
+        if (!leat__dtls_queue_put(&dtls->out, 0, data, len)) {
             dtls->counts.dropped++;
         }
     }

@@ -48,9 +48,8 @@ static int datagram_write(BIO *bio, const char *data, int len)
     if (len <= 0 || round > RETRANSMITS_MAX) {
         return len;
     }
-    /* OpenSSL packs the records of a flight, but not when it writes it again. */
     if (!leat__dtls_queue_put(round ? &dtls->again : &dtls->out, round, (const uint8_t *)data,
-                              (size_t)len, round != 0)) {
+                              (size_t)len)) {
         dtls->counts.dropped++;
     }
     return len;

@@ -18,10 +18,9 @@ struct dtls_queue {
     uint32_t cap, head, len;
 };
 
-/* False: no memory, or QUEUE_LEN_MAX. With `merge` it is added to the datagram at the end, if that
- * has the same tag and it fits: a datagram may hold several records. */
-bool leat__dtls_queue_put(struct dtls_queue *queue, uint8_t tag, const uint8_t *data, size_t len,
-                          bool merge);
+/* Records become a datagram, or are added to the last, if that has the same tag and they fit: OpenSSL
+ * packs a flight, but not when it writes it again. False: no memory, or QUEUE_LEN_MAX. */
+bool leat__dtls_queue_put(struct dtls_queue *queue, uint8_t tag, const uint8_t *data, size_t len);
 /* The first, left where it is until the next call; false: there is none, and memory is freed. */
 bool leat__dtls_queue_take(struct dtls_queue *queue, uint8_t *ret_tag, const uint8_t **ret_data,
                            size_t *ret_len);

@@ -52,13 +52,12 @@ static bool make_room(struct dtls_queue *queue, size_t len)
     return true;
 }
 
-bool leat__dtls_queue_put(struct dtls_queue *queue, uint8_t tag, const uint8_t *data, size_t len,
-                          bool merge)
+bool leat__dtls_queue_put(struct dtls_queue *queue, uint8_t tag, const uint8_t *data, size_t len)
 {
     if (len == 0 || len > QUEUE_LEN_MAX || !make_room(queue, HEAD + len)) {
         return false;
     }
-    uint8_t *entry = merge ? find_last(queue, tag, len) : NULL;
+    uint8_t *entry = find_last(queue, tag, len);
     if (!entry) {
         entry = queue->data + queue->len;
         entry[0] = entry[1] = 0;

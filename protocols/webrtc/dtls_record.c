@@ -44,7 +44,7 @@ bool leat__dtls_record_fits(leat_dtls *dtls, const uint8_t *record, size_t len)
 {
     const unsigned epoch = (unsigned)record[3] << 8 | record[4];
     if (dtls->state != LEAT_DTLS_HANDSHAKING) {
-        return true;
+        return epoch == 1; /* for good: there is no renegotiation */
     }
     if (epoch == 0) {
         return record[0] != SSL3_RT_HANDSHAKE || is_modest(record + HEADER_LEN, len - HEADER_LEN);

@@ -1,7 +1,7 @@
 /* The agent: what comes in, what goes out, and when. Every datagram passes authenticate() before
- * anything is done for it. An answer is written at once into the one buffer there is; requests of
- * ours are written when they are taken, so a call leaves at most that one answer. Which tuple is used
- * is decided in ice_tuples.c. One thread. */
+ * anything is done for it. An answer is written at once into the one buffer there is; requests
+ * of ours are written when they are taken, so a call leaves at most that one answer. Which tuple
+ * is used is decided in ice_tuples.c. One thread. */
 #include <leat/ice.h>
 
 #include <assert.h>
@@ -71,7 +71,8 @@ static void begin(leat_ice *ice)
 
 /* ---- our requests ---- */
 
-/* Whether a tuple answers is asked with a new transaction; without randomness, at its next check. */
+/* Whether a tuple answers is asked with a new transaction; without randomness, at its next
+ * check. */
 static void ask(struct tuple *tuple, leat_time now)
 {
     if (RAND_bytes(tuple->transaction, sizeof(tuple->transaction)) == 1) {
@@ -310,6 +311,9 @@ int leat_ice_restart(leat_ice *ice, const struct leat_ice_credentials *local,
         strcmp(local->ufrag, ice->local[CURRENT].ufrag) == 0 ||
         (ice->restarting && strcmp(local->ufrag, ice->local[OLD].ufrag) == 0)) {
         return -EINVAL;
+    }
+    if (ice->expired) {
+        return -ENOTCONN;
     }
     begin(ice);
     if (ice->restarting) {

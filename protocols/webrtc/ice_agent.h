@@ -70,7 +70,8 @@ void leat__ice_verified(leat_ice *ice, int index);
 /* Drops those of the old credentials, and these; or those of the current ones. */
 void leat__ice_forget(leat_ice *ice, enum generation generation);
 
-/* Drops who is silent; the selected one is followed by another that is verified, or it is the end. */
+/* Drops who is silent; the selected one is followed by another that is verified, or it is the
+ * end. */
 void leat__ice_expire(leat_ice *ice, leat_time now);
 
 /* Whether so many bytes more may go there; accounts them. */

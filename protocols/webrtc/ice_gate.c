@@ -150,8 +150,8 @@ int leat_ice_gate_add(leat_ice_gate *gate, const struct leat_ice_credentials *lo
     return 0;
 }
 
-/* Fills the hole with a later entry that belongs there or before, and goes on with the hole that one
- * leaves: no tombstones, so searches do not grow with the age of the table. */
+/* Fills the hole with a later entry that belongs there or before, and goes on with the hole that
+ * one leaves: no tombstones, so searches do not grow with the age of the table. */
 static void close_hole(leat_ice_gate *gate, size_t hole)
 {
     for (size_t at = (hole + 1) & gate->mask; gate->slots[at].entry; at = (at + 1) & gate->mask) {

@@ -205,7 +205,7 @@ static size_t read_chunk(uint16_t chunk, uint8_t symbols[NARROW])
     const bool wide = chunk & 0x4000;
     const size_t n = wide ? WIDE : NARROW;
     for (size_t i = 0; i < n; i++) {
-        symbols[i] = wide ? chunk >> (12 - 2 * i) & 3 : chunk >> (13 - i) & 1;
+        symbols[i] = (uint8_t)(wide ? chunk >> (12 - 2 * i) & 3 : chunk >> (13 - i) & 1);
     }
     return n;
 }

@@ -4,13 +4,12 @@
  * before anything is encrypted; a repeat leaves only when its tag, which is over all of the packet,
  * is the one that was remembered. Invariant of the receiver: nothing changes until a packet has
  * authenticated. Called on the thread that has the session. */
-#include "srtp_bytes.h"
+#include "bytes.h"
 #include "srtp_session.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <stdlib.h>
 
 enum { RTP_HEADER_LEN = 12, RTP_CSRC_LEN = 4, RTP_EXTENSION_LEN = 4 };
 
@@ -25,7 +24,7 @@ static size_t header_len(const uint8_t *packet, size_t len)
         if (len < need + RTP_EXTENSION_LEN) {
             return 0;
         }
-        need += RTP_EXTENSION_LEN + (size_t)get_u16(packet + need + 2) * 4;
+        need += RTP_EXTENSION_LEN + (size_t)get16(packet + need + 2) * 4;
     }
     return need <= len ? need : 0;
 }
@@ -47,7 +46,7 @@ struct claim {
 static bool tags_need(struct srtp_stream *stream, uint64_t from)
 {
     if (!stream->tags) {
-        stream->tags = calloc(LEAT_SRTP_WINDOW, sizeof(*stream->tags));
+        stream->tags = OPENSSL_zalloc(LEAT_SRTP_WINDOW * sizeof(*stream->tags));
         stream->tags_from = from;
     }
     return stream->tags;
@@ -113,9 +112,9 @@ static int check_tag(const struct claim *claimed, const uint8_t *tag)
     }
     uint32_t *const remembered = &tags[claimed->index % LEAT_SRTP_WINDOW];
     if (claimed->is_repeat) {
-        return *remembered == get_u32(tag) ? 0 : -EBADMSG;
+        return *remembered == get32(tag) ? 0 : -EBADMSG;
     }
-    *remembered = get_u32(tag);
+    *remembered = get32(tag);
     return 0;
 }
 
@@ -143,10 +142,10 @@ int leat_srtp_protect(leat_srtp *srtp, const struct leat_srtp_packet *packet, ui
     if (status) {
         return status;
     }
-    const uint32_t ssrc = get_u32(packet->header + 8);
+    const uint32_t ssrc = get32(packet->header + 8);
     struct claim claimed;
-    status = claim(context, ssrc, get_u16(packet->header + 2), packet->flags & LEAT_SRTP_REPEAT,
-                   &claimed);
+    status =
+        claim(context, ssrc, get16(packet->header + 2), packet->flags & LEAT_SRTP_REPEAT, &claimed);
     if (status) {
         return leat__srtp_refuse(srtp, status);
     }
@@ -203,10 +202,10 @@ int leat_srtp_unprotect(leat_srtp *srtp, const uint8_t *in, size_t len, uint8_t 
     if (status) {
         return status;
     }
-    const uint32_t ssrc = get_u32(in + 8);
+    const uint32_t ssrc = get32(in + 8);
     struct srtp_stream *const stream = leat__srtp_stream_find(context, ssrc);
     uint64_t index = 0;
-    status = look(stream, get_u16(in + 2), &index);
+    status = look(stream, get16(in + 2), &index);
     if (status) {
         return leat__srtp_refuse(srtp, status);
     }

@@ -5,7 +5,7 @@
  *   GCM: header 8 | ciphertext | tag | E bit, index     RFC 7714 9.2
  *
  * Invariant: no index is said twice. Called on the thread that has the session. */
-#include "srtp_bytes.h"
+#include "bytes.h"
 #include "srtp_session.h"
 
 #include <assert.h>
@@ -53,7 +53,7 @@ int leat_srtcp_protect(leat_srtp *srtp, const uint8_t *in, size_t len, uint8_t *
     }
     const uint32_t index = context->rtcp_index++;
     const struct srtp_nonce nonce = {
-        .index = index, .ssrc = get_u32(in + 4), .word = ENCRYPTED | index};
+        .index = index, .ssrc = get32(in + 4), .word = ENCRYPTED | index};
     const struct leat_srtp_packet packet = {.header = in,
                                             .header_len = RTCP_HEADER_LEN,
                                             .payload = in + RTCP_HEADER_LEN,
@@ -64,7 +64,7 @@ int leat_srtcp_protect(leat_srtp *srtp, const uint8_t *in, size_t len, uint8_t *
         OPENSSL_cleanse(out, len + overhead);
         return status;
     }
-    put_u32(out + len + index_at(&context->cipher), nonce.word);
+    put32(out + len + index_at(&context->cipher), nonce.word);
     *ret_len = len + overhead;
     return 0;
 }
@@ -86,11 +86,11 @@ int leat_srtcp_unprotect(leat_srtp *srtp, const uint8_t *in, size_t len, uint8_t
     if (status) {
         return status;
     }
-    const uint32_t word = get_u32(in + body_end + index_at(&context->cipher));
+    const uint32_t word = get32(in + body_end + index_at(&context->cipher));
     if (!(word & ENCRYPTED)) {
         return leat__srtp_refuse(srtp, -EINVAL);
     }
-    const uint32_t ssrc = get_u32(in + 4);
+    const uint32_t ssrc = get32(in + 4);
     const uint64_t index = word & ~ENCRYPTED;
     struct srtp_stream *const stream = leat__srtp_stream_find(context, ssrc);
     const enum srtp_freshness freshness = stream ? srtp_stream_look(stream, index) : SRTP_FRESH;

@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <stdlib.h>
 
 static int session_open(enum leat_srtp_profile profile, const uint8_t *key, const uint8_t *salt,
                         bool is_receiver, leat_srtp **ret)
@@ -17,7 +16,7 @@ static int session_open(enum leat_srtp_profile profile, const uint8_t *key, cons
     if (status) {
         return status;
     }
-    leat_srtp *const srtp = calloc(1, sizeof(*srtp));
+    leat_srtp *const srtp = OPENSSL_zalloc(sizeof(*srtp));
     if (!srtp) {
         return -ENOMEM;
     }
@@ -49,11 +48,11 @@ static void context_close(struct srtp_context *context)
     while (context->streams) {
         struct srtp_stream *const stream = context->streams;
         context->streams = stream->next;
-        free(stream->tags);
-        free(stream);
+        OPENSSL_free(stream->tags);
+        OPENSSL_free(stream);
     }
     leat__srtp_cipher_close(&context->cipher);
-    free(context);
+    OPENSSL_free(context);
 }
 
 void leat_srtp_close(leat_srtp *srtp)
@@ -63,8 +62,7 @@ void leat_srtp_close(leat_srtp *srtp)
     }
     context_close(srtp->rtp);
     context_close(srtp->rtcp);
-    OPENSSL_cleanse(srtp, sizeof(*srtp));
-    free(srtp);
+    OPENSSL_clear_free(srtp, sizeof(*srtp));
 }
 
 enum leat_srtp_profile leat_srtp_profile_of(const leat_srtp *srtp)
@@ -81,14 +79,14 @@ int leat__srtp_context_need(leat_srtp *srtp, bool is_rtcp, struct srtp_context *
 {
     struct srtp_context **const place = is_rtcp ? &srtp->rtcp : &srtp->rtp;
     if (!*place) {
-        struct srtp_context *const context = calloc(1, sizeof(*context));
+        struct srtp_context *const context = OPENSSL_zalloc(sizeof(*context));
         if (!context) {
             return -ENOMEM;
         }
         const int status =
             leat__srtp_cipher_open(&srtp->master, is_rtcp, srtp->is_receiver, &context->cipher);
         if (status) {
-            free(context);
+            OPENSSL_free(context);
             return status;
         }
         /* RFC 3711 3.4 begins with 0, every browser with 1: a receiver cannot tell, and nobody was
@@ -122,7 +120,7 @@ int leat__srtp_stream_add(struct srtp_context *context, uint32_t ssrc, uint64_t 
     if (context->stream_count >= LEAT_SRTP_SSRC_MAX) {
         return -ENOSPC;
     }
-    struct srtp_stream *const stream = calloc(1, sizeof(*stream));
+    struct srtp_stream *const stream = OPENSSL_zalloc(sizeof(*stream));
     if (!stream) {
         return -ENOMEM;
     }

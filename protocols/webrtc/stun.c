@@ -1,7 +1,7 @@
-/* Reads a STUN message (RFC 8489, 5 and 14). Strict where a message is cut up: lengths must add up to
- * the datagram's; an attribute whose value is wrong is left out and told of, because a request with
- * one is answered, but only once it is authenticated. Nothing is copied but numbers. Pure: any
- * thread. */
+/* Reads a STUN message (RFC 8489, 5 and 14). Strict where a message is cut up: lengths must add
+ * up to the datagram's; an attribute whose value is wrong is left out and told of, because a
+ * request with one is answered, but only once it is authenticated. Nothing is copied but
+ * numbers. Pure: any thread. */
 #include <leat/stun.h>
 
 #include <errno.h>

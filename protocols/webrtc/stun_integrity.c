@@ -1,7 +1,7 @@
-/* MESSAGE-INTEGRITY and FINGERPRINT. Everything that claims to be a check costs one HMAC, so it is
- * made of SHA1_Update: EVP allocates two to thirteen times for each, and is two to ten times slower.
- * These functions are deprecated in favour of EVP since OpenSSL 3.0, and are in every version since;
- * this is the only file that uses them. Called by stun.c and stun_write.c. */
+/* MESSAGE-INTEGRITY and FINGERPRINT. Everything that claims to be a check costs one HMAC, so it
+ * is made of SHA1_Update: EVP allocates two to thirteen times for each, and is two to ten times
+ * slower. These functions are deprecated in favour of EVP since OpenSSL 3.0, and are in every
+ * version since; this is the only file that uses them. Called by stun.c and stun_write.c. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "stun_integrity.h"

@@ -10,8 +10,9 @@
 #define STUN_INTEGRITY_LEN 20u
 #define STUN_FINGERPRINT_LEN 4u
 
-/* MESSAGE-INTEGRITY of a message in which that attribute stands, or will, at offset `at`: the length
- * in the header counts as if the message ended with it (RFC 8489, 14.5). False: OpenSSL failed. */
+/* MESSAGE-INTEGRITY of a message in which that attribute stands, or will, at offset `at`: the
+ * length in the header counts as if the message ended with it (RFC 8489, 14.5). False: OpenSSL
+ * failed. */
 bool leat__stun_integrity(const uint8_t *message, size_t at, const void *key, size_t key_len,
                           uint8_t ret[STUN_INTEGRITY_LEN]);
 

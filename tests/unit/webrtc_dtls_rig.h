@@ -395,6 +395,7 @@ static inline void rig_open(struct rig *rig, uint64_t seed, uint16_t passive, ui
 
 static inline void rig_start(struct rig *rig)
 {
+    rig_set_clock(rig);
     for (unsigned i = 0; i < 2; i++) {
         rig_drain(&rig->side[i]);
         if (rig->side[i].raw) {

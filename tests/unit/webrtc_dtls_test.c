@@ -272,7 +272,7 @@ TEST(webrtc_dtls, a_lost_datagram_comes_again)
 static leat_time run_seed(uint64_t seed)
 {
     rig_open(&rig, seed, 0, 0);
-    rig.loss = (unsigned)(seed % 5) * 8; /* up to 32 % */
+    rig.loss = (unsigned)(seed % 5) * 5; /* up to 20 % */
     rig.repeat = 20;
     rig.delay_min = 1 * LEAT_MS;
     rig.delay_max = 60 * LEAT_MS;

@@ -109,7 +109,7 @@ static size_t make_rtp(struct scene *s, uint8_t *packet, size_t *ret_len)
     const uint64_t index = *next > back ? *next - back : *next;
     const bool extended = dice(s, 2);
     size_t len = 12;
-    packet[0] = (uint8_t)(0x80 | extended << 4 | csrcs);
+    packet[0] = (uint8_t)(0x80 | (extended ? 0x10u : 0) | csrcs);
     packet[1] = (uint8_t)dice(s, 256);
     write_u16(packet + 2, index & 0xffff);
     write_u32(packet + 4, random_next(&s->random));

@@ -1,12 +1,12 @@
-/* STUN: the vectors of RFC 5769, every truncation and every flipped bit of them; attributes that are
- * wrong, unknown, double or in the wrong place; what is written is read back; integrity against
- * OpenSSL's own HMAC. */
+/* STUN: the vectors of RFC 5769, every truncation and every flipped bit of them; attributes that
+ * are wrong, unknown, double or in the wrong place; what is written is read back; integrity
+ * against OpenSSL's own HMAC. */
 #include "check.h"
+#include "openssl_allocations.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -66,36 +66,6 @@ static int parse_copy(const uint8_t *data, size_t len, struct leat_stun_message 
 static bool is_text(leat_stun_bytes bytes, const char *text)
 {
     return bytes.data && bytes.len == strlen(text) && memcmp(bytes.data, text, bytes.len) == 0;
-}
-
-/* OpenSSL's allocations, counted from before its first. */
-static unsigned allocations;
-
-static void *count_malloc(size_t len, const char *file, int line)
-{
-    (void)file, (void)line;
-    allocations++;
-    return malloc(len);
-}
-
-static void *count_realloc(void *block, size_t len, const char *file, int line)
-{
-    (void)file, (void)line;
-    allocations++;
-    return realloc(block, len);
-}
-
-static void count_free(void *block, const char *file, int line)
-{
-    (void)file, (void)line;
-    free(block);
-}
-
-__attribute__((constructor)) static void count_allocations(void)
-{
-    if (!CRYPTO_set_mem_functions(count_malloc, count_realloc, count_free)) {
-        abort();
-    }
 }
 
 /* ---- RFC 5769 ---- */
@@ -517,12 +487,12 @@ TEST(stun, integrity_is_openssls_hmac)
 TEST(stun, checking_allocates_nothing)
 {
     struct leat_stun_message message;
-    const unsigned before = allocations;
+    const unsigned before = openssl_allocations;
     for (int i = 0; i < 100; i++) {
         REQUIRE(leat_stun_parse(request, LEN(request), &message) == 0);
         CHECK(leat_stun_verify(&message, password, strlen(password)));
         CHECK(!leat_stun_verify(&message, "wrong", 5));
     }
-    CHECK_EQ(allocations, before);
-    CHECK(HMAC(EVP_sha1(), "key", 3, request, 20, buffer, NULL) && allocations > before);
+    CHECK_EQ(openssl_allocations, before);
+    CHECK(HMAC(EVP_sha1(), "key", 3, request, 20, buffer, NULL) && openssl_allocations > before);
 }

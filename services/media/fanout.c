@@ -1,0 +1,199 @@
+/* A fanout belongs to a group: it is made by the group's first member and freed by the last. A group is given one
+ * message at a time, to one member after the other, so whatever concerns one batch, or one drain, can be kept
+ * here once. Touched by that group's members only. */
+#include "fanout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SOURCE_SILENT_NS (5 * LEAT_SEC)
+#define KEY_EVERY_NS (100 * LEAT_MS)
+#define PACKET_EVERY_NS (100 * LEAT_MS)
+
+int media_fanout_open(struct media_worker *worker, leat_ref group, struct media_fanout **ret,
+                      bool *ret_is_new)
+{
+    struct media_fanout *fanout = worker->fanouts;
+    while (fanout != NULL && !leat_ref_equal(fanout->group, group)) {
+        fanout = fanout->next;
+    }
+    *ret_is_new = fanout == NULL;
+    if (fanout == NULL) {
+        fanout = calloc(1, sizeof(*fanout));
+        if (fanout == NULL) {
+            return -ENOMEM;
+        }
+        fanout->worker = worker;
+        fanout->group = group;
+        fanout->next = worker->fanouts;
+        worker->fanouts = fanout;
+    }
+    fanout->members++;
+    *ret = fanout;
+    return 0;
+}
+
+void media_fanout_close(struct media_fanout *fanout)
+{
+    ENSURE(fanout->members > 0);
+    if (--fanout->members > 0) {
+        return;
+    }
+    struct media_fanout **link = &fanout->worker->fanouts;
+    while (*link != fanout) {
+        link = &(*link)->next;
+    }
+    *link = fanout->next;
+    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
+        media_ring_close(&fanout->ring[i]);
+    }
+    leat_buf_unref(fanout->batch.buf);
+    free(fanout);
+}
+
+/* ---- rings ---- */
+
+static struct media_ring *ring_find(const struct media_fanout *fanout, uint32_t source)
+{
+    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
+        if (fanout->ring[i].source == source && media_ring_is_open(&fanout->ring[i])) {
+            return (struct media_ring *)&fanout->ring[i];
+        }
+    }
+    return NULL;
+}
+
+/* The ring of a source that has just appeared, in a free place or in that of who was silent longest. NULL: no memory. */
+static struct media_ring *ring_make(struct media_fanout *fanout,
+                                    const struct leat_rtp_packet *packet)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
+        if (!media_ring_is_open(&fanout->ring[i])) {
+            at = i;
+            break;
+        }
+        at = fanout->heard[i] < fanout->heard[at] ? i : at;
+    }
+    media_ring_close(&fanout->ring[at]);
+    const uint32_t len = packet->kind == LEAT_MEDIA_AUDIO ? RING_AUDIO_LEN : RING_VIDEO_LEN;
+    return media_ring_open(&fanout->ring[at], packet->source, len) == 0 ? &fanout->ring[at] : NULL;
+}
+
+static void keep(struct media_fanout *fanout, leat_time now, const struct fanout_packet *packet)
+{
+    struct media_ring *ring = ring_find(fanout, packet->packet->source);
+    if (ring == NULL) {
+        ring = ring_make(fanout, packet->packet);
+    }
+    if (ring != NULL) {
+        media_ring_put(ring, packet->packet->index, packet->slice);
+        fanout->heard[ring - fanout->ring] = now;
+    }
+}
+
+static void expire(struct media_fanout *fanout, leat_time now)
+{
+    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
+        struct media_ring *ring = &fanout->ring[i];
+        if (!media_ring_is_open(ring)) {
+            continue;
+        }
+        media_ring_expire(ring, now);
+        if (fanout->heard[i] + SOURCE_SILENT_NS < now) {
+            media_ring_close(ring);
+        }
+    }
+}
+
+const struct leat_rtp_packet *media_fanout_find(const struct media_fanout *fanout, uint32_t source,
+                                                uint64_t index, const uint8_t **ret_bytes)
+{
+    const struct media_ring *ring = ring_find(fanout, source);
+    size_t                   len;
+    if (ring == NULL) {
+        return NULL;
+    }
+    return leat_media_packet_of(media_ring_find(ring, index), ret_bytes, &len);
+}
+
+/* ---- batches ---- */
+
+static void add(struct media_fanout *fanout, leat_slice slice, enum leat_media_kind kind)
+{
+    struct fanout_packet packet = {.slice = slice};
+    size_t               len;
+    packet.packet = leat_media_packet_of(slice, &packet.bytes, &len);
+    if (packet.packet != NULL && packet.packet->kind == kind &&
+        fanout->batch_len < FANOUT_BATCH_MAX) {
+        fanout->packets[fanout->batch_len++] = packet;
+    }
+}
+
+void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice batch)
+{
+    fanout->has_sent = false;
+    if (batch.buf == fanout->batch.buf) {
+        return; /* it is held, so no other batch has this address */
+    }
+    leat_buf_unref(fanout->batch.buf);
+    fanout->batch = leat_slice_ref(batch);
+    fanout->batch_len = 0;
+    const uint32_t len = leat_batch_len(batch);
+    for (uint32_t kind = 0; kind < LEAT_MEDIA_KINDS; kind++) {
+        for (uint32_t i = 0; i < len; i++) {
+            add(fanout, leat_batch_at(batch, i), (enum leat_media_kind)kind);
+        }
+    }
+    for (uint32_t i = 0; i < fanout->batch_len; i++) {
+        keep(fanout, now, &fanout->packets[i]);
+    }
+    expire(fanout, now);
+}
+
+void media_fanout_state(struct media_fanout *fanout, leat_time now,
+                        const struct leat_media_state *state)
+{
+    fanout->state = *state;
+    fanout->has_state = true;
+    expire(fanout, now);
+}
+
+/* ---- wishes ---- */
+
+bool media_fanout_want_key(struct media_fanout *fanout, leat_time now, leat_time since,
+                           struct leat_media_want *ret)
+{
+    if (since > fanout->key_since) {
+        fanout->key_since = since;
+    }
+    if (now < fanout->key_next) {
+        return false;
+    }
+    fanout->key_next = now + KEY_EVERY_NS;
+    *ret = (struct leat_media_want){.since = fanout->key_since,
+                                    .source = fanout->state.source,
+                                    .layer = fanout->has_state ? fanout->state.best_layer
+                                                               : MEDIA_LAYER_BEST};
+    media_count(&fanout->worker->counters.key_requests, 1);
+    return true;
+}
+
+bool media_fanout_want_packet(struct media_fanout *fanout, leat_time now, uint32_t source,
+                              uint64_t index, struct leat_media_want *ret)
+{
+    struct fanout_wish *wish = NULL;
+    for (uint32_t i = 0; i < FANOUT_WISHES && wish == NULL; i++) {
+        if (fanout->wishes[i].index == index && fanout->wishes[i].source == source) {
+            wish = &fanout->wishes[i];
+        }
+    }
+    if (wish == NULL) {
+        wish = &fanout->wishes[fanout->wish_next++ % FANOUT_WISHES];
+    } else if (now < wish->again) {
+        return false;
+    }
+    *wish = (struct fanout_wish){.index = index, .source = source, .again = now + PACKET_EVERY_NS};
+    *ret = (struct leat_media_want){.index = index, .source = source};
+    return true;
+}

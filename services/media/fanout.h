@@ -1,0 +1,76 @@
+/* What the viewers of one stream on one worker share: the batch they are being sent, the ring that answers their NACKs,
+ * what the publisher said of itself, and wishes to the publisher, which many may have and one utters. */
+#ifndef MEDIA_FANOUT_H
+#define MEDIA_FANOUT_H
+
+#include "ring.h"
+
+#define FANOUT_SOURCES 8u /* at a time: layers and kinds of a publisher, and of the one before */
+#define FANOUT_BATCH_MAX 128u
+#define FANOUT_WISHES 32u
+
+/* A packet of the batch that is being sent. */
+struct fanout_packet {
+    const struct leat_rtp_packet *packet;
+    const uint8_t                *bytes;
+    leat_slice                    slice;
+};
+
+struct fanout_wish {
+    uint64_t  index;
+    leat_time again; /* may be uttered again then */
+    uint32_t  source;
+    uint32_t  zero;
+};
+
+struct media_fanout {
+    struct media_fanout *next;
+    struct media_worker *worker;
+    leat_ref             group;
+    uint32_t             members;
+
+    uint32_t             batch_len;
+    leat_slice           batch; /* a reference, until the next one comes */
+    struct fanout_packet packets[FANOUT_BATCH_MAX]; /* audio first: a datagram apart does not cut a train */
+
+    struct media_ring ring[FANOUT_SOURCES];
+    leat_time         heard[FANOUT_SOURCES];
+
+    struct leat_media_state state; /* all zero: not heard of yet */
+    bool                    has_state;
+
+    leat_time          key_next;  /* not uttered before */
+    leat_time          key_since; /* of the newest viewer that waits */
+    struct fanout_wish wishes[FANOUT_WISHES];
+    uint32_t           wish_next;
+
+    /* Of the viewer whose drain is open: what did not go into its last train. */
+    struct leat_rtp_sent sent;
+    bool                 has_sent;
+};
+
+/* That of a group, for one member more. *ret_is_new: the group must be subscribed. -ENOMEM. */
+int media_fanout_open(struct media_worker *worker, leat_ref group, struct media_fanout **ret,
+                      bool *ret_is_new);
+
+/* The member has ended. */
+void media_fanout_close(struct media_fanout *fanout);
+
+/* The batch that is being given to the group; only the first member that comes with it does something. */
+void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice batch);
+
+/* What the publisher said; and time goes by. */
+void media_fanout_state(struct media_fanout *fanout, leat_time now,
+                        const struct leat_media_state *state);
+
+/* NULL: it is not there (any more). */
+const struct leat_rtp_packet *media_fanout_find(const struct media_fanout *fanout, uint32_t source,
+                                                uint64_t index, const uint8_t **ret_bytes);
+
+/* Whether the wish is to be published now; somebody else may just have. */
+bool media_fanout_want_key(struct media_fanout *fanout, leat_time now, leat_time since,
+                           struct leat_media_want *ret);
+bool media_fanout_want_packet(struct media_fanout *fanout, leat_time now, uint32_t source,
+                              uint64_t index, struct leat_media_want *ret);
+
+#endif
