@@ -235,8 +235,10 @@ static inline void check_again(struct model *model, struct model_made *entry)
                                         entry->made.bytes, &sent) == 0);
     rig_see(&seen, &sent, &entry->made);
     const bool is_rtx = seen.header.ssrc == 0x2222;
-    const uint16_t sequence =
-        is_rtx ? (uint16_t)(rig_body(&seen)[0] << 8 | rig_body(&seen)[1]) : seen.header.sequence;
+    uint16_t sequence = seen.header.sequence;
+    if (is_rtx) {
+        sequence = (uint16_t)(rig_body(&seen)[0] << 8 | rig_body(&seen)[1]);
+    }
     const uint64_t out = leat_rtp_extend(model->highest, sequence);
     const struct model_sent *const place = &model->sent[out % MODEL_SEEN];
     MODEL_REQUIRE(place->out == out);
