@@ -90,7 +90,7 @@ static inline uint64_t leat_rtp_extend(uint64_t near, uint16_t sequence)
 enum leat_media_kind { LEAT_MEDIA_AUDIO, LEAT_MEDIA_VIDEO, LEAT_MEDIA_KINDS };
 
 #define LEAT_RTP_LAYERS_MAX 3u  /* simulcast encodings of a track */
-#define LEAT_RTP_CODECS_MAX 16u /* payload types of a track, RTX not counted */
+#define LEAT_RTP_CODECS_MAX 24u /* payload types of a track, RTX not counted */
 #define LEAT_RTP_MID_MAX 16u    /* bytes of a mid or a rid */
 
 struct leat_rtp_codec {
