@@ -133,6 +133,7 @@ static void add(struct media_fanout *fanout, leat_slice slice, enum leat_media_k
 void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice batch)
 {
     fanout->has_sent = false;
+    fanout->catch_at = fanout->catch_end = 0;
     if (batch.buf == fanout->batch.buf) {
         return; /* it is held, so no other batch has this address */
     }
@@ -149,6 +150,46 @@ void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice ba
         keep(fanout, now, &fanout->packets[i]);
     }
     expire(fanout, now);
+}
+
+const struct fanout_packet *media_fanout_at(struct media_fanout *fanout, const uint32_t *at)
+{
+    struct fanout_packet *caught = &fanout->caught;
+    size_t                len;
+    while (fanout->catch_at < fanout->catch_end) {
+        caught->slice = media_ring_find(fanout->catch_ring, fanout->catch_at);
+        caught->packet = leat_media_packet_of(caught->slice, &caught->bytes, &len);
+        if (caught->packet != NULL) {
+            return caught;
+        }
+        fanout->catch_at++;
+    }
+    return *at < fanout->batch_len ? &fanout->packets[*at] : NULL;
+}
+
+void media_fanout_next(struct media_fanout *fanout, uint32_t *at)
+{
+    if (fanout->catch_at < fanout->catch_end) {
+        fanout->catch_at++;
+    } else {
+        ++*at;
+    }
+}
+
+uint32_t media_fanout_left(const struct media_fanout *fanout, uint32_t at)
+{
+    return (uint32_t)(fanout->catch_end - fanout->catch_at) + fanout->batch_len - at;
+}
+
+void media_fanout_catch_up(struct media_fanout *fanout, const struct leat_rtp_packet *packet)
+{
+    struct media_ring *ring = ring_find(fanout, packet->source);
+    if (ring != NULL && fanout->catch_at == fanout->catch_end &&
+        media_ring_find(ring, packet->index).buf != NULL) {
+        fanout->catch_ring = ring;
+        fanout->catch_at = packet->index;
+        fanout->catch_end = ring->end;
+    }
 }
 
 void media_fanout_state(struct media_fanout *fanout, leat_time now,

@@ -44,9 +44,13 @@ struct media_fanout {
     struct fanout_wish wishes[FANOUT_WISHES];
     uint32_t           wish_next;
 
-    /* Of the viewer whose drain is open: what did not go into its last train. */
+    /* Of the viewer whose drain is open: what did not go into its last train, and what it is given from a ring before
+     * the rest of the batch: [catch_at, catch_end). */
     struct leat_rtp_sent sent;
     bool                 has_sent;
+    struct media_ring   *catch_ring;
+    uint64_t             catch_at, catch_end;
+    struct fanout_packet caught;
 };
 
 /* That of a group, for one member more. *ret_is_new: the group must be subscribed. -ENOMEM. */
@@ -58,6 +62,16 @@ void media_fanout_close(struct media_fanout *fanout);
 
 /* The batch that is being given to the group; only the first member that comes with it does something. */
 void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice batch);
+
+/* The drain's next packet: of a ring, else the batch's at *at; NULL: none is left. And steps over it. */
+const struct fanout_packet *media_fanout_at(struct media_fanout *fanout, const uint32_t *at);
+void                        media_fanout_next(struct media_fanout *fanout, uint32_t *at);
+
+/* How many packets there may be in all from there on. */
+uint32_t media_fanout_left(const struct media_fanout *fanout, uint32_t at);
+
+/* The viewer begins at this packet, which came late: what follows it in the ring is next. */
+void media_fanout_catch_up(struct media_fanout *fanout, const struct leat_rtp_packet *packet);
 
 /* What the publisher said; and time goes by. */
 void media_fanout_state(struct media_fanout *fanout, leat_time now,

@@ -10,6 +10,7 @@
 #define TRAIN_SEGMENTS 60u
 #define TRAIN_BYTES 60000u
 #define RTCP_MAX 1200u
+#define KEY_PATIENCE_NS (600 * LEAT_MS) /* a key frame that began longer ago and did not help has been missed */
 
 /* What a PUBLISHED, or RTCP, leaves to be done: bits, in the order of doing. */
 enum todo {
@@ -28,7 +29,7 @@ struct viewer {
     void                *memory;
     uint32_t             todo;
     uint32_t             at; /* in the fanout's batch */
-    leat_time            report_at;
+    leat_time            connected_at;
     bool                 said_bye;
     char                 cname[24];
 };
@@ -96,7 +97,6 @@ static int viewer_init(void *state, const void *arg, leat_time now)
     }
     self->media = setup->media;
     self->back = setup->back;
-    self->report_at = LEAT_NEVER;
     self->todo = is_new ? TODO_SUBSCRIBE : 0;
     memcpy(self->cname, setup->cname, sizeof(self->cname));
     if (self->fanout->has_state && self->senders[LEAT_MEDIA_VIDEO] != NULL) {
@@ -278,20 +278,49 @@ static bool train_send(struct viewer *self, struct train *train, struct leat_out
     return true;
 }
 
-/* The next packet of the batch that this viewer is to have, in fanout->sent; NULL: there is none. */
+/* A key frame's first packet that came late, when what follows it has gone by: who waits for it begins there
+ * nevertheless, and catches up from the ring. */
+static int offer_late(struct viewer *self, leat_time now, leat_rtp_sender *sender,
+                      const struct fanout_packet *packet)
+{
+    struct leat_rtp_packet in_time = *packet->packet;
+    in_time.flags &= (uint8_t)~LEAT_RTP_LATE;
+    const int status =
+        leat_rtp_sender_packet(sender, now, &in_time, packet->bytes, &self->fanout->sent);
+    if (status == 0) {
+        media_fanout_catch_up(self->fanout, packet->packet);
+    }
+    return status;
+}
+
+/* Whether this viewer is to have the packet; then what it is to be sent is in fanout->sent. */
+static bool offer(struct viewer *self, leat_time now, const struct fanout_packet *packet)
+{
+    const unsigned   late = LEAT_RTP_START | LEAT_RTP_KEY | LEAT_RTP_LATE;
+    leat_rtp_sender *sender = self->senders[packet->packet->kind];
+    leat_time        since;
+    if (sender == NULL) {
+        return false;
+    }
+    if ((packet->packet->flags & late) == late && packet->packet->kind == LEAT_MEDIA_VIDEO &&
+        leat_rtp_sender_wants_key(sender, &since)) {
+        return offer_late(self, now, sender, packet) == 0;
+    }
+    return leat_rtp_sender_packet(sender, now, packet->packet, packet->bytes,
+                                  &self->fanout->sent) == 0;
+}
+
+/* The next packet that this viewer is to have, in fanout->sent; NULL: there is none. */
 static const struct fanout_packet *next_packet(struct viewer *self, leat_time now)
 {
-    struct media_fanout *fanout = self->fanout;
-    while (self->at < fanout->batch_len) {
-        const struct fanout_packet *packet = &fanout->packets[self->at];
-        leat_rtp_sender            *sender = self->senders[packet->packet->kind];
-        if (fanout->has_sent ||
-            (sender != NULL && leat_rtp_sender_packet(sender, now, packet->packet, packet->bytes,
-                                                      &fanout->sent) == 0)) {
+    struct media_fanout        *fanout = self->fanout;
+    const struct fanout_packet *packet;
+    while ((packet = media_fanout_at(fanout, &self->at)) != NULL) {
+        if (fanout->has_sent || offer(self, now, packet)) {
             fanout->has_sent = true;
             return packet;
         }
-        self->at++;
+        media_fanout_next(fanout, &self->at);
     }
     return NULL;
 }
@@ -304,7 +333,7 @@ static bool pop_train(struct viewer *self, leat_time now, struct leat_output *re
     while ((packet = next_packet(self, now)) != NULL) {
         const size_t sealed = sealed_len(self, &fanout->sent, packet->packet);
         if (train.body.buf == NULL) {
-            if (!train_begin(&train, sealed, fanout->batch_len - self->at)) {
+            if (!train_begin(&train, sealed, media_fanout_left(fanout, self->at))) {
                 break;
             }
         } else if (!train_takes(&train, sealed)) {
@@ -316,7 +345,7 @@ static bool pop_train(struct viewer *self, leat_time now, struct leat_output *re
         }
         (void)train_add(self, &train, &fanout->sent, packet->packet, packet->bytes);
         fanout->has_sent = false;
-        self->at++;
+        media_fanout_next(fanout, &self->at);
     }
     self->todo &= ~(uint32_t)TODO_TRAINS;
     fanout->has_sent = false;
@@ -402,14 +431,19 @@ static bool pop_report(struct viewer *self, leat_time now, struct leat_output *r
     return len > 0 && media_session_send_rtcp(&self->session, rtcp, len, ret);
 }
 
+/* A key frame that had begun before there were keys was none for this viewer. */
 static bool pop_key(struct viewer *self, leat_time now, struct leat_output *ret)
 {
     struct leat_media_want want;
     leat_time              since;
     self->todo &= ~(uint32_t)TODO_KEY;
-    return self->senders[LEAT_MEDIA_VIDEO] != NULL &&
-           leat_rtp_sender_wants_key(self->senders[LEAT_MEDIA_VIDEO], &since) &&
-           media_fanout_want_key(self->fanout, now, since, &want) &&
+    if (self->senders[LEAT_MEDIA_VIDEO] == NULL ||
+        !leat_rtp_sender_wants_key(self->senders[LEAT_MEDIA_VIDEO], &since)) {
+        return false;
+    }
+    since = since > self->connected_at ? since : self->connected_at;
+    since = now > since + KEY_PATIENCE_NS ? now - KEY_PATIENCE_NS : since;
+    return media_fanout_want_key(self->fanout, now, since, &want) &&
            publish_want(self, LEAT_MEDIA_WANT_KEY, &want, ret);
 }
 
@@ -451,7 +485,10 @@ static bool viewer_pop_output(void *state, leat_time now, struct leat_output *re
     struct viewer *self = state;
     const bool     was_connected = self->session.connected;
     if (media_session_pop(&self->session, self, now, ret)) {
-        self->todo |= !was_connected && self->session.connected ? TODO_KEY : 0;
+        if (!was_connected && self->session.connected) {
+            self->connected_at = now;
+            self->todo |= TODO_KEY;
+        }
         return true;
     }
     if (self->todo != 0 && pop_todo(self, now, ret)) {

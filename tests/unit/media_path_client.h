@@ -2,8 +2,8 @@
  * viewer that NACKs and remembers what it was shown. Each packet's payload says what it is, so a viewer can tell.
  *
  * A test owns struct client and looks into it between two runs of the simulation. */
-#ifndef LEAT_TESTS_MEDIA_CLIENT_H
-#define LEAT_TESTS_MEDIA_CLIENT_H
+#ifndef LEAT_TESTS_MEDIA_PATH_CLIENT_H
+#define LEAT_TESTS_MEDIA_PATH_CLIENT_H
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #include "webrtc_client.h"
 
-enum { CLIENT_SEEN_MAX = 16384, CLIENT_SENT_MAX = 4096, CLIENT_QUEUE_MAX = 512 };
+enum { CLIENT_SEEN_MAX = 8192, CLIENT_SENT_MAX = 1024, CLIENT_QUEUE_MAX = 512 };
 
 #define CLIENT_MAGIC 0x6c656174u
 
@@ -43,11 +43,16 @@ struct client_seen {
 struct client_track {
     uint32_t           ssrc, rtx_ssrc;
     uint8_t            payload_type, rtx;
-    uint64_t           first, newest; /* extended; 0: nothing yet */
+    uint64_t           base; /* of seen, asked; 0: nothing yet */
+    uint64_t           first, newest; /* extended; 0: nothing to begin with yet */
     struct client_seen seen[CLIENT_SEEN_MAX];
     leat_time          asked[CLIENT_SEEN_MAX]; /* NACK sent */
     unsigned           nacks, repeats, duplicates;
     unsigned           reports; /* SR */
+    unsigned           plis;
+    bool               is_video;
+    bool               no_key; /* something came, but no key frame */
+    leat_time          next_pli;
 };
 
 /* One SSRC that a publisher sends. */
@@ -262,17 +267,23 @@ static inline void client_on_feedback(struct client *client, const struct leat_r
 
 /* ---- a viewer ---- */
 
+static inline struct client_seen *client_seen_at(const struct client_track *track, uint64_t index)
+{
+    return (struct client_seen *)&track->seen[index - track->base];
+}
+
 static inline void client_note(struct client_track *track, uint16_t sequence, uint32_t timestamp,
                                bool marker, const uint8_t *payload, size_t len, leat_time now)
 {
-    if (track->first == 0) {
-        track->first = track->newest = 65536 + (uint64_t)sequence;
+    if (track->base == 0) {
+        track->newest = 65536 + (uint64_t)sequence;
+        track->base = track->newest - 256;
     }
     const uint64_t index = leat_rtp_extend(track->newest, sequence);
-    if (index < track->first || index - track->first >= CLIENT_SEEN_MAX) {
+    if (index < track->base || index - track->base >= CLIENT_SEEN_MAX) {
         return;
     }
-    struct client_seen *seen = &track->seen[index - track->first];
+    struct client_seen *seen = client_seen_at(track, index);
     track->duplicates += seen->got;
     *seen = (struct client_seen){.got = true, .marker = marker, .timestamp = timestamp, .at = now};
     if (len >= 14 + sizeof(seen->mark)) {
@@ -282,6 +293,10 @@ static inline void client_note(struct client_track *track, uint16_t sequence, ui
         seen->picture_id = (uint16_t)((payload[2] & 0x7f) << 8 | payload[3]);
     }
     track->newest = index > track->newest ? index : track->newest;
+    if (track->first == 0 && (seen->key || !track->is_video)) {
+        track->first = index; /* what came before there were keys is lost; it begins where it can */
+    }
+    track->no_key = track->first == 0;
 }
 
 static inline void client_on_rtp(struct client *client, const uint8_t *data, size_t len,
@@ -315,12 +330,20 @@ static inline void client_nack(struct client *client, struct client_track *track
 {
     uint16_t missing[64];
     size_t   count = 0;
-    for (uint64_t i = track->first; i < track->newest && count < 64; i++) {
-        const uint64_t at = i - track->first;
+    for (uint64_t i = track->first; track->first != 0 && i < track->newest && count < 64; i++) {
+        const uint64_t at = i - track->base;
         if (!track->seen[at].got && (track->asked[at] == 0 || now - track->asked[at] >= 60 * LEAT_MS)) {
             missing[count++] = (uint16_t)i;
             track->asked[at] = now;
         }
+    }
+    if (track->no_key && now >= track->next_pli) {
+        uint8_t rtcp[64];
+        size_t  len = 0;
+        track->next_pli = now + 300 * LEAT_MS;
+        track->plis++;
+        leat_rtcp_put_pli(rtcp, sizeof(rtcp), &len, 77, track->ssrc);
+        client_rtcp(client, rtcp, len);
     }
     if (count > 0) {
         uint8_t rtcp[600];
@@ -430,8 +453,8 @@ static inline void client_tick(struct client *client, leat_time now)
 
 struct client_actor {
     struct client *client;
-    leat_time      tick_at;
-    bool           opened, stop;
+    leat_time      tick_at, stop_at;
+    bool           opened;
 };
 
 static inline int client_init(void *state, const void *arg, leat_time now)
@@ -440,6 +463,7 @@ static inline int client_init(void *state, const void *arg, leat_time now)
     memcpy(&self->client, arg, sizeof(self->client));
     self->client->ref = leat_self(self);
     self->tick_at = LEAT_NEVER;
+    self->stop_at = LEAT_NEVER;
     self->client->next_check = now;
     return 0;
 }
@@ -464,8 +488,8 @@ static inline void client_on_event(void *state, const struct leat_event *event)
         client_tick(client, event->now);
         client_flush(client);
         break;
-    case LEAT_EVENT_SHUTDOWN:
-        self->stop = true;
+    case LEAT_EVENT_SHUTDOWN: /* to hear of goodbyes */
+        self->stop_at = event->now + 100 * LEAT_MS;
         break;
     default:
         break;
@@ -476,7 +500,6 @@ static inline bool client_pop(void *state, leat_time now, struct leat_output *re
 {
     struct client_actor *self = state;
     struct client       *client = self->client;
-    (void)now;
     if (!self->opened) {
         struct leat_addr any;
         leat_addr_from_host("127.0.0.1", 0, &any);
@@ -497,7 +520,7 @@ static inline bool client_pop(void *state, leat_time now, struct leat_output *re
         leat_output_wait(ret);
         return true;
     }
-    if (self->stop) {
+    if (now >= self->stop_at) {
         leat_output_stop(ret);
         return true;
     }
