@@ -100,8 +100,8 @@ LEAT_API int leat_rtp_sender_again(leat_rtp_sender *sender, leat_time now,
                                    const struct leat_rtp_packet *packet, const uint8_t *bytes,
                                    struct leat_rtp_sent *ret);
 
-/* A sender report (RFC 3550, 6.4.1) with SDES if it is due: at once when something was sent, then each second. `ntp_now` is the wall
- * time as NTP has it, 32.32. Bytes written; 0: not due. cap is at least 128. */
+/* A sender report (RFC 3550, 6.4.1) with SDES if it is due: at once when something was sent, then each second.
+ * `ntp_now` is the wall time as NTP has it, 32.32. Bytes written; 0: not due. cap is at least 128. */
 LEAT_API size_t leat_rtp_sender_report(leat_rtp_sender *sender, leat_time now, uint64_t ntp_now,
                                        const char *cname, uint8_t *out, size_t cap);
 
