@@ -90,7 +90,7 @@ static inline uint64_t leat_rtp_extend(uint64_t near, uint16_t sequence)
 enum leat_media_kind { LEAT_MEDIA_AUDIO, LEAT_MEDIA_VIDEO, LEAT_MEDIA_KINDS };
 
 #define LEAT_RTP_LAYERS_MAX 3u  /* simulcast encodings of a track */
-#define LEAT_RTP_CODECS_MAX 16u /* payload types of a track, RTX not counted */
+#define LEAT_RTP_CODECS_MAX 24u /* payload types of a track, RTX not counted */
 #define LEAT_RTP_MID_MAX 16u    /* bytes of a mid or a rid */
 
 struct leat_rtp_codec {
@@ -132,8 +132,9 @@ enum leat_rtp_packet_flags {
 /* What every viewer needs to know of a packet, found out once. The bytes it speaks of (the plaintext packet,
  * header included) travel beside it and are never changed. */
 struct leat_rtp_packet {
-    uint64_t  index;    /* its place among the packets of its source: the extended sequence number. Gaps are
-                           packets that are missing, or are still to come */
+    uint64_t  index;    /* its place among the packets of its source: the extended sequence number, but that
+                           padding does not count, and what the receiver puts in does. Gaps are packets that
+                           are missing, or are still to come */
     leat_time received; /* when */
     uint32_t  source;   /* what these indexes and timestamps count in: one layer of one track of one publisher.
                            Never used again for another */

@@ -1,8 +1,10 @@
-/* Which packets of a publisher a viewer gets, and as which of its own: the mapping, and its changes.
+/* Which packets of a publisher a viewer gets, and as which of its own: the mapping, and its
+ * changes.
  *
- * A change is a line in (source, index, out): out = first_out + (index - first), from `first` on until the
- * next change's first_out. Lines do not overlap in outs, so no out ever stands for two packets; `sent` keeps any
- * from leaving twice but as a repeat. Called by the owner of the sender, on one thread. */
+ * A change is a line in (source, index, out): out = first_out + (index - first), from `first` on
+ * until the next change's first_out. Lines do not overlap in outs, so no out ever stands for two
+ * packets; `sent` keeps any from leaving twice but as a repeat. Called by the owner of the
+ * sender, on one thread. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -234,8 +236,8 @@ static void begin(leat_rtp_sender *sender, leat_time now, const struct leat_rtp_
     sender->wants_since = now;
 }
 
-/* A key frame that did not begin anything with its first packet does not with a later one (H264 and H265 have
- * packets of parameters before the picture, without which it is worth nothing). */
+/* A key frame that did not begin anything with its first packet does not with a later one (H264
+ * and H265 have packets of parameters before the picture, without which it is worth nothing). */
 static bool was_refused(const leat_rtp_sender *sender, const struct leat_rtp_packet *packet)
 {
     return sender->has_refused && sender->refused_source == packet->source &&

@@ -1,9 +1,9 @@
-/* What a viewer's sender remembers; about a KiB, and thousands of them. rtp_sender.c owns the mapping of a source's
- * packets to the viewer's and is the only one to move it; rtp_sender_repeat.c (what is asked for again) and
- * rtp_sender_report.c (clocks, RTCP) read it.
+/* What a viewer's sender remembers; about a KiB, and thousands of them. rtp_sender.c owns the
+ * mapping of a source's packets to the viewer's and is the only one to move it;
+ * rtp_sender_repeat.c (what is asked for again) and rtp_sender_report.c (clocks, RTCP) read it.
  *
- * An "out" is the place of a packet in what the viewer sees: its sequence number, extended. It is used for
- * one packet of one source ever: SRTP encrypts one packet with it. */
+ * An "out" is the place of a packet in what the viewer sees: its sequence number, extended. It
+ * is used for one packet of one source ever: SRTP encrypts one packet with it. */
 #ifndef LEAT_PROTOCOLS_WEBRTC_RTP_SENDER_STATE_H
 #define LEAT_PROTOCOLS_WEBRTC_RTP_SENDER_STATE_H
 
@@ -34,8 +34,8 @@ struct sender_repeat {
     uint16_t at_ms; /* of the last answer, modulo: valid where `answered` has the bit */
 };
 
-/* What a source reported, with our time for it: the least delay there was, so that the reports of both kinds of
- * a publisher, each delayed in its own way, come to the same. */
+/* What a source reported, with our time for it: the least delay there was, so that the reports
+ * of both kinds of a publisher, each delayed in its own way, come to the same. */
 struct sender_report {
     uint64_t ntp_ns; /* since 1900, the publisher's */
     uint64_t offset; /* leat_time - ntp_ns, modulo */

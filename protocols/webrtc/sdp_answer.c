@@ -1,11 +1,12 @@
-/* Writes an answer: as many m-sections as the offer has, in its order (RFC 3264, 6), with the offerer's mids, payload
- * types and ids of extensions. Candidates stand in the tagged section alone (RFC 9143, 7.3); credentials and
- * fingerprint in each, for clients that look there. */
+/* Writes an answer: as many m-sections as the offer has, in its order (RFC 3264, 6), with the
+ * offerer's mids, payload types and ids of extensions. Candidates stand in the tagged section alone
+ * (RFC 9143, 7.3); credentials and fingerprint in each, for clients that look there. */
 #include <errno.h>
 
 #include "sdp_text.h"
 
-/* Parameters that describe what the offerer sends (RFC 6184, 8.1; RFC 7798, 7.1) are not ours to repeat. */
+/* Parameters that describe what the offerer sends (RFC 6184, 8.1; RFC 7798, 7.1) are not ours to
+ * repeat. */
 static bool is_repeated(const struct leat_rtp_codec *codec, struct span parameter)
 {
     const bool parameter_sets = codec->codec == LEAT_CODEC_H264 || codec->codec == LEAT_CODEC_H265;
@@ -17,8 +18,8 @@ static bool is_repeated(const struct leat_rtp_codec *codec, struct span paramete
              leat__sdp_same_nocase(span_of(parameter.data, 6), span_of("sprop-", 6)));
 }
 
-/* The offer's parameters as they stand. To a publisher that says it sends stereo we say that we want it:
- * else it must not (RFC 7587, 7.1). */
+/* The offer's parameters as they stand. To a publisher that says it sends stereo we say that we
+ * want it: else it must not (RFC 7587, 7.1). */
 static void put_fmtp(struct sdp_out *out, const struct leat_rtp_codec *codec, enum leat_sdp_use use)
 {
     struct span rest = span_of(codec->fmtp, codec->fmtp_len);
@@ -102,8 +103,8 @@ static void put_simulcast(struct sdp_out *out, const struct leat_rtp_track *trac
     }
 }
 
-/* The streams a viewer is sent: one MediaStream for all tracks (RFC 8830), and the FID group without which
- * browsers ignore RTX. */
+/* The streams a viewer is sent: one MediaStream for all tracks (RFC 8830), and the FID group
+ * without which browsers ignore RTX. */
 static void put_streams(struct sdp_out *out, const struct leat_sdp_answer *answer,
                         const struct leat_rtp_track *track)
 {

@@ -1,6 +1,6 @@
-/* The payload types of an m-section: which of them leat forwards, their RTX (RFC 4588) and feedback (RFC 4585,
- * RFC 5104). One walk gathers what is said of each payload type, a second one over the formats of the
- * m-line picks, so that it is linear whatever was sent. Called by sdp_offer.c. */
+/* The payload types of an m-section: which of them leat forwards, their RTX (RFC 4588) and feedback
+ * (RFC 4585, RFC 5104). One walk gathers what is said of each payload type, a second one over the
+ * formats of the m-line picks, so that it is linear whatever was sent. Called by sdp_offer.c. */
 #include "sdp_offer.h"
 
 #define PAYLOAD_TYPES 128u

@@ -1,5 +1,5 @@
-/* RTP header extensions of an m-section: a=extmap (RFC 8285). The offer's ids are kept; of the known
- * extensions those that make sense for the use. Called by sdp_offer.c. */
+/* RTP header extensions of an m-section: a=extmap (RFC 8285). The offer's ids are kept; of the
+ * known extensions those that make sense for the use. Called by sdp_offer.c. */
 #include "sdp_offer.h"
 
 #define ONE_BYTE_ID_MAX 14u /* RFC 8285, 4.2 */
@@ -7,8 +7,8 @@
 
 #define BIT(ext) (1u << (ext))
 
-/* Which extensions are answered: a publisher's tell layers, loss, loudness and frames; a viewer is sent
- * what forwarding can fill in. */
+/* Which extensions are answered: a publisher's tell layers, loss, loudness and frames; a viewer is
+ * sent what forwarding can fill in. */
 static unsigned wanted(enum leat_sdp_use use, enum leat_media_kind kind)
 {
     const unsigned always =
@@ -43,9 +43,9 @@ struct extmaps {
     uint8_t one_way;
 };
 
-/* Whether the id means another extension already. In one section that is an error; in two of one bundle it is too
- * (RFC 9143, 12), but aiortc counts anew in each. There only the extension matters that says which
- * section a packet is of: all others are looked up when that is known. */
+/* Whether the id means another extension already. In one section that is an error; in two of one
+ * bundle it is too (RFC 9143, 12), but aiortc counts anew in each. There only the extension matters
+ * that says which section a packet is of: all others are looked up when that is known. */
 static bool is_clash(const struct extmaps *maps, uint32_t id, struct span uri)
 {
     const struct span here = maps->uris[id];
@@ -66,7 +66,8 @@ static int take_extmap(struct extmaps *maps, struct span value, struct leat_rtp_
     const struct span uri = leat__sdp_word(&value);
     const struct span id_text = leat__sdp_cut(&number, '/');
     uint32_t id;
-    /* Ids from 4096 on are offers to be renumbered (RFC 8285, 7): nobody who must be served makes them. */
+    /* Ids from 4096 on are offers to be renumbered (RFC 8285, 7): nobody who must be served makes
+     * them. */
     if (!leat__sdp_number(id_text, ID_MAX, &id) || id == 0 || uri.len == 0) {
         return 0;
     }

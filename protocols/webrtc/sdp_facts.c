@@ -1,6 +1,6 @@
-/* What the session or one m-section says of the transport: ICE credentials, fingerprints, the DTLS role, BUNDLE's
- * id, direction, multiplexing. Candidates are not read: an ICE-lite agent is told by checks where its peer is
- * (RFC 8445, 2.5). Called by sdp_offer.c. */
+/* What the session or one m-section says of the transport: ICE credentials, fingerprints, the DTLS
+ * role, BUNDLE's id, direction, multiplexing. Candidates are not read: an ICE-lite agent is told by
+ * checks where its peer is (RFC 8445, 2.5). Called by sdp_offer.c. */
 #include <errno.h>
 
 #include "sdp_offer.h"

@@ -1,6 +1,6 @@
-/* Fragments of trickle ICE (RFC 8840, 9; RFC 9725, 4.3): what a client's PATCH says, and the answer to a restart.
- * Candidates are counted and not read (they may be of any kind and name hosts that do not resolve): an
- * ICE-lite agent needs none. */
+/* Fragments of trickle ICE (RFC 8840, 9; RFC 9725, 4.3): what a client's PATCH says, and the answer
+ * to a restart. Candidates are counted and not read (they may be of any kind and name hosts that do
+ * not resolve): an ICE-lite agent needs none. */
 #include "sdp_offer.h"
 
 struct fragment_reading {

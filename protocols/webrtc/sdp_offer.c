@@ -1,7 +1,7 @@
-/* Reads an offer. An offer is taken whole or not at all (RFC 9725, 4.4.3): what is audio or video and wants to flow
- * must be served, all over one BUNDLE transport (RFC 9143) with RTP and RTCP at one port (RFC 8858). Data
- * channels and other media are answered with port 0. Everything is read in a fixed number of walks over the
- * text. */
+/* Reads an offer. An offer is taken whole or not at all (RFC 9725, 4.4.3): what is audio or video
+ * and wants to flow must be served, all over one BUNDLE transport (RFC 9143) with RTP and RTCP at
+ * one port (RFC 8858). Data channels and other media are answered with port 0. Everything is read
+ * in a fixed number of walks over the text. */
 #include <errno.h>
 
 #include "sdp_offer.h"
@@ -39,11 +39,12 @@ static struct span cut_body(struct span *rest)
         }
     }
     const struct span body = *rest;
-    *rest = span_of(rest->data + rest->len, 0);
+    *rest = span_of(NULL, 0);
     return body;
 }
 
-/* "audio 9 UDP/TLS/RTP/SAVPF 111 63", and what follows (RFC 8866, 5.14). False: no m-line follows. */
+/* "audio 9 UDP/TLS/RTP/SAVPF 111 63", and what follows (RFC 8866, 5.14). False: no m-line
+ * follows. */
 static int cut_section(struct span *rest, unsigned number, struct section *ret,
                        struct leat_sdp_error *error)
 {
@@ -68,7 +69,8 @@ static int cut_section(struct span *rest, unsigned number, struct section *ret,
 
 /* ---- BUNDLE ---- */
 
-/* One group at most: an m-section must not be in two (RFC 9143, 7), and a second transport is not served. */
+/* One group at most: an m-section must not be in two (RFC 9143, 7), and a second transport is not
+ * served. */
 static int read_group(struct reading *reading)
 {
     struct span body = reading->session_body;
@@ -124,7 +126,8 @@ static int check_bundle(struct reading *reading)
 
 /* ---- the transport ---- */
 
-/* The first of the tagged section, the other, the session, and a section that is not served, to say it. */
+/* The first of the tagged section, the other, the session, and a section that is not served, to say
+ * it. */
 static void list_facts(const struct reading *reading, const struct facts *ret[4])
 {
     const uint8_t tagged = reading->offer.tagged;
@@ -180,8 +183,8 @@ static int read_transport(struct reading *reading)
 
 /* ---- m-sections ---- */
 
-/* RFC 8829, 5.1.2: all of these mean the same there, the transport is found by ICE. RTP/AVP and its like
- * are not SRTP. */
+/* RFC 8829, 5.1.2: all of these mean the same there, the transport is found by ICE. RTP/AVP and its
+ * like are not SRTP. */
 static bool is_srtp(struct span protocol)
 {
     return span_is(protocol, "UDP/TLS/RTP/SAVPF") || span_is(protocol, "UDP/TLS/RTP/SAVP") ||

@@ -24,7 +24,8 @@ struct section {
     unsigned number;  /* from 1, for messages */
 };
 
-/* What must not mean two things in one bundle (RFC 9143, 9.1 and 12), of the sections before; no data: not seen. */
+/* What must not mean two things in one bundle (RFC 9143, 9.1 and 12), of the sections before; no
+ * data: not seen. */
 struct bundle_names {
     struct span payload_types[128]; /* a=rtpmap of each */
     struct span extensions[256];    /* the URI of each id */
@@ -33,13 +34,14 @@ struct bundle_names {
 /* *facts holds what is inherited: the session's direction, or sendrecv. */
 int leat__sdp_read_facts(struct span body, struct facts *facts, struct leat_sdp_error *error);
 
-/* The codecs of a track with RTX and feedback, in the order of the m-line. track->ext is read before. */
+/* The codecs of a track with RTX and feedback, in the order of the m-line. track->ext is read
+ * before. */
 int leat__sdp_read_codecs(const struct section *section, enum leat_sdp_use use,
                           struct bundle_names *names, struct leat_rtp_track *track,
                           struct leat_sdp_error *error);
 
-/* Ids of extensions, those at session level first; bit i of *ret_one_way: extension i was offered in one
- * direction only. */
+/* Ids of extensions, those at session level first; bit i of *ret_one_way: extension i was offered
+ * in one direction only. */
 int leat__sdp_read_extensions(struct span session, const struct section *section,
                               enum leat_sdp_use use, bool allow_mixed, struct bundle_names *names,
                               struct leat_rtp_track *track, uint8_t *ret_one_way,

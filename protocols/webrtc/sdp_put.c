@@ -1,5 +1,6 @@
-/* Writing SDP, and what answers and fragments have in common: our ICE credentials and candidates (RFC 8839). A
- * text that did not fit is void as a whole. Called by sdp_answer.c and sdp_fragment.c. */
+/* Writing SDP, and what answers and fragments have in common: our ICE credentials and candidates
+ * (RFC 8839). A text that did not fit is void as a whole. Called by sdp_answer.c and
+ * sdp_fragment.c. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>

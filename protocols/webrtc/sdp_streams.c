@@ -1,6 +1,6 @@
-/* The streams of a publisher's track: simulcast by rid (RFC 8851, RFC 8853), SSRCs and their groups (RFC 5576;
- * "SIM" is what simulcast was before rids). What is more than leat keeps is left out, nothing here
- * refuses an offer. Called by sdp_offer.c. */
+/* The streams of a publisher's track: simulcast by rid (RFC 8851, RFC 8853), SSRCs and their groups
+ * (RFC 5576; "SIM" is what simulcast was before rids). What is more than leat keeps is left out,
+ * nothing here refuses an offer. Called by sdp_offer.c. */
 #include "sdp_offer.h"
 
 #define RIDS_MAX 16u   /* a=rid:... send lines that are looked at */
@@ -84,8 +84,8 @@ static void take_group(struct streams *streams, struct span value)
     }
 }
 
-/* Layers by rid, in the order of a=simulcast, the first of each list of alternatives. Those without a line
- * of their own do not count (RFC 8853, 5). */
+/* Layers by rid, in the order of a=simulcast, the first of each list of alternatives. Those without
+ * a line of their own do not count (RFC 8853, 5). */
 static void agree_rids(const struct streams *streams, struct leat_rtp_track *track)
 {
     struct span list = streams->simulcast;

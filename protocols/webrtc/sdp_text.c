@@ -1,6 +1,6 @@
-/* The text of SDP (RFC 8866): lines, words, numbers. Every text passes leat__sdp_check first, in one walk; after
- * it a line is a letter, "=" and a value without control characters, so that what an answer repeats cannot
- * begin a line of its own. Called by the other sdp_*.c. */
+/* The text of SDP (RFC 8866): lines, words, numbers. Every text passes leat__sdp_check first, in
+ * one walk; after it a line is a letter, "=" and a value without control characters, so that what
+ * an answer repeats cannot begin a line of its own. Called by the other sdp_*.c. */
 #include "sdp_text.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* The text of SDP: spans of it, lines, attributes, and the writer of answers. Private to sdp_*.c. */
+/* The text of SDP: spans of it, lines, attributes, and the writer of answers. Private to
+ * sdp_*.c. */
 #ifndef LEAT_PROTOCOLS_WEBRTC_SDP_TEXT_H
 #define LEAT_PROTOCOLS_WEBRTC_SDP_TEXT_H
 
@@ -43,8 +44,8 @@ bool leat__sdp_number(struct span text, uint32_t max, uint32_t *ret);
 /* Copies a mid or a rid: 1..LEAT_RTP_MID_MAX visible characters. */
 bool leat__sdp_copy_id(struct span text, char ret[LEAT_RTP_MID_MAX + 1]);
 
-/* The value of a parameter of an fmtp: `name=value`, separated by semicolons. Names are compared without
- * case. */
+/* The value of a parameter of an fmtp: `name=value`, separated by semicolons. Names are compared
+ * without case. */
 bool leat__sdp_parameter(struct span fmtp, const char *name, struct span *ret);
 
 /* Writes *error; -EPROTO. The words are ours: nothing of the offer goes into them. */
@@ -52,11 +53,12 @@ __attribute__((format(printf, 3, 4))) int leat__sdp_refuse(struct leat_sdp_error
                                                            unsigned status, const char *format,
                                                            ...);
 
-/* Whether the text can be SDP at all: its length, its count of lines, each of which is a letter, "=" and no
- * control character. What the others read has passed it. */
+/* Whether the text can be SDP at all: its length, its count of lines, each of which is a letter,
+ * "=" and no control character. What the others read has passed it. */
 int leat__sdp_check(struct span text, struct leat_sdp_error *error);
 
-/* The next line, without its end, of a text that was checked: its letter and its value. False: there is none. */
+/* The next line, without its end, of a text that was checked: its letter and its value. False:
+ * there is none. */
 bool leat__sdp_line(struct span *rest, char *ret_letter, struct span *ret_value);
 
 /* The next a= line: its name, and the value behind the colon, empty without one. */

@@ -48,8 +48,9 @@ static void collect(leat_media *media, const struct ifaddrs *list, bool of_loopb
             struct leat_addr addr;
             const bool is_loopback = (at->ifa_flags & IFF_LOOPBACK) != 0;
             if ((at->ifa_flags & IFF_UP) != 0 && is_loopback == of_loopback &&
-                media->address_count < LEAT_MEDIA_ADDRESSES_MAX && address_of(at->ifa_addr, &addr) &&
-                leat_addr_is_v4(&addr) == (pass == 0) && is_taken(&media->config.local, &addr)) {
+                media->address_count < LEAT_MEDIA_ADDRESSES_MAX &&
+                address_of(at->ifa_addr, &addr) && leat_addr_is_v4(&addr) == (pass == 0) &&
+                is_taken(&media->config.local, &addr)) {
                 media->addresses[media->address_count++] = addr;
             }
         }
@@ -63,8 +64,8 @@ int media_addresses_find(leat_media *media)
     if (media->config.advertised_count > 0 || !is_any(&media->config.local)) {
         const uint32_t count =
             media->config.advertised_count > 0 ? media->config.advertised_count : 1;
-        const struct leat_addr *from = media->config.advertised_count > 0 ? media->advertised
-                                                                          : &media->config.local;
+        const struct leat_addr *from =
+            media->config.advertised_count > 0 ? media->advertised : &media->config.local;
         memcpy(media->addresses, from, count * sizeof(*from));
         media->address_count = media->near_from = count;
         if (media->config.advertised_count == 0) {

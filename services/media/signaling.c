@@ -179,8 +179,7 @@ static void show(struct signaling *self)
     const struct roster *roster = &self->roster;
     media_count(&stats->streams, roster->stream_count - stats->streams);
     media_count(&stats->viewers, roster->viewers - stats->viewers);
-    media_count(&stats->publishers,
-                roster->session_count - roster->viewers - stats->publishers);
+    media_count(&stats->publishers, roster->session_count - roster->viewers - stats->publishers);
 }
 
 static void signaling_on_event(void *state, const struct leat_event *event)
@@ -252,6 +251,9 @@ static void signaling_on_refused(void *state, struct leat_output *output, int st
     case LEAT_OUTPUT_SPAWN_GROUP:
     case LEAT_OUTPUT_SPAWN_MEMBER:
         on_spawned(self, output->cookie, status, LEAT_REF_NONE);
+        break;
+    case LEAT_OUTPUT_MONITOR:
+        signaling_monitor_refused(self, output, status);
         break;
     case LEAT_OUTPUT_SEND:
         signaling_send_refused(self, output, status);

@@ -101,7 +101,8 @@ void signaling_restarted(struct signaling *self)
     if (restart->is_refused) {
         reply_begin(&reply, 503, leat_http_str_of(restart->origin));
         reply_retry(&reply, RETRY_SOON);
-        reply_problem(self, restart->exchange, &reply, "The session is busy. It goes on as it was.");
+        reply_problem(self, restart->exchange, &reply,
+                      "The session is busy. It goes on as it was.");
     } else {
         char *before = session->remote;
         session->etag = restart->etag;

@@ -10,15 +10,15 @@
 #define WHIP_FRAGMENT "application/trickle-ice-sdpfrag"
 #define WHIP_PROBLEM "application/problem+json"
 
-#define WHIP_ID_LEN 24u     /* of a session, base64url of 144 bits */
+#define WHIP_ID_LEN 24u      /* of a session, base64url of 144 bits */
 #define WHIP_ORIGIN_MAX 300u /* bytes; a longer one is nobody's */
 
 /* ---- what a request is for ---- */
 
 struct whip_target {
     enum leat_media_use use;
-    leat_http_str       stream;   /* a valid name; empty: "endpoint", the token is to name it. Lent */
-    leat_http_str       session;  /* empty: the endpoint itself */
+    leat_http_str stream;  /* a valid name; empty: "endpoint", the token is to name it. Lent */
+    leat_http_str session; /* empty: the endpoint itself */
 };
 
 /* A path, not decoded. -ENOENT: it can be none of ours. */
@@ -64,7 +64,7 @@ enum whip_match whip_match_of(const struct leat_http_head *head, leat_http_str e
 
 struct whip_headers {
     struct leat_http_header list[WHIP_HEADERS_MAX];
-    size_t                  count;
+    size_t count;
 };
 
 /* Values are lent until the answer is sent. */

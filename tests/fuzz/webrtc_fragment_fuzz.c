@@ -1,5 +1,5 @@
-/* Fragments of trickle ICE, and the replies to them. Properties: taken, or refused with 400 or 413; a reply reads as
- * a fragment again, with the group, the m-line and the mid that were sent. */
+/* Fragments of trickle ICE, and the replies to them. Properties: taken, or refused with 400 or 413;
+ * a reply reads as a fragment again, with the group, the m-line and the mid that were sent. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

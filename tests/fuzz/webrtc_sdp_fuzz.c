@@ -1,6 +1,6 @@
-/* Offers, for both uses, and their answers. Properties: an offer is taken or refused with a 4xx and words; what is
- * read points into the text; an answer has as many m-sections as the offer, each line of it is one of SDP, and it
- * fits exactly or not at all. */
+/* Offers, for both uses, and their answers. Properties: an offer is taken or refused with a 4xx and
+ * words; what is read points into the text; an answer has as many m-sections as the offer, each
+ * line of it is one of SDP, and it fits exactly or not at all. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,10 +8,10 @@
 #include "unit/httpd_rig.h"
 
 struct whip {
-    struct site   site;
-    leat_media   *media;
+    struct site site;
+    leat_media *media;
     struct client client;
-    char          location[160], etag[40]; /* of the last answer that had them */
+    char location[160], etag[40]; /* of the last answer that had them */
 };
 
 /* Everybody's, on an address of this machine. */
@@ -139,8 +139,8 @@ static inline unsigned whip_ask(struct whip *whip, const char *request, const ch
     "a=rtpmap:96 VP9/90000\r\na=fmtp:96 profile-id=0\r\na=rtcp-fb:96 nack\r\n"                     \
     "a=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
 #define OFFER_OF(direction, codec)                                                                 \
-    OFFER_HEAD OFFER_AUDIO "a=" direction "\r\n" OFFER_SECTION("video", "96 97", "1")              \
-        codec "a=" direction "\r\n"
+    OFFER_HEAD OFFER_AUDIO "a=" direction "\r\n" OFFER_SECTION("video", "96 97", "1") codec        \
+        "a=" direction "\r\n"
 #define OFFER_SEND OFFER_OF("sendonly", OFFER_VP8)
 #define OFFER_RECV OFFER_OF("recvonly", OFFER_VP8)
 

@@ -86,8 +86,8 @@ TEST(whip, rfc9725_4_2_another_content_type_is_4xx)
     CHECK_EQ(whip_ask(&whip, "POST /whip/demo", "", OFFER_SEND), 415);
     CHECK_EQ(whip_ask(&whip, "POST /whip/demo", "Content-Type: application/sdpx\r\n", OFFER_SEND),
              415);
-    CHECK_EQ(whip_ask(&whip, "POST /whip/demo",
-                      "Content-Type: Application/SDP; charset=utf-8\r\n", OFFER_SEND),
+    CHECK_EQ(whip_ask(&whip, "POST /whip/demo", "Content-Type: Application/SDP; charset=utf-8\r\n",
+                      OFFER_SEND),
              201);
     whip_close(&whip);
 }
@@ -263,9 +263,8 @@ TEST(whip, rfc9725_4_3_3_a_restart_may_say_star_without_quotes_and_have_no_m_lin
     struct whip whip;
     whip_open(&whip);
     CHECK_EQ(whip_publish(&whip, "demo", ""), 201);
-    CHECK_EQ(
-        whip_trickle(&whip, "*", "a=ice-ufrag:ysXw\r\na=ice-pwd:vw5LmwG4y/e6dPP/zAP9Gp5k\r\n"),
-        200);
+    CHECK_EQ(whip_trickle(&whip, "*", "a=ice-ufrag:ysXw\r\na=ice-pwd:vw5LmwG4y/e6dPP/zAP9Gp5k\r\n"),
+             200);
     CHECK_NO(&whip, "\nm=");
     CHECK_HAS(&whip.client, "a=candidate:");
     whip_close(&whip);

@@ -1,4 +1,5 @@
-/* Fragments of trickle ICE (RFC 8840, RFC 9725 4.3): with an m-line and without, for candidates and for a restart. */
+/* Fragments of trickle ICE (RFC 8840, RFC 9725 4.3): with an m-line and without, for candidates and
+ * for a restart. */
 #include "webrtc_sdp_rig.h"
 
 static struct leat_sdp_fragment fragment;

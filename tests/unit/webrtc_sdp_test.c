@@ -1,5 +1,5 @@
-/* Offers of real clients, and like them: what every answer must be, line by line, and what each client needs of
- * its own. */
+/* Offers of real clients, and like them: what every answer must be, line by line, and what each
+ * client needs of its own. */
 #define _GNU_SOURCE
 #include "webrtc_sdp_rig.h"
 
@@ -8,7 +8,8 @@
 static struct leat_sdp_offer offer;
 static struct sdp_text text, answer, asked, given;
 
-/* RFC 3264, 6; RFC 8829, 5.3.1: the same media, transport, mid; formats are some of those offered. */
+/* RFC 3264, 6; RFC 8829, 5.3.1: the same media, transport, mid; formats are some of those
+ * offered. */
 static void check_media_line(bool served)
 {
     char mine[2048], theirs[2048], *rest_mine = NULL, *rest_theirs = NULL;
@@ -41,7 +42,8 @@ static void check_media_line(bool served)
     }
 }
 
-/* Feedback is some of what was offered (RFC 4585, 4.2), extensions have the offer's ids (RFC 8285, 7). */
+/* Feedback is some of what was offered (RFC 4585, 4.2), extensions have the offer's ids (RFC 8285,
+ * 7). */
 static void check_agreed(enum leat_sdp_use use)
 {
     char value[512], line[600];
@@ -272,7 +274,8 @@ TEST(webrtc_sdp, obs_publishes)
     CHECK_EQ(offer.tracks[1].codecs[0].rtx, 0);
 }
 
-/* LF alone, mids that are words, parameter sets, "OPUS", and stereo that is sent but not asked for. */
+/* LF alone, mids that are words, parameter sets, "OPUS", and stereo that is sent but not asked
+ * for. */
 TEST(webrtc_sdp, gstreamer_publishes)
 {
     check_corpus("gstreamer_like_publish", LEAT_SDP_PUBLISH, "audio0 video1", 2);

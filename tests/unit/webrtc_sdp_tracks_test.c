@@ -1,5 +1,5 @@
-/* What is read of tracks, detail by detail: transport, codecs, feedback, extensions, simulcast, SSRCs; and the order
- * of a viewer's codecs. */
+/* What is read of tracks, detail by detail: transport, codecs, feedback, extensions, simulcast,
+ * SSRCs; and the order of a viewer's codecs. */
 #include "webrtc_sdp_rig.h"
 
 static struct leat_sdp_offer offer;
@@ -155,7 +155,7 @@ TEST(webrtc_sdp_tracks, codecs_that_are_kept)
 TEST(webrtc_sdp_tracks, codecs_beyond_the_table)
 {
     char formats[256] = "SAVPF", maps[2048] = "a=rtpmap:96 VP8/90000";
-    for (unsigned i = 35; i < 55; i++) {
+    for (unsigned i = 35; i < 63; i++) {
         sprintf(formats + strlen(formats), " %u", i);
         sprintf(maps + strlen(maps), "\r\na=rtpmap:%u VP9/90000\r\na=fmtp:%u profile-id=%u", i, i,
                 i);
@@ -165,7 +165,7 @@ TEST(webrtc_sdp_tracks, codecs_beyond_the_table)
     sdp_change(&text, "a=rtpmap:96 VP8/90000", maps);
     sdp_answer(&text, LEAT_SDP_PUBLISH, &offer, &answer);
     CHECK_EQ(video()->codec_count, LEAT_RTP_CODECS_MAX);
-    CHECK_EQ(video()->codecs[LEAT_RTP_CODECS_MAX - 1].payload_type, 50);
+    CHECK_EQ(video()->codecs[LEAT_RTP_CODECS_MAX - 1].payload_type, 35 + LEAT_RTP_CODECS_MAX - 1);
 }
 
 /* RFC 7587, 7.1: whoever sends stereo needs to be told that it may. */
@@ -349,7 +349,8 @@ TEST(webrtc_sdp_tracks, prefer)
     CHECK_EQ(viewer.codecs[0].payload_type, 102);
 }
 
-/* H264 of a publisher finds the viewer's payload type of the same mode and profile, whatever its number. */
+/* H264 of a publisher finds the viewer's payload type of the same mode and profile, whatever its
+ * number. */
 TEST(webrtc_sdp_tracks, prefer_between_clients)
 {
     static struct leat_sdp_offer viewer;
