@@ -304,6 +304,24 @@ static inline struct client *rig_viewer(struct media_rig *rig, uint32_t worker, 
     return client;
 }
 
+/* Tells a session. */
+static inline void rig_end(struct media_rig *rig, uint32_t session)
+{
+    CHECK_EQ(leat_send(rig->controller, rig->sessions[session].ref, SESSION_END, NULL, 0), 0);
+}
+
+static inline struct media_counters rig_counters(const struct media_rig *rig)
+{
+    struct media_counters sum = {0};
+    for (uint32_t i = 0; i < rig->config.workers; i++) {
+        const uint64_t *from = (const uint64_t *)&rig->workers[i].counters;
+        for (size_t j = 0; j < sizeof(sum) / sizeof(uint64_t); j++) {
+            ((uint64_t *)&sum)[j] += from[j];
+        }
+    }
+    return sum;
+}
+
 /* ---- what a viewer was shown ---- */
 
 /* That everything up to `before` arrived, in a space without gaps, from a key frame on, with continuous

@@ -1,11 +1,36 @@
-/* Whole sessions: a publisher's SRTP in, viewers' SRTP out, over a simulated network, with 1 and 2 workers. */
+/* Whole sessions: a publisher's SRTP in, viewers' SRTP out, over a simulated network, on one worker and on two. */
 #include <errno.h>
 
 #include "media_path_rig.h"
 
-static const struct leat_sim_config quiet = {.delay_min_ns = 5 * LEAT_MS, .delay_max_ns = 5 * LEAT_MS};
-static const struct leat_sim_config lossy = {
-    .loss = 0.05, .reorder = 0.02, .duplicate = 0.01, .delay_min_ns = 10 * LEAT_MS, .delay_max_ns = 15 * LEAT_MS};
+static const struct leat_sim_config quiet = {.delay_min_ns = 5 * LEAT_MS,
+                                             .delay_max_ns = 5 * LEAT_MS};
+static const struct leat_sim_config lossy = {.loss = 0.05,
+                                             .reorder = 0.02,
+                                             .duplicate = 0.01,
+                                             .delay_min_ns = 10 * LEAT_MS,
+                                             .delay_max_ns = 15 * LEAT_MS};
+
+static leat_time now_of(const struct media_rig *rig)
+{
+    return leat_controller_now(rig->controller);
+}
+
+static struct client_track *video_of(struct client *client)
+{
+    return &client->tracks[LEAT_MEDIA_VIDEO];
+}
+
+/* When the first and the last packet came that it was shown. */
+static leat_time shown_first(struct client *client)
+{
+    return client_seen_at(video_of(client), video_of(client)->first)->at;
+}
+
+static leat_time shown_last(struct client *client)
+{
+    return client_seen_at(video_of(client), video_of(client)->newest)->at;
+}
 
 TEST(media_path, a_viewer_sees_what_is_published)
 {
@@ -17,13 +42,18 @@ TEST(media_path, a_viewer_sees_what_is_published)
     CHECK_EQ(rig.sessions[0].connected, 1);
     CHECK_EQ(rig.sessions[1].connected, 1);
     CHECK(publisher->connected && viewer->connected);
-    CHECK(rig_check_video(viewer, leat_controller_now(rig.controller)) > 100);
-    CHECK(viewer->tracks[LEAT_MEDIA_AUDIO].newest - viewer->tracks[LEAT_MEDIA_AUDIO].first > 100);
-    CHECK_EQ(viewer->tracks[LEAT_MEDIA_VIDEO].nacks, 0);
-    CHECK(viewer->tracks[LEAT_MEDIA_VIDEO].reports >= 2);
-    CHECK(rig.state.live && rig.state.width == 160 && rig.state.height == 90 && rig.state.kinds == 3);
+    CHECK(rig_check_video(viewer, now_of(&rig)) > 100);
+    const struct client_track *audio = &viewer->tracks[LEAT_MEDIA_AUDIO];
+    CHECK(audio->newest - audio->first > 100);
+    CHECK_EQ(video_of(viewer)->nacks, 0);
+    CHECK(video_of(viewer)->reports >= 2);
+    CHECK(rig.state.live && rig.state.kinds == 3);
+    CHECK(rig.state.width == 160 && rig.state.height == 90);
+    CHECK_EQ(rig_counters(&rig).connected, 2);
+    CHECK_EQ(rig_counters(&rig).packets_out, viewer->received + viewer->srtp_dropped);
     rig_shutdown(&rig);
-    CHECK(viewer->byes == 2 && viewer->closed && publisher->closed);
+    CHECK_EQ(viewer->byes, 2); /* both sides hear of the end */
+    CHECK(viewer->closed && publisher->closed);
     rig_close(&rig);
 }
 
@@ -35,23 +65,248 @@ TEST(media_path, loss_on_all_ways_is_repaired_on_two_workers)
         rig_open(&rig, 2, seed, &lossy);
         struct client *publisher = rig_publisher(&rig, seed % 2, 1, 0);
         for (uint32_t i = 0; i < 6; i++) {
-            viewers[i] = rig_viewer(&rig, i % 2, i != 2);
+            viewers[i] = rig_viewer(&rig, i % 2, i != 2); /* one without RTX */
         }
         rig_run(&rig, 8 * LEAT_SEC);
-        const leat_time until = leat_controller_now(rig.controller) - LEAT_SEC;
         for (uint32_t i = 0; i < 6; i++) {
             CHECK(viewers[i]->connected);
-            CHECK(rig_check_video(viewers[i], until) > 300);
+            CHECK(rig_check_video(viewers[i], now_of(&rig) - LEAT_SEC) > 300);
+            CHECK_EQ(video_of(viewers[i])->repeats > 0, i != 2);
         }
-        CHECK(publisher->nacked > 0);
-        struct media_counters sum = {0};
-        for (uint32_t i = 0; i < 2; i++) {
-            sum.repeats += rig.workers[i].counters.repeats;
-            sum.handovers += rig.workers[i].counters.handovers;
-            sum.lost_in += rig.workers[i].counters.lost_in;
-            sum.repaired_in += rig.workers[i].counters.repaired_in;
-        }
-        CHECK(sum.repeats > 0 && sum.handovers > 0 && sum.repaired_in > 0);
+        const struct media_counters counters = rig_counters(&rig);
+        CHECK(publisher->nacked > 0 && counters.lost_in > 0 && counters.repaired_in > 0);
+        CHECK(counters.repeats > 0 && counters.handovers > 0);
         rig_close(&rig);
     }
+}
+
+TEST(media_path, who_comes_late_begins_at_a_key_frame_at_once)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    struct client *publisher = rig_publisher(&rig, 0, 1, 0);
+    rig_run(&rig, 2 * LEAT_SEC);
+    const unsigned before = publisher->plis;
+    struct client *viewers[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        viewers[i] = rig_viewer(&rig, i % 2, true);
+    }
+    rig_run(&rig, LEAT_SEC);
+    for (uint32_t i = 0; i < 4; i++) {
+        CHECK(rig_check_video(viewers[i], now_of(&rig)) > 30);
+        CHECK(shown_first(viewers[i]) - viewers[i]->connected_at < 150 * LEAT_MS);
+    }
+    CHECK(publisher->plis - before >= 1 && publisher->plis - before <= 2); /* for all four */
+    rig_close(&rig);
+}
+
+TEST(media_path, a_viewer_before_the_publisher_waits)
+{
+    struct media_rig rig;
+    rig_open(&rig, 1, 1, &quiet);
+    struct client *viewer = rig_viewer(&rig, 0, true);
+    rig_run(&rig, 5 * LEAT_SEC);
+    CHECK(viewer->connected);
+    CHECK_EQ(viewer->received, 0);
+    struct client *publisher = rig_publisher(&rig, 0, 1, 0);
+    rig_run(&rig, 2 * LEAT_SEC);
+    CHECK(rig_check_video(viewer, now_of(&rig)) > 50);
+    CHECK(shown_first(viewer) - publisher->connected_at < 100 * LEAT_MS);
+    rig_close(&rig);
+}
+
+TEST(media_path, viewers_go_on_when_the_publisher_comes_back)
+{
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        struct media_rig rig;
+        rig_open(&rig, 2, seed, seed == 1 ? &quiet : &lossy);
+        rig_publisher(&rig, 0, 1, 0);
+        struct client *viewer = rig_viewer(&rig, 1, true);
+        struct client *other = rig_viewer(&rig, 0, false);
+        rig_run(&rig, 2 * LEAT_SEC);
+        rig_end(&rig, 0);
+        rig_run(&rig, 500 * LEAT_MS);
+        CHECK(rig.sessions[0].down && rig.sessions[0].status == 0);
+        CHECK_EQ(rig.state.live, 0);
+        CHECK(rig.clients[0]->closed || seed == 2);
+        rig_publisher(&rig, 1, 1, 7);
+        rig_run(&rig, 3 * LEAT_SEC);
+        CHECK(rig_check_video(viewer, now_of(&rig) - LEAT_SEC) > 130);
+        CHECK(rig_check_video(other, now_of(&rig) - LEAT_SEC) > 130);
+        CHECK_EQ(client_seen_at(video_of(viewer), video_of(viewer)->newest)->mark.take, 7);
+        CHECK(rig.state.live);
+        rig_close(&rig);
+    }
+}
+
+TEST(media_path, who_vanishes_expires)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    struct client *publisher = rig_publisher(&rig, 0, 1, 0);
+    struct client *gone = rig_viewer(&rig, 1, true);
+    struct client *viewer = rig_viewer(&rig, 1, true);
+    rig_run(&rig, 2 * LEAT_SEC);
+    gone->vanished = true;
+    rig_run(&rig, 32 * LEAT_SEC);
+    CHECK(rig.sessions[1].down && rig.sessions[1].status == 0);
+    CHECK(!rig.sessions[2].down && !rig.sessions[0].down);
+    CHECK_EQ(rig_counters(&rig).expired, 1);
+    CHECK_EQ(rig.sessions[0].silent, 0);
+    publisher->vanished = true;
+    rig_run(&rig, 2500 * LEAT_MS);
+    CHECK_EQ(rig.sessions[0].silent, 1);
+    CHECK_EQ(rig.state.layers, 0);
+    rig_run(&rig, 30 * LEAT_SEC);
+    CHECK(rig.sessions[0].down && !rig.sessions[2].down);
+    CHECK_EQ(rig_counters(&rig).expired, 2);
+    CHECK_EQ(rig.state.live, 0);
+    CHECK(shown_last(viewer) < now_of(&rig) - 30 * LEAT_SEC);
+    rig_close(&rig);
+}
+
+TEST(media_path, silence_of_a_publisher_is_told_and_its_end)
+{
+    struct media_rig rig;
+    rig_open(&rig, 1, 1, &quiet);
+    struct client *publisher = rig_publisher(&rig, 0, 1, 0);
+    rig_run(&rig, LEAT_SEC);
+    publisher->stop_at = now_of(&rig);
+    rig_run(&rig, 1900 * LEAT_MS);
+    CHECK_EQ(rig.sessions[0].silent, 0);
+    rig_run(&rig, 200 * LEAT_MS);
+    CHECK_EQ(rig.sessions[0].silent, 1);
+    rig_run(&rig, 5 * LEAT_SEC);
+    CHECK_EQ(rig.sessions[0].silent, 1);
+    publisher->stop_at = 0;
+    rig_run(&rig, 500 * LEAT_MS);
+    CHECK_EQ(rig.sessions[0].flowing, 1);
+    CHECK(!rig.sessions[0].down);
+    rig_close(&rig);
+}
+
+TEST(media_path, the_best_layer_is_shown_and_the_next_when_it_stops)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    struct client *publisher = rig_publisher(&rig, 0, 3, 0);
+    struct client *viewer = rig_viewer(&rig, 1, true);
+    rig_run(&rig, 3 * LEAT_SEC);
+    CHECK_EQ(rig.state.best_layer, 2);
+    CHECK_EQ(rig.state.layers, 7);
+    CHECK_EQ(rig.state.width, 640);
+    CHECK_EQ(client_seen_at(video_of(viewer), video_of(viewer)->newest)->mark.layer, 2);
+    const uint64_t at = video_of(viewer)->newest;
+    const leat_time off = now_of(&rig);
+    publisher->video[2].off = true;
+    rig_run(&rig, 2 * LEAT_SEC);
+    CHECK_EQ(rig.state.best_layer, 1);
+    leat_time shown = 0;
+    for (uint64_t i = at; i <= video_of(viewer)->newest && shown == 0; i++) {
+        const struct client_seen *seen = client_seen_at(video_of(viewer), i);
+        shown = seen->mark.layer == 1 ? seen->at : 0;
+    }
+    CHECK(shown != 0 && shown - off <= 500 * LEAT_MS);
+    publisher->video[2].off = false;
+    rig_run(&rig, 6 * LEAT_SEC);
+    CHECK_EQ(client_seen_at(video_of(viewer), video_of(viewer)->newest)->mark.layer, 2);
+    CHECK(rig_check_video(viewer, now_of(&rig)) > 500);
+    rig_close(&rig);
+}
+
+TEST(media_path, garbage_harms_nobody)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &lossy);
+    struct client *publisher = rig_publisher(&rig, 0, 1, 0);
+    struct client *viewers[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        viewers[i] = rig_viewer(&rig, i % 2, true);
+    }
+    struct client *stranger = rig_client(&rig);
+    stranger->rtc.remote = viewers[0]->rtc.remote;
+    memcpy(stranger->rtc.remote.pwd, "a-wrong-password-of-some", 24);
+    stranger->babbles = true;
+    rig_start(&rig, stranger, 0);
+    publisher->babbles = viewers[1]->babbles = true;
+    rig_run(&rig, 5 * LEAT_SEC);
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK(rig_check_video(viewers[i], now_of(&rig) - LEAT_SEC) > 150);
+    }
+    const struct media_counters counters = rig_counters(&rig);
+    CHECK(counters.unauthenticated > 100 && counters.dropped > 1000);
+    CHECK_EQ(stranger->received + stranger->srtp_dropped + stranger->rtc.answered, 0);
+    rig_close(&rig);
+}
+
+TEST(media_path, a_restart_goes_on_with_the_old_until_the_new_nominates)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    rig_publisher(&rig, 0, 1, 0);
+    struct client *viewer = rig_viewer(&rig, 1, true);
+    rig_run(&rig, LEAT_SEC);
+    struct session_restart restart;
+    struct leat_slice      body;
+    const char             prefix[2] = {media_worker_char(1), 0};
+    REQUIRE(leat_ice_credentials_make(prefix, &restart.local) == 0);
+    REQUIRE(leat_ice_credentials_make("", &restart.remote) == 0);
+    REQUIRE(leat_buf_alloc(sizeof(restart), &body) == 0);
+    memcpy(leat_slice_data(body), &restart, sizeof(restart));
+    REQUIRE(leat_send_body(rig.controller, rig.sessions[1].ref, SESSION_RESTART, body) == 0);
+    rig_run(&rig, LEAT_SEC);
+    CHECK_EQ(leat_ice_gate_len(rig.workers[1].gate), 2);
+    viewer->rtc.local = restart.remote;
+    viewer->rtc.remote = restart.local;
+    rig_run(&rig, 3 * LEAT_SEC);
+    CHECK_EQ(leat_ice_gate_len(rig.workers[1].gate), 1);
+    CHECK(rig_check_video(viewer, now_of(&rig)) > 150);
+    rig_run(&rig, 32 * LEAT_SEC);
+    CHECK(!rig.sessions[1].down);
+    CHECK(shown_last(viewer) + 100 * LEAT_MS > now_of(&rig));
+    rig_close(&rig);
+}
+
+TEST(media_path, handshakes_wait_for_their_share_while_media_flows)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    rig_publisher(&rig, 0, 1, 0);
+    struct client *viewers[13];
+    viewers[0] = rig_viewer(&rig, 0, true);
+    rig_run(&rig, LEAT_SEC);
+    CHECK_EQ(rig_counters(&rig).handshakes_delayed, 0);
+    for (uint32_t i = 1; i < 13; i++) {
+        viewers[i] = rig_viewer(&rig, 0, true);
+    }
+    rig_run(&rig, 2 * LEAT_SEC);
+    CHECK(rig_counters(&rig).handshakes_delayed > 12);
+    for (uint32_t i = 0; i < 13; i++) {
+        CHECK(rig_check_video(viewers[i], now_of(&rig)) > 50);
+    }
+    rig_close(&rig);
+}
+
+TEST(media_path, an_ended_session_says_goodbye_and_leaves_nothing)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    rig_publisher(&rig, 0, 1, 0);
+    struct client *viewer = rig_viewer(&rig, 1, true);
+    struct client *never = rig_viewer(&rig, 1, true); /* whose client says nothing at all */
+    never->vanished = true;
+    rig_run(&rig, LEAT_SEC);
+    rig_end(&rig, 1);
+    rig_end(&rig, 2);
+    rig_run(&rig, 100 * LEAT_MS);
+    CHECK(rig.sessions[1].down && rig.sessions[2].down);
+    CHECK_EQ(viewer->byes, 2);
+    CHECK(viewer->closed);
+    CHECK_EQ(leat_ice_gate_len(rig.workers[1].gate), 0);
+    CHECK(rig.workers[1].fanouts == NULL);
+    CHECK_EQ(rig.workers[1].viewers, 0);
+    struct client *again = rig_viewer(&rig, 1, true); /* the group is the same, and hears */
+    rig_run(&rig, LEAT_SEC);
+    CHECK(rig_check_video(again, now_of(&rig)) > 30);
+    rig_close(&rig);
 }
