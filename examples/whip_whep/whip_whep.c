@@ -83,7 +83,7 @@ static int start_media(struct service *service, struct app *app, uint32_t worker
     config.loopback_hosts = service->tokens == NULL && !service->open;
     config.no_wait = service->no_wait;
     config.sessions_max = (uint32_t)service->sessions;
-    config.stream_sessions_max = (uint32_t)service->stream_sessions;
+    config.stream_sessions_max = (uint32_t)(service->stream_sessions != 0 ? service->stream_sessions : service->sessions);
     config.address_sessions_max = (uint32_t)service->address_sessions;
     const int status = leat_media_open(&config, &service->media);
     return status != 0 ? status : leat_media_start(service->media, app->controller);
