@@ -147,6 +147,7 @@ static void add(struct media_fanout *fanout, leat_time now, leat_slice slice,
     if (packet.packet == NULL || packet.packet->kind != kind) {
         return;
     }
+    keep(fanout, now, &packet);
     if (fanout->batch_len == FANOUT_BATCH_MAX || is_stale(fanout, now, packet.packet)) {
         media_count(&fanout->worker->counters.dropped, 1);
     } else {
@@ -169,9 +170,6 @@ void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice ba
         for (uint32_t i = 0; i < len; i++) {
             add(fanout, now, leat_batch_at(batch, i), (enum leat_media_kind)kind);
         }
-    }
-    for (uint32_t i = 0; i < fanout->batch_len; i++) {
-        keep(fanout, now, &fanout->packets[i]);
     }
     expire(fanout, now);
 }
