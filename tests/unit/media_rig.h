@@ -82,6 +82,18 @@ static inline const char *whip_field(const struct client *client, const char *na
     return out;
 }
 
+/* Keeps where the session is that an answer tells of. */
+static inline void whip_note(struct whip *whip, const struct client *client)
+{
+    char value[160];
+    if (whip_field(client, "Location", value, sizeof(value))[0] != '\0') {
+        snprintf(whip->location, sizeof(whip->location), "%s", value);
+    }
+    if (whip_field(client, "ETag", value, sizeof(value))[0] != '\0') {
+        snprintf(whip->etag, sizeof(whip->etag), "%.39s", value);
+    }
+}
+
 /* Asks with one client; `fields` are whole lines. The status; the answer is in client->text. */
 static inline unsigned whip_ask_as(struct whip *whip, struct client *client, const char *request,
                                    const char *fields, const char *body)
@@ -96,13 +108,7 @@ static inline unsigned whip_ask_as(struct whip *whip, struct client *client, con
     free(text);
     unsigned status = 0;
     (void)sscanf(client->text, "HTTP/1.1 %u", &status);
-    char value[160];
-    if (whip_field(client, "Location", value, sizeof(value))[0] != '\0') {
-        snprintf(whip->location, sizeof(whip->location), "%s", value);
-    }
-    if (whip_field(client, "ETag", value, sizeof(value))[0] != '\0') {
-        snprintf(whip->etag, sizeof(whip->etag), "%.39s", value);
-    }
+    whip_note(whip, client);
     return status;
 }
 
