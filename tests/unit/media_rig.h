@@ -1,4 +1,5 @@
-/* What the tests of WHIP and WHEP share: a media server behind a web server, in simulation, and a client of both. */
+/* What the tests of WHIP and WHEP share: a media server behind a web server, in simulation, and a
+ * client of both. */
 #ifndef LEAT_TESTS_MEDIA_RIG_H
 #define LEAT_TESTS_MEDIA_RIG_H
 
@@ -121,7 +122,8 @@ static inline unsigned whip_ask(struct whip *whip, const char *request, const ch
 #define SDP_TYPE "Content-Type: application/sdp\r\n"
 #define FRAGMENT_TYPE "Content-Type: application/trickle-ice-sdpfrag\r\n"
 
-/* An offer as browsers make it. `direction`: "sendonly"; `video`: lines of a codec with payload type 96. */
+/* An offer as browsers make it. `direction`: "sendonly"; `video`: lines of a codec with payload
+ * type 96. */
 #define OFFER_UFRAG "EsAw"
 #define OFFER_PWD "P2uYro0UCOQ4zxjKXaWCBui1"
 #define OFFER_SECTION(media, types, mid)                                                           \

@@ -1,5 +1,6 @@
-/* What comes late, fails, or is refused between a POST and the end of its session: the signaling actor with its spawns held
- * back, so that the test decides when which of them is answered, and how. Sessions are puppets. */
+/* What comes late, fails, or is refused between a POST and the end of its session: the signaling
+ * actor with its spawns held back, so that the test decides when which of them is answered, and
+ * how. Sessions are puppets. */
 #include "../services/media/signaling.h"
 #include "unit/media_rig.h"
 
