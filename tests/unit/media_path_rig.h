@@ -35,6 +35,8 @@ struct media_rig {
     unsigned                  states;
     leat_ref                  spawned; /* the last */
     int                       spawn_status;
+    void (*listen)(void *context, const struct leat_event *event); /* to what is published */
+    void *context;
 };
 
 static inline struct rig_session *rig_session_of(struct media_rig *rig, uint64_t id)
@@ -89,6 +91,8 @@ static inline void rig_run(struct media_rig *rig, leat_time ns)
         } else if (event.kind == LEAT_EVENT_SPAWNED) {
             rig->spawned = event.spawned.child;
             rig->spawn_status = event.status;
+        } else if (event.kind == LEAT_EVENT_PUBLISHED) {
+            rig->listen(rig->context, &event);
         } else if (event.kind == LEAT_EVENT_DOWN) {
             for (uint32_t i = 0; i < rig->sessions_len; i++) {
                 if (leat_ref_equal(rig->sessions[i].ref, event.from)) {
