@@ -325,6 +325,8 @@ static bool route_again(struct media_session *session, const void *self, struct 
 static void on_connected(struct media_session *session, struct leat_output *ret)
 {
     session->connected = true;
+    session->overhead =
+        (uint32_t)leat_srtp_overhead(leat_srtp_profile_of(leat_peer_srtp(session->peer)));
     session->worker->viewers += session->is_viewer;
     media_count(&session->worker->counters.connected, 1);
     leat_output_send(ret, session->signaling, SESSION_CONNECTED, &session->id, sizeof(session->id));

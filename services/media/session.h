@@ -21,6 +21,7 @@ struct media_session {
     uint64_t             id;
     leat_time            step_at;  /* when a step of the handshake may be done; LEAT_NEVER: none waits */
     uint32_t             flags;    /* of its routes: enum leat_udp_flags */
+    uint32_t             overhead; /* once connected: what sealing adds to a packet */
     uint8_t              tuple_count, held_count;
     bool                 is_viewer;
     bool                 attend;    /* the peer may have something to say */

@@ -30,6 +30,8 @@ struct viewer {
     uint32_t             todo;
     uint32_t             at; /* in the fanout's batch */
     leat_time            connected_at;
+    leat_time            deadline; /* as it was when it was last found out */
+    bool                 deadline_stale;
     bool                 said_bye;
     char                 cname[24];
 };
@@ -98,6 +100,7 @@ static int viewer_init(void *state, const void *arg, leat_time now)
     self->media = setup->media;
     self->back = setup->back;
     self->todo = is_new ? TODO_SUBSCRIBE : 0;
+    self->deadline_stale = true;
     memcpy(self->cname, setup->cname, sizeof(self->cname));
     if (self->fanout->has_state && self->senders[LEAT_MEDIA_VIDEO] != NULL) {
         leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], self->fanout->state.best_layer);
@@ -194,6 +197,7 @@ static void viewer_on_event(void *state, const struct leat_event *event)
         on_published(self, event);
         return;
     }
+    self->deadline_stale = true;
     if (event->kind == LEAT_EVENT_SUBSCRIBED && event->status != 0) {
         self->session.ending = true; /* it would never see anything */
         return;
@@ -258,7 +262,7 @@ static size_t sealed_len(const struct viewer *self, const struct leat_rtp_sent *
                          const struct leat_rtp_packet *packet)
 {
     return (size_t)sent->header_len + sent->prefix_len + packet->payload_len - sent->skip +
-           leat_srtp_overhead(leat_srtp_profile_of(leat_peer_srtp(self->session.peer)));
+           self->session.overhead;
 }
 
 static bool train_send(struct viewer *self, struct train *train, struct leat_output *ret)
@@ -404,17 +408,6 @@ static bool pop_repeat(struct viewer *self, leat_time now, struct leat_output *r
     return false;
 }
 
-static leat_time report_deadline(const struct viewer *self)
-{
-    leat_time at = LEAT_NEVER;
-    for (uint32_t i = 0; i < LEAT_MEDIA_KINDS; i++) {
-        const leat_time due =
-            self->senders[i] != NULL ? leat_rtp_sender_deadline(self->senders[i]) : LEAT_NEVER;
-        at = due < at ? due : at;
-    }
-    return at;
-}
-
 /* Both tracks' reports in one packet (RFC 3550, 6.1). */
 static bool pop_report(struct viewer *self, leat_time now, struct leat_output *ret)
 {
@@ -480,6 +473,21 @@ static bool pop_todo(struct viewer *self, leat_time now, struct leat_output *ret
            ((self->todo & TODO_KEY) && pop_key(self, now, ret));
 }
 
+/* The earliest thing to be done. It is asked for after each batch, and seldom another then: but a track's first packet
+ * begins its reports. */
+static void find_deadline(struct viewer *self)
+{
+    self->deadline = media_session_deadline(&self->session);
+    self->deadline_stale = false;
+    for (uint32_t i = 0; i < LEAT_MEDIA_KINDS && self->session.connected; i++) {
+        if (self->senders[i] != NULL) {
+            const leat_time due = leat_rtp_sender_deadline(self->senders[i]);
+            self->deadline = due < self->deadline ? due : self->deadline;
+            self->deadline_stale |= due == LEAT_NEVER;
+        }
+    }
+}
+
 static bool viewer_pop_output(void *state, leat_time now, struct leat_output *ret)
 {
     struct viewer *self = state;
@@ -498,7 +506,13 @@ static bool viewer_pop_output(void *state, leat_time now, struct leat_output *re
         pop_bye(self, ret)) {
         return true;
     }
-    return media_session_end(&self->session, self, now, ret);
+    if (media_session_end(&self->session, self, now, ret)) {
+        return true;
+    }
+    if (self->deadline_stale) {
+        find_deadline(self);
+    }
+    return false;
 }
 
 static void viewer_on_refused(void *state, struct leat_output *output, int status)
@@ -513,10 +527,7 @@ static void viewer_on_refused(void *state, struct leat_output *output, int statu
 
 static leat_time viewer_deadline(const void *state)
 {
-    const struct viewer *self = state;
-    const leat_time      session = media_session_deadline(&self->session);
-    const leat_time      report = self->session.connected ? report_deadline(self) : LEAT_NEVER;
-    return session < report ? session : report;
+    return ((const struct viewer *)state)->deadline;
 }
 
 const struct leat_behavior media_viewer_behavior = {
