@@ -1,5 +1,5 @@
-/* Which addresses answers offer as candidates (RFC 8445, 5.1.1). Found once, at the start: a machine that gets another
- * address later is to be told so with `advertised`, or started again. */
+/* Which addresses answers offer as candidates (RFC 8445, 5.1.1). Found once, at the start: a
+ * machine that gets another address later is to be told so with `advertised`, or started again. */
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -40,7 +40,8 @@ static bool is_taken(const struct leat_addr *local, const struct leat_addr *addr
     return is_v4 || !leat_addr_is_v4(local); /* a socket on [::] takes both */
 }
 
-/* Those of the interfaces that are up; of loopback ones, or of the others; IPv4 first, which more clients have. */
+/* Those of the interfaces that are up; of loopback ones, or of the others; IPv4 first, which more
+ * clients have. */
 static void collect(leat_media *media, const struct ifaddrs *list, bool of_loopback)
 {
     for (int pass = 0; pass < 2; pass++) {

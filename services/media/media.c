@@ -1,5 +1,5 @@
-/* A server's settings, its start and its counters. All memory that its actors share is made at open and freed at close; nobody
- * writes it in between but who media.h says. */
+/* A server's settings, its start and its counters. All memory that its actors share is made at
+ * open and freed at close; nobody writes it in between but who media.h says. */
 #include "media.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
-/* Signaling's tables. Names of streams are the clients' choice, so they are in a sorted array, which nobody can make slow; ids
- * of sessions are random and ours, so a plain hash does. A number is a slot and how often it was used. */
+/* Signaling's tables. Names of streams are the clients' choice, so they are in a sorted array,
+ * which nobody can make slow; ids of sessions are random and ours, so a plain hash does. A number
+ * is a slot and how often it was used. */
 #include "roster.h"
 
 #include <errno.h>

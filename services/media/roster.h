@@ -1,4 +1,5 @@
-/* What signaling knows: streams by name, sessions by number and by id. Plain tables of one actor. */
+/* What signaling knows: streams by name, sessions by number and by id. Plain tables of one
+ * actor. */
 #ifndef MEDIA_ROSTER_H
 #define MEDIA_ROSTER_H
 
@@ -94,7 +95,8 @@ int roster_stream_add(struct roster *roster, leat_http_str name, struct stream *
 /* A stream without sessions goes; its channels are closed. */
 void roster_stream_remove(struct roster *roster, struct stream *stream);
 
-/* A session with a number and an id, in the stream, on that worker. -ENOMEM; -EIO: no random bytes. */
+/* A session with a number and an id, in the stream, on that worker. -ENOMEM; -EIO: no random
+ * bytes. */
 int roster_session_add(struct roster *roster, struct stream *stream, enum leat_media_use use,
                        uint32_t worker, struct session **ret);
 void roster_session_remove(struct roster *roster, struct session *session); /* frees it */
@@ -105,7 +107,8 @@ struct session *roster_session_by_id(const struct roster *roster, leat_http_str 
 /* The worker with the fewest sessions. */
 uint32_t roster_worker(const struct roster *roster);
 
-/* What sessions of a client are counted under: its IPv4 address, the first 64 bits of its IPv6 one. */
+/* What sessions of a client are counted under: its IPv4 address, the first 64 bits of its IPv6
+ * one. */
 void roster_address(const struct leat_addr *peer, uint8_t ret[16]);
 uint32_t roster_address_count(const struct roster *roster, const uint8_t address[16]);
 

@@ -1,6 +1,7 @@
-/* The signaling actor: a table of streams and sessions that answers HTTP. It is on the first worker, the sessions are anywhere.
- * Each input is done with at once: what an answer must wait for is in the session, and comes back as SPAWNED. A session is
- * in the tables from its POST until its DOWN, so nothing that is late finds another one. */
+/* The signaling actor: a table of streams and sessions that answers HTTP. It is on the first
+ * worker, the sessions are anywhere. Each input is done with at once: what an answer must wait for
+ * is in the session, and comes back as SPAWNED. A session is in the tables from its POST until its
+ * DOWN, so nothing that is late finds another one. */
 #include "signaling.h"
 
 #include <errno.h>
@@ -269,7 +270,8 @@ static leat_time signaling_deadline(const void *state)
     return ((const struct signaling *)state)->retry_at;
 }
 
-/* The mailbox is long: each connection has one request in it at most, and each session a word or two. */
+/* The mailbox is long: each connection has one request in it at most, and each session a word or
+ * two. */
 const struct leat_behavior media_signaling_behavior = {
     .name = "media signaling",
     .state_size = sizeof(struct signaling),

@@ -1,5 +1,6 @@
-/* PATCH (RFC 9725, 4.3): trickled candidates, of which an ICE-lite agent needs none, and restarts. A restart counts when its
- * session has taken the message; until then, and if it does not, everything stays as it was. */
+/* PATCH (RFC 9725, 4.3): trickled candidates, of which an ICE-lite agent needs none, and restarts.
+ * A restart counts when its session has taken the message; until then, and if it does not,
+ * everything stays as it was. */
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>

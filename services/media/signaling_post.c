@@ -1,6 +1,7 @@
-/* POST: an offer becomes a session. Everything that can be wrong with it is found before anything is made, so that a bad one
- * touches nobody: the media type, the offer, the limits, who else publishes, what there is to watch. The answer is written
- * here and leaves when the session lives. */
+/* POST: an offer becomes a session. Everything that can be wrong with it is found before anything
+ * is made, so that a bad one touches nobody: the media type, the offer, the limits, who else
+ * publishes, what there is to watch. The answer is written here and leaves when the session
+ * lives. */
 #include <errno.h>
 #include <openssl/rand.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  *
  *   POST -> WAITS (a viewer, for its group) -> SPAWNING -> LIVE -> ENDING -> DOWN
  *
- * The answer to the POST leaves when the session is LIVE. What is to be popped for many sessions at once (all that waited for a
- * group; all at shutdown) is a list through them, not an outbox. */
+ * The answer to the POST leaves when the session is LIVE. What is to be popped for many sessions
+ * at once (all that waited for a group; all at shutdown) is a list through them, not an outbox. */
 #include <errno.h>
 
 #include "signaling.h"

@@ -1,5 +1,5 @@
-/* The rules of WHIP and WHEP on requests, and the fields of answers. Nothing here keeps anything, so that all of it can be
- * tried with any bytes: tests/fuzz/media_whip_fuzz.c does. */
+/* The rules of WHIP and WHEP on requests, and the fields of answers. Nothing here keeps anything,
+ * so that all of it can be tried with any bytes: tests/fuzz/media_whip_fuzz.c does. */
 #include "whip.h"
 
 #include <arpa/inet.h>

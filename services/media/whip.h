@@ -1,5 +1,6 @@
-/* The rules of WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) on requests and answers, as functions on what a client
- * sent: no actor, no memory. Whatever the bytes, they only say what these are. */
+/* The rules of WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) on requests and answers, as
+ * functions on what a client sent: no actor, no memory. Whatever the bytes, they only say what
+ * these are. */
 #ifndef MEDIA_WHIP_H
 #define MEDIA_WHIP_H
 
@@ -40,8 +41,8 @@ bool whip_host_is_loopback(leat_http_str host);
 /* "http://" or "https://" and such a host. */
 bool whip_origin_is_loopback(leat_http_str origin);
 
-/* What Access-Control-Allow-Origin says to the Origin of a request: those given, and loopback ones; "" when there is none or it is
- * not allowed. Lent with the head. */
+/* What Access-Control-Allow-Origin says to the Origin of a request: those given, and loopback
+ * ones; "" when there is none or it is not allowed. Lent with the head. */
 leat_http_str whip_allowed_origin(const struct leat_http_head *head, const char *const *origins,
                                   uint32_t count);
 

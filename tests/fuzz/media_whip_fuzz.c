@@ -1,5 +1,6 @@
-/* Requests to WHIP and WHEP: whatever the bytes of a request, the rules only say what these are, and what they let through is
- * what they promise. The input is a request as it comes over a connection. */
+/* Requests to WHIP and WHEP: whatever the bytes of a request, the rules only say what these are,
+ * and what they let through is what they promise. The input is a request as it comes over a
+ * connection. */
 #include <leat/httpd.h>
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
-/* Clients that do what they like, in any order and on a lossy network: good offers, bad ones, patches, deletes, and leaving in
- * the middle. Whatever they did, nobody is harmed, and when they are gone nothing is left. */
+/* Clients that do what they like, in any order: good offers, bad ones, patches, deletes, and
+ * leaving in the middle. Whatever they did, nobody is harmed, and when they are gone nothing is
+ * left. */
 #include "unit/media_rig.h"
 
 #define CLIENTS 8

@@ -1,5 +1,5 @@
-/* WHEP, section by section of draft-ietf-wish-whep-04, as far as it differs from WHIP; and viewers before, with and after
- * their publisher. */
+/* WHEP, section by section of draft-ietf-wish-whep-04, as far as it differs from WHIP; and viewers
+ * before, with and after their publisher. */
 #include "unit/media_rig.h"
 
 /* ---- 4.1 ---- */
