@@ -75,7 +75,8 @@ struct client {
     bool move;       /* another socket is to be used from now on */
     unsigned astray; /* datagrams from where nothing was sent to */
     uint64_t random;
-    uint16_t port; /* to bind; 0: any */
+    uint16_t port;       /* to bind; 0: any */
+    uint16_t packet_len; /* of video payloads, but for a frame\'s last; 0: 1000 */
     bool connected;
     bool no_rtx;
     bool closed; /* DTLS said so */
@@ -181,7 +182,7 @@ static inline void client_send_frame(struct client *client, uint8_t layer)
     const bool key = source->want_key || source->frame == 0;
     const uint16_t packets = (uint16_t)(2u << layer);
     for (uint16_t i = 0; i < packets; i++) {
-        uint8_t payload[1100] = {(uint8_t)(0x80 | (i == 0 ? 0x10 : 0)), 0x80,
+        uint8_t payload[1400] = {(uint8_t)(0x80 | (i == 0 ? 0x10 : 0)), 0x80,
                                  (uint8_t)(0x80 | (client->picture_id >> 8 & 0x7f)),
                                  (uint8_t)client->picture_id};
         const uint8_t tag[10] = {key ? 0 : 1,
@@ -204,7 +205,7 @@ static inline void client_send_frame(struct client *client, uint8_t layer)
         memcpy(payload + 4, tag, sizeof(tag));
         memcpy(payload + 14, &mark, sizeof(mark));
         client_send_media(client, source, CLIENT_VP8, i + 1 == packets, payload,
-                          i + 1 == packets ? 900 : 1000);
+                          i + 1 == packets ? 900 : client->packet_len);
     }
     source->want_key = false;
     source->frame++;
@@ -513,6 +514,7 @@ static inline int client_init(void *state, const void *arg, leat_time now)
     struct client_actor *self = state;
     memcpy(&self->client, arg, sizeof(self->client));
     self->client->ref = leat_self(self);
+    self->client->packet_len = self->client->packet_len != 0 ? self->client->packet_len : 1000;
     self->tick_at = LEAT_NEVER;
     self->stop_at = LEAT_NEVER;
     self->client->next_check = now;

@@ -397,7 +397,7 @@ TEST(media_path, answers_leave_from_where_they_were_asked)
     for (uint32_t round = 0; round < 2; round++) {
         struct media_rig rig;
         struct client *clients[3];
-        rig_open_at(&rig, 2, 1, &quiet, bound[round]);
+        rig_open_on(&rig, "sim", 2, 1, &quiet, bound[round]);
         memcpy(rig.asked, asked[round], sizeof(asked[round]));
         clients[0] = rig_publisher(&rig, 0, 1, 0);
         clients[1] = rig_viewer(&rig, 0, true);
