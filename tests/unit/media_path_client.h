@@ -514,7 +514,6 @@ static inline int client_init(void *state, const void *arg, leat_time now)
     struct client_actor *self = state;
     memcpy(&self->client, arg, sizeof(self->client));
     self->client->ref = leat_self(self);
-    self->client->packet_len = self->client->packet_len != 0 ? self->client->packet_len : 1000;
     self->tick_at = LEAT_NEVER;
     self->stop_at = LEAT_NEVER;
     self->client->next_check = now;

@@ -22,8 +22,8 @@ static void run(const char *io, uint16_t packet_len)
     rig.asked[0] = rig.asked[1] = "127.0.0.1";
     rig.asked[2] = "127.0.0.2";
     rig.asked[3] = "::1";
-    struct client *publisher = rig_publisher(&rig, 0, 2, 0);
-    publisher->packet_len = packet_len;
+    rig.packet_len = packet_len;
+    rig_publisher(&rig, 0, 2, 0);
     for (uint32_t i = 0; i < 3; i++) {
         viewers[i] = rig_viewer(&rig, i % 2, i != 1);
     }

@@ -35,6 +35,7 @@ struct media_rig {
     struct client *clients[RIG_CLIENTS_MAX];
     struct leat_media_state state; /* of the publisher that spoke last */
     unsigned states;
+    uint16_t packet_len;                /* of what publishers send; 0: 1000 */
     const char *asked[RIG_CLIENTS_MAX]; /* hosts that clients ask; NULL: what is bound */
     leat_ref spawned;                   /* the last */
     int spawn_status;
@@ -210,6 +211,7 @@ static inline struct client *rig_client(struct media_rig *rig)
     REQUIRE(client != NULL);
     webrtc_client_init(&client->rtc, rig->contexts, rig->server, "127.0.0.1:1");
     client->server = rig->workers[0].bound;
+    client->packet_len = rig->packet_len != 0 ? rig->packet_len : 1000;
     if (rig->asked[rig->clients_len] != NULL) {
         leat_addr_from_host(rig->asked[rig->clients_len], client->server.port, &client->server);
     }
