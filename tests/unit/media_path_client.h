@@ -72,6 +72,8 @@ struct client {
     bool is_publisher;
     bool vanished;   /* says nothing more */
     bool babbles;    /* and sends garbage besides */
+    bool no_dtls;    /* answers checks, and no more */
+    bool floods;     /* of a publisher: many times the frames */
     bool move;       /* another socket is to be used from now on */
     unsigned astray; /* datagrams from where nothing was sent to */
     uint64_t random;
@@ -407,7 +409,8 @@ static inline void client_on_datagram(struct client *client, const uint8_t *data
     }
     if (leat_stun_is(data, len) || leat_dtls_is(data, len)) {
         webrtc_client_receive(&client->rtc, now, data, len);
-        if (client->rtc.answered > 0 && client->rtc.dtls == NULL && client->rtc.active) {
+        if (client->rtc.answered > 0 && client->rtc.dtls == NULL && client->rtc.active &&
+            !client->no_dtls) {
             webrtc_client_receive(&client->rtc, now, NULL, 0); /* opens it */
         }
         if (!client->connected && client->rtc.out != NULL) {
@@ -428,6 +431,10 @@ static inline void client_on_datagram(struct client *client, const uint8_t *data
 
 static inline void client_publish(struct client *client, leat_time now)
 {
+    for (int i = 0; client->floods && i < 6; i++) {
+        client->picture_id++;
+        client_send_frame(client, 2);
+    }
     if (client->stop_at != 0 && now >= client->stop_at) {
         return;
     }
