@@ -399,11 +399,10 @@ int leat_rtp_sender_packet(leat_rtp_sender *sender, leat_time now,
 
 /* ---- what is wanted ---- */
 
-void leat_rtp_sender_target(leat_rtp_sender *sender, uint8_t layer)
+void leat_rtp_sender_target(leat_rtp_sender *sender, leat_time now, uint8_t layer)
 {
     if (sender->target != layer) {
-        /* No time comes with it: the last one that is known is near enough. */
-        leat__sender_want(sender, sender->sent_at);
+        leat__sender_want(sender, now); /* a key frame that it began with has gone by */
         sender->target = layer;
     }
 }

@@ -227,9 +227,9 @@ TEST(webrtc_sender_rtcp, key_frames_are_asked_for)
     CHECK_EQ(frame(&viewer, &source, RIG_KEY), 0);
     say(&viewer, LEAT_RTCP_BYE, 0);
     CHECK(!wants(&viewer));
-    leat_rtp_sender_target(viewer.sender, 1);
+    leat_rtp_sender_target(viewer.sender, viewer.now, 1);
     CHECK(wants(&viewer));
-    leat_rtp_sender_target(viewer.sender, 0); /* thought better of */
+    leat_rtp_sender_target(viewer.sender, viewer.now, 0); /* thought better of */
     CHECK(!wants(&viewer));
     free(viewer.sender);
 }
