@@ -15,7 +15,7 @@ FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --d
     --disable-renderer-backgrounding --use-fake-device-for-media-stream --use-fake-ui-for-media-stream
     --force-color-profile=srgb --hide-scrollbars""".split()
 # Nobody else is asked for anything; one name is for pages of a foreign origin.
-HOSTS = "MAP foreign.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+HOSTS = "MAP foreign.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE ::1, EXCLUDE localhost"
 
 # Sound without a gesture.
 AUTOPLAY = "--autoplay-policy=no-user-gesture-required"
