@@ -100,7 +100,8 @@ static int viewer_init(void *state, const void *arg, leat_time now)
     self->todo = is_new ? TODO_SUBSCRIBE : 0;
     memcpy(self->cname, setup->cname, sizeof(self->cname));
     if (self->fanout->has_state && self->senders[LEAT_MEDIA_VIDEO] != NULL) {
-        leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], self->fanout->state.best_layer);
+        leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], now,
+                               self->fanout->state.best_layer);
     }
     session_setup_free(setup);
     return 0;
@@ -153,7 +154,7 @@ static void on_state(struct viewer *self, const struct leat_event *event)
     }
     media_fanout_state(self->fanout, event->now, &state);
     if (self->senders[LEAT_MEDIA_VIDEO] != NULL) {
-        leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], state.best_layer);
+        leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], event->now, state.best_layer);
         self->todo |= self->session.connected ? TODO_KEY : 0;
     }
 }
