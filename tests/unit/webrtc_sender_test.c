@@ -366,6 +366,24 @@ TEST(webrtc_sender, a_publisher_comes_back)
     free(viewer.sender);
 }
 
+/* After a pause of more than half the timestamps there are, what comes next is newer still. */
+TEST(webrtc_sender, a_publisher_comes_back_after_hours)
+{
+    struct viewer viewer = viewer_of(LEAT_MEDIA_VIDEO, 0);
+    struct rig_source first = source_of(1, 0, LEAT_CODEC_H264);
+    struct rig_source second = source_of(2, 0, LEAT_CODEC_H264);
+    CHECK_EQ(frame(&viewer, &first, RIG_KEY), 0);
+    viewer.now += 7 * 3600 * LEAT_SEC;
+    CHECK_EQ(frame(&viewer, &second, RIG_KEY), 0);
+    const uint32_t timestamp = viewer.seen.header.timestamp;
+    CHECK_EQ(timestamp, (uint32_t)(0xfffff000 + 7 * 3600 * UINT64_C(90000) + 1800));
+    second.profile = 0x16400; /* a change of the same source */
+    CHECK_EQ(frame(&viewer, &second, RIG_KEY), 0);
+    CHECK_EQ(stats_of(&viewer).changes, 3);
+    CHECK_EQ(viewer.seen.header.timestamp, timestamp + 1800);
+    free(viewer.sender);
+}
+
 /* The clocks of two sources that both reported are known better than when their packets came. */
 TEST(webrtc_sender, a_change_follows_the_publishers_clock)
 {
