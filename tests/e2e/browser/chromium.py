@@ -52,6 +52,11 @@ class Window(Page):
         field.clear()
         field.send_keys(text)
 
+    def resize(self, width, height):
+        """Of what is shown, without the window's frame."""
+        frame = self.run("return [outerWidth - innerWidth, outerHeight - innerHeight]")
+        self.front().set_window_size(round(width + frame[0]), round(height + frame[1]))
+
     def screenshot(self, path):
         self.front().save_screenshot(path)
 
