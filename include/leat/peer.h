@@ -34,7 +34,7 @@ struct leat_peer_config {
     leat_time expire_ns; /* without consent; 0: 30 s, the most there may be */
 };
 
-/* -EINVAL; -ENOMEM. */
+/* -EINVAL: no or too many fingerprints, or as leat_ice_open; -ENOMEM; -EIO: no random bytes. */
 LEAT_API int leat_peer_open(const struct leat_peer_config *config, leat_time now, leat_peer **ret);
 
 /* NULL is allowed. Says nothing to the other side: leat_peer_goodbye does. */

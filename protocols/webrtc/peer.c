@@ -67,18 +67,19 @@ int leat_peer_open(const struct leat_peer_config *config, leat_time now, leat_pe
     if (config->fingerprint_count == 0 || config->fingerprint_count > LEAT_DTLS_FINGERPRINTS_MAX) {
         return -EINVAL;
     }
+    peer = calloc(1, sizeof(*peer));
+    if (peer == NULL) {
+        return -ENOMEM;
+    }
     leat_ice_config_default(&ice);
+    if (RAND_bytes((unsigned char *)&ice.tie_breaker, sizeof(ice.tie_breaker)) != 1) {
+        free(peer);
+        return -EIO;
+    }
     ice.local = *config->local;
     ice.remote = *config->remote;
     if (config->expire_ns != 0) {
         ice.consent_ns = config->expire_ns;
-    }
-    if (RAND_bytes((unsigned char *)&ice.tie_breaker, sizeof(ice.tie_breaker)) != 1) {
-        return -EIO;
-    }
-    peer = calloc(1, sizeof(*peer));
-    if (peer == NULL) {
-        return -ENOMEM;
     }
     status = leat_ice_open(&ice, now, &peer->ice);
     OPENSSL_cleanse(&ice, sizeof(ice));

@@ -408,7 +408,7 @@ int leat_rtp_sender_packet(leat_rtp_sender *sender, leat_time now,
 void leat_rtp_sender_target(leat_rtp_sender *sender, leat_time now, uint8_t layer)
 {
     if (sender->target != layer) {
-        leat__sender_want(sender, now);
+        leat__sender_want(sender, now); /* a key frame that it began with has gone by */
         sender->target = layer;
     }
 }

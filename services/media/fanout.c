@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define SOURCE_SILENT_NS (5 * LEAT_SEC)
+#define STALE_NS LEAT_SEC /* too late to be sent for the first time, unless it was asked for */
 #define KEY_EVERY_NS (100 * LEAT_MS)
 #define PACKET_EVERY_NS (100 * LEAT_MS)
 
@@ -110,7 +111,7 @@ const struct leat_rtp_packet *media_fanout_find(const struct media_fanout *fanou
                                                 uint64_t index, const uint8_t **ret_bytes)
 {
     const struct media_ring *ring = ring_find(fanout, source);
-    size_t                   len;
+    size_t len;
     if (ring == NULL) {
         return NULL;
     }
@@ -119,13 +120,37 @@ const struct leat_rtp_packet *media_fanout_find(const struct media_fanout *fanou
 
 /* ---- batches ---- */
 
-static void add(struct media_fanout *fanout, leat_slice slice, enum leat_media_kind kind)
+static bool is_wished(const struct media_fanout *fanout, uint32_t source, uint64_t index)
+{
+    for (uint32_t i = 0; i < FANOUT_WISHES; i++) {
+        if (fanout->wishes[i].index == index && fanout->wishes[i].source == source) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A worker that has more to do than it can is behind with its batches; what waited too long is passed over, so that it
+ * catches up, and what waits stays bounded. */
+static bool is_stale(const struct media_fanout *fanout, leat_time now,
+                     const struct leat_rtp_packet *packet)
+{
+    return packet->received + STALE_NS < now && !is_wished(fanout, packet->source, packet->index);
+}
+
+static void add(struct media_fanout *fanout, leat_time now, leat_slice slice,
+                enum leat_media_kind kind)
 {
     struct fanout_packet packet = {.slice = slice};
-    size_t               len;
+    size_t len;
     packet.packet = leat_media_packet_of(slice, &packet.bytes, &len);
-    if (packet.packet != NULL && packet.packet->kind == kind &&
-        fanout->batch_len < FANOUT_BATCH_MAX) {
+    if (packet.packet == NULL || packet.packet->kind != kind) {
+        return;
+    }
+    keep(fanout, now, &packet);
+    if (fanout->batch_len == FANOUT_BATCH_MAX || is_stale(fanout, now, packet.packet)) {
+        media_count(&fanout->worker->counters.dropped, 1);
+    } else {
         fanout->packets[fanout->batch_len++] = packet;
     }
 }
@@ -143,11 +168,8 @@ void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice ba
     const uint32_t len = leat_batch_len(batch);
     for (uint32_t kind = 0; kind < LEAT_MEDIA_KINDS; kind++) {
         for (uint32_t i = 0; i < len; i++) {
-            add(fanout, leat_batch_at(batch, i), (enum leat_media_kind)kind);
+            add(fanout, now, leat_batch_at(batch, i), (enum leat_media_kind)kind);
         }
-    }
-    for (uint32_t i = 0; i < fanout->batch_len; i++) {
-        keep(fanout, now, &fanout->packets[i]);
     }
     expire(fanout, now);
 }
@@ -155,7 +177,7 @@ void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice ba
 const struct fanout_packet *media_fanout_at(struct media_fanout *fanout, const uint32_t *at)
 {
     struct fanout_packet *caught = &fanout->caught;
-    size_t                len;
+    size_t len;
     while (fanout->catch_at < fanout->catch_end) {
         caught->slice = media_ring_find(fanout->catch_ring, fanout->catch_at);
         caught->packet = leat_media_packet_of(caught->slice, &caught->bytes, &len);

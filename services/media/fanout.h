@@ -12,44 +12,45 @@
 /* A packet of the batch that is being sent. */
 struct fanout_packet {
     const struct leat_rtp_packet *packet;
-    const uint8_t                *bytes;
-    leat_slice                    slice;
+    const uint8_t *bytes;
+    leat_slice slice;
 };
 
 struct fanout_wish {
-    uint64_t  index;
+    uint64_t index;
     leat_time again; /* may be uttered again then */
-    uint32_t  source;
-    uint32_t  zero;
+    uint32_t source;
+    uint32_t zero;
 };
 
 struct media_fanout {
     struct media_fanout *next;
     struct media_worker *worker;
-    leat_ref             group;
-    uint32_t             members;
+    leat_ref group;
+    uint32_t members;
 
-    uint32_t             batch_len;
-    leat_slice           batch; /* a reference, until the next one comes */
-    struct fanout_packet packets[FANOUT_BATCH_MAX]; /* audio first: a datagram apart does not cut a train */
+    uint32_t batch_len;
+    leat_slice batch; /* a reference, until the next one comes */
+    struct fanout_packet
+        packets[FANOUT_BATCH_MAX]; /* audio first: a datagram apart does not cut a train */
 
     struct media_ring ring[FANOUT_SOURCES];
-    leat_time         heard[FANOUT_SOURCES];
+    leat_time heard[FANOUT_SOURCES];
 
     struct leat_media_state state; /* all zero: not heard of yet */
-    bool                    has_state;
+    bool has_state;
 
-    leat_time          key_next;  /* not uttered before */
-    leat_time          key_since; /* of the newest viewer that waits */
+    leat_time key_next;  /* not uttered before */
+    leat_time key_since; /* of the newest viewer that waits */
     struct fanout_wish wishes[FANOUT_WISHES];
-    uint32_t           wish_next;
+    uint32_t wish_next;
 
     /* Of the viewer whose drain is open: what did not go into its last train, and what it is given from a ring before
      * the rest of the batch: [catch_at, catch_end). */
     struct leat_rtp_sent sent;
-    bool                 has_sent;
-    struct media_ring   *catch_ring;
-    uint64_t             catch_at, catch_end;
+    bool has_sent;
+    struct media_ring *catch_ring;
+    uint64_t catch_at, catch_end;
     struct fanout_packet caught;
 };
 
@@ -65,7 +66,7 @@ void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice ba
 
 /* The drain's next packet: of a ring, else the batch's at *at; NULL: none is left. And steps over it. */
 const struct fanout_packet *media_fanout_at(struct media_fanout *fanout, const uint32_t *at);
-void                        media_fanout_next(struct media_fanout *fanout, uint32_t *at);
+void media_fanout_next(struct media_fanout *fanout, uint32_t *at);
 
 /* How many packets there may be in all from there on. */
 uint32_t media_fanout_left(const struct media_fanout *fanout, uint32_t at);

@@ -11,13 +11,13 @@
 /* All zero: closed. Nothing lies outside of [first, end), and no more than mask + 1 within. */
 struct media_ring {
     leat_slice *slots;
-    uint64_t    first, end;
-    uint32_t    mask;
-    uint32_t    source;
+    uint64_t first, end;
+    uint32_t mask;
+    uint32_t source;
 };
 
 /* For up to `len` packets, a power of two. -ENOMEM. */
-int  media_ring_open(struct media_ring *ring, uint32_t source, uint32_t len);
+int media_ring_open(struct media_ring *ring, uint32_t source, uint32_t len);
 void media_ring_close(struct media_ring *ring);
 
 static inline bool media_ring_is_open(const struct media_ring *ring)

@@ -10,7 +10,8 @@
 #define TRAIN_SEGMENTS 60u
 #define TRAIN_BYTES 60000u
 #define RTCP_MAX 1200u
-#define KEY_PATIENCE_NS (600 * LEAT_MS) /* a key frame that began longer ago and did not help has been missed */
+#define KEY_PATIENCE_NS                                                                            \
+    (600 * LEAT_MS) /* a key frame that began longer ago and did not help has been missed */
 
 /* What a PUBLISHED, or RTCP, leaves to be done: bits, in the order of doing. */
 enum todo {
@@ -24,22 +25,24 @@ enum todo {
 struct viewer {
     struct media_session session;
     struct media_fanout *fanout;
-    leat_channel         media, back;
-    leat_rtp_sender     *senders[LEAT_MEDIA_KINDS]; /* NULL: not agreed; both in one piece of memory */
-    void                *memory;
-    uint32_t             todo;
-    uint32_t             at; /* in the fanout's batch */
-    leat_time            connected_at;
-    bool                 said_bye;
-    char                 cname[24];
+    leat_channel media, back;
+    leat_rtp_sender *senders[LEAT_MEDIA_KINDS]; /* NULL: not agreed; both in one piece of memory */
+    void *memory;
+    uint32_t todo;
+    uint32_t at; /* in the fanout's batch */
+    leat_time connected_at;
+    leat_time deadline; /* as it was when it was last found out */
+    bool deadline_stale;
+    bool said_bye;
+    char cname[24];
 };
 
 /* A train that is being made. */
 struct train {
     leat_slice body; /* len: what is in it */
-    uint32_t   room;
-    uint32_t   segment_size, segments;
-    bool       closed; /* a shorter one is its last */
+    uint32_t room;
+    uint32_t segment_size, segments;
+    bool closed; /* a shorter one is its last */
 };
 
 /* ---- life ---- */
@@ -47,14 +50,14 @@ struct train {
 static int senders_open(struct viewer *self, const struct session_setup *setup, leat_time now)
 {
     const size_t size = (leat_rtp_sender_size() + 15) & ~(size_t)15;
-    uint8_t     *memory = calloc(LEAT_MEDIA_KINDS, size);
+    uint8_t *memory = calloc(LEAT_MEDIA_KINDS, size);
     if (memory == NULL) {
         return -ENOMEM;
     }
     self->memory = memory;
     for (size_t i = 0; i < setup->track_count; i++) {
         const struct leat_rtp_track *track = &setup->tracks[i];
-        const uint32_t               ssrc = setup->ssrcs[track->kind];
+        const uint32_t ssrc = setup->ssrcs[track->kind];
         /* Numbers begin anywhere below 2^15; the SSRC is random, so they are. */
         const struct leat_rtp_sender_config config = {
             .track = track,
@@ -72,11 +75,11 @@ static int senders_open(struct viewer *self, const struct session_setup *setup, 
 
 static int viewer_init(void *state, const void *arg, leat_time now)
 {
-    struct viewer        *self = state;
+    struct viewer *self = state;
     struct session_setup *setup = *(struct session_setup *const *)arg;
-    const leat_ref        group = leat_self_group(self);
-    bool                  is_new;
-    int                   status;
+    const leat_ref group = leat_self_group(self);
+    bool is_new;
+    int status;
     if (leat_ref_equal(group, LEAT_REF_NONE)) {
         return -EINVAL;
     }
@@ -98,6 +101,7 @@ static int viewer_init(void *state, const void *arg, leat_time now)
     self->media = setup->media;
     self->back = setup->back;
     self->todo = is_new ? TODO_SUBSCRIBE : 0;
+    self->deadline_stale = true;
     memcpy(self->cname, setup->cname, sizeof(self->cname));
     if (self->fanout->has_state && self->senders[LEAT_MEDIA_VIDEO] != NULL) {
         leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], now,
@@ -120,14 +124,13 @@ static void viewer_fini(void *state)
 static void on_rtcp(void *state, leat_time now, enum leat_peer_kind kind, const uint8_t *data,
                     size_t len)
 {
-    struct viewer          *self = state;
+    struct viewer *self = state;
     struct leat_rtcp_reader reader;
-    struct leat_rtcp_item   item;
-    uint8_t                 plain[LEAT_RTP_PACKET_MAX];
-    size_t                  plain_len;
-    if (kind != LEAT_PEER_RTCP ||
-        leat_peer_unprotect_rtcp(self->session.peer, data, len, plain, sizeof(plain), &plain_len) !=
-            0) {
+    struct leat_rtcp_item item;
+    uint8_t plain[LEAT_RTP_PACKET_MAX];
+    size_t plain_len;
+    if (kind != LEAT_PEER_RTCP || leat_peer_unprotect_rtcp(self->session.peer, data, len, plain,
+                                                           sizeof(plain), &plain_len) != 0) {
         media_count(&self->session.worker->counters.dropped, 1);
         return;
     }
@@ -195,6 +198,7 @@ static void viewer_on_event(void *state, const struct leat_event *event)
         on_published(self, event);
         return;
     }
+    self->deadline_stale = true;
     if (event->kind == LEAT_EVENT_SUBSCRIBED && event->status != 0) {
         self->session.ending = true; /* it would never see anything */
         return;
@@ -259,13 +263,13 @@ static size_t sealed_len(const struct viewer *self, const struct leat_rtp_sent *
                          const struct leat_rtp_packet *packet)
 {
     return (size_t)sent->header_len + sent->prefix_len + packet->payload_len - sent->skip +
-           leat_srtp_overhead(leat_srtp_profile_of(leat_peer_srtp(self->session.peer)));
+           self->session.overhead;
 }
 
 static bool train_send(struct viewer *self, struct train *train, struct leat_output *ret)
 {
     struct media_counters *counters = &self->session.worker->counters;
-    const uint32_t         len = train->body.len;
+    const uint32_t len = train->body.len;
     if (train->segments == 0) {
         leat_buf_unref(train->body.buf);
         return false;
@@ -297,9 +301,9 @@ static int offer_late(struct viewer *self, leat_time now, leat_rtp_sender *sende
 /* Whether this viewer is to have the packet; then what it is to be sent is in fanout->sent. */
 static bool offer(struct viewer *self, leat_time now, const struct fanout_packet *packet)
 {
-    const unsigned   late = LEAT_RTP_START | LEAT_RTP_KEY | LEAT_RTP_LATE;
+    const unsigned late = LEAT_RTP_START | LEAT_RTP_KEY | LEAT_RTP_LATE;
     leat_rtp_sender *sender = self->senders[packet->packet->kind];
-    leat_time        since;
+    leat_time since;
     if (sender == NULL) {
         return false;
     }
@@ -314,7 +318,7 @@ static bool offer(struct viewer *self, leat_time now, const struct fanout_packet
 /* The next packet that this viewer is to have, in fanout->sent; NULL: there is none. */
 static const struct fanout_packet *next_packet(struct viewer *self, leat_time now)
 {
-    struct media_fanout        *fanout = self->fanout;
+    struct media_fanout *fanout = self->fanout;
     const struct fanout_packet *packet;
     while ((packet = media_fanout_at(fanout, &self->at)) != NULL) {
         if (fanout->has_sent || offer(self, now, packet)) {
@@ -328,9 +332,9 @@ static const struct fanout_packet *next_packet(struct viewer *self, leat_time no
 
 static bool pop_train(struct viewer *self, leat_time now, struct leat_output *ret)
 {
-    struct media_fanout        *fanout = self->fanout;
+    struct media_fanout *fanout = self->fanout;
     const struct fanout_packet *packet;
-    struct train                train = {0};
+    struct train train = {0};
     while ((packet = next_packet(self, now)) != NULL) {
         const size_t sealed = sealed_len(self, &fanout->sent, packet->packet);
         if (train.body.buf == NULL) {
@@ -366,11 +370,11 @@ static bool publish_want(struct viewer *self, uint32_t type, const struct leat_m
 static bool repeat(struct viewer *self, leat_time now, leat_rtp_sender *sender, uint32_t source,
                    uint64_t index, struct leat_output *ret)
 {
-    struct media_counters        *counters = &self->session.worker->counters;
-    const uint8_t                *bytes;
-    struct leat_rtp_sent          sent;
-    struct leat_media_want        want;
-    struct train                  train;
+    struct media_counters *counters = &self->session.worker->counters;
+    const uint8_t *bytes;
+    struct leat_rtp_sent sent;
+    struct leat_media_want want;
+    struct train train;
     const struct leat_rtp_packet *packet = media_fanout_find(self->fanout, source, index, &bytes);
     if (packet == NULL) {
         media_count(&counters->repeats_unknown, 1);
@@ -405,22 +409,11 @@ static bool pop_repeat(struct viewer *self, leat_time now, struct leat_output *r
     return false;
 }
 
-static leat_time report_deadline(const struct viewer *self)
-{
-    leat_time at = LEAT_NEVER;
-    for (uint32_t i = 0; i < LEAT_MEDIA_KINDS; i++) {
-        const leat_time due =
-            self->senders[i] != NULL ? leat_rtp_sender_deadline(self->senders[i]) : LEAT_NEVER;
-        at = due < at ? due : at;
-    }
-    return at;
-}
-
 /* Both tracks' reports in one packet (RFC 3550, 6.1). */
 static bool pop_report(struct viewer *self, leat_time now, struct leat_output *ret)
 {
-    uint8_t        rtcp[RTCP_MAX];
-    size_t         len = 0;
+    uint8_t rtcp[RTCP_MAX];
+    size_t len = 0;
     const uint64_t ntp = leat_rtcp_ntp(self->session.worker->unix_ns + now);
     self->todo &= ~(uint32_t)TODO_REPORT;
     for (uint32_t i = 0; i < LEAT_MEDIA_KINDS; i++) {
@@ -436,7 +429,7 @@ static bool pop_report(struct viewer *self, leat_time now, struct leat_output *r
 static bool pop_key(struct viewer *self, leat_time now, struct leat_output *ret)
 {
     struct leat_media_want want;
-    leat_time              since;
+    leat_time since;
     self->todo &= ~(uint32_t)TODO_KEY;
     if (self->senders[LEAT_MEDIA_VIDEO] == NULL ||
         !leat_rtp_sender_wants_key(self->senders[LEAT_MEDIA_VIDEO], &since)) {
@@ -451,7 +444,7 @@ static bool pop_key(struct viewer *self, leat_time now, struct leat_output *ret)
 static bool pop_bye(struct viewer *self, struct leat_output *ret)
 {
     uint8_t rtcp[RTCP_MAX];
-    size_t  len = 0;
+    size_t len = 0;
     self->said_bye = true;
     for (uint32_t i = 0; i < LEAT_MEDIA_KINDS; i++) {
         if (self->senders[i] != NULL) {
@@ -481,10 +474,25 @@ static bool pop_todo(struct viewer *self, leat_time now, struct leat_output *ret
            ((self->todo & TODO_KEY) && pop_key(self, now, ret));
 }
 
+/* The earliest thing to be done. It is asked for after each batch, and seldom another then: but a track's first packet
+ * begins its reports. */
+static void find_deadline(struct viewer *self)
+{
+    self->deadline = media_session_deadline(&self->session);
+    self->deadline_stale = false;
+    for (uint32_t i = 0; i < LEAT_MEDIA_KINDS && self->session.connected; i++) {
+        if (self->senders[i] != NULL) {
+            const leat_time due = leat_rtp_sender_deadline(self->senders[i]);
+            self->deadline = due < self->deadline ? due : self->deadline;
+            self->deadline_stale |= due == LEAT_NEVER;
+        }
+    }
+}
+
 static bool viewer_pop_output(void *state, leat_time now, struct leat_output *ret)
 {
     struct viewer *self = state;
-    const bool     was_connected = self->session.connected;
+    const bool was_connected = self->session.connected;
     if (media_session_pop(&self->session, self, now, ret)) {
         if (!was_connected && self->session.connected) {
             self->connected_at = now;
@@ -495,11 +503,16 @@ static bool viewer_pop_output(void *state, leat_time now, struct leat_output *re
     if (self->todo != 0 && pop_todo(self, now, ret)) {
         return true;
     }
-    if (self->session.ending && !self->said_bye && self->session.connected &&
-        pop_bye(self, ret)) {
+    if (self->session.ending && !self->said_bye && self->session.connected && pop_bye(self, ret)) {
         return true;
     }
-    return media_session_end(&self->session, self, now, ret);
+    if (media_session_end(&self->session, self, now, ret)) {
+        return true;
+    }
+    if (self->deadline_stale) {
+        find_deadline(self);
+    }
+    return false;
 }
 
 static void viewer_on_refused(void *state, struct leat_output *output, int status)
@@ -514,16 +527,13 @@ static void viewer_on_refused(void *state, struct leat_output *output, int statu
 
 static leat_time viewer_deadline(const void *state)
 {
-    const struct viewer *self = state;
-    const leat_time      session = media_session_deadline(&self->session);
-    const leat_time      report = self->session.connected ? report_deadline(self) : LEAT_NEVER;
-    return session < report ? session : report;
+    return ((const struct viewer *)state)->deadline;
 }
 
 const struct leat_behavior media_viewer_behavior = {
     .name = "media.viewer",
     .state_size = sizeof(struct viewer),
-    .mailbox_len_max = 16384, /* of the group: some packets a second of each member, and batches */
+    .mailbox_len_max = 8192, /* of the group: some packets a second of each member, and batches */
     .init = viewer_init,
     .on_event = viewer_on_event,
     .pop_output = viewer_pop_output,

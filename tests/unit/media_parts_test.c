@@ -2,15 +2,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "../../services/media/fanout.h"
 #include "../../services/media/handover.h"
-#include "../../services/media/ring.h"
 #include "check.h"
 
 static leat_slice packet_make(uint64_t index, leat_time received)
 {
-    leat_slice             slice;
-    struct leat_rtp_packet packet = {.index = index, .received = received, .payload_offset = 12,
-                                     .payload_len = 8};
+    leat_slice slice;
+    struct leat_rtp_packet packet = {
+        .index = index, .received = received, .payload_offset = 12, .payload_len = 8};
     REQUIRE(leat_buf_alloc(sizeof(packet) + 20, &slice) == 0);
     memcpy(leat_slice_data(slice), &packet, sizeof(packet));
     memset(leat_slice_data(slice) + sizeof(packet), 7, 20);
@@ -64,13 +64,14 @@ TEST(media_ring, agrees_with_a_model)
 {
     enum { LEN = 16, SPAN = 400 };
     struct media_ring ring;
-    uint64_t          newest = 0;
-    bool              there[SPAN] = {false};
-    uint32_t          random = 1;
+    uint64_t newest = 0;
+    bool there[SPAN] = {false};
+    uint32_t random = 1;
     REQUIRE(media_ring_open(&ring, 1, LEN) == 0);
     for (int i = 0; i < 3000; i++) {
         random = random * 1664525 + 1013904223;
-        const uint64_t index = (newest + (random >> 24) % 24 > 12 ? newest + (random >> 24) % 24 - 12 : 0) % SPAN;
+        const uint64_t index =
+            (newest + (random >> 24) % 24 > 12 ? newest + (random >> 24) % 24 - 12 : 0) % SPAN;
         if (newest > SPAN - 30) { /* again from the start, with an empty ring */
             media_ring_close(&ring);
             REQUIRE(media_ring_open(&ring, 1, LEN) == 0);
@@ -120,8 +121,8 @@ static struct leat_addr addr_of(uint32_t n)
 TEST(media_handover, finds_removes_and_forgets)
 {
     struct handover *handover;
-    bool             is_new = false;
-    const leat_ref   one = {1}, other = {2};
+    bool is_new = false;
+    const leat_ref one = {1}, other = {2};
     REQUIRE(handover_open(&handover) == 0);
     const struct leat_addr a = addr_of(1), b = addr_of(2), c = addr_of(3);
     CHECK_EQ(handover_find(handover, &a).id, 0);
@@ -153,14 +154,14 @@ TEST(media_handover, agrees_with_a_model)
 {
     enum { ADDRESSES = 600, SESSIONS = 40 };
     struct handover *handover;
-    uint64_t         owner[ADDRESSES] = {0};
-    uint32_t         random = 7;
-    bool             is_new;
+    uint64_t owner[ADDRESSES] = {0};
+    uint32_t random = 7;
+    bool is_new;
     REQUIRE(handover_open(&handover) == 0);
     for (int i = 0; i < 60000; i++) {
         random = random * 1664525 + 1013904223;
-        const uint32_t         n = (random >> 8) % ADDRESSES;
-        const leat_ref         session = {1 + (random >> 20) % SESSIONS};
+        const uint32_t n = (random >> 8) % ADDRESSES;
+        const leat_ref session = {1 + (random >> 20) % SESSIONS};
         const struct leat_addr addr = addr_of(n);
         if (random >> 28 < 9) {
             unsigned had = 0;
@@ -188,7 +189,7 @@ TEST(media_handover, agrees_with_a_model)
 TEST(media_handover, is_bounded)
 {
     struct handover *handover;
-    bool             is_new;
+    bool is_new;
     REQUIRE(handover_open(&handover) == 0);
     for (uint32_t n = 0; n < HANDOVER_MAX; n++) {
         struct leat_addr addr = addr_of(n);
@@ -208,8 +209,8 @@ TEST(media_handover, is_bounded)
 TEST(media_packet, is_believed_only_as_far_as_it_fits)
 {
     const uint8_t *bytes;
-    size_t         len;
-    leat_slice     slice = packet_make(4, 0), batch;
+    size_t len;
+    leat_slice slice = packet_make(4, 0), batch;
     struct leat_rtp_packet *packet = (void *)leat_slice_data(slice);
     CHECK(leat_media_packet_of(slice, &bytes, &len) == packet);
     CHECK_EQ(len, 20);
@@ -243,4 +244,149 @@ TEST(media_packet, a_character_tells_the_worker)
     }
     CHECK_EQ(media_worker_of_char(':'), 64);
     CHECK_EQ(media_worker_of_char(0), 64);
+}
+
+/* ---- fan-out ---- */
+
+struct stage {
+    struct media_worker worker;
+    struct media_fanout *fanout;
+};
+
+static void stage_open(struct stage *stage)
+{
+    bool is_new = false;
+    *stage = (struct stage){0};
+    REQUIRE(media_fanout_open(&stage->worker, (leat_ref){7}, &stage->fanout, &is_new) == 0);
+    CHECK(is_new);
+}
+
+static void stage_close(struct stage *stage)
+{
+    media_fanout_close(stage->fanout);
+    CHECK(stage->worker.fanouts == NULL);
+}
+
+static leat_slice stage_packet(enum leat_media_kind kind, uint32_t source, uint64_t index,
+                               leat_time received)
+{
+    leat_slice slice = packet_make(index, received);
+    struct leat_rtp_packet *packet = (void *)leat_slice_data(slice);
+    packet->kind = (uint8_t)kind;
+    packet->source = source;
+    return slice;
+}
+
+static leat_slice stage_batch(void)
+{
+    leat_slice batch = {0};
+    REQUIRE(leat_batch_alloc(8, &batch) == 0);
+    return batch;
+}
+
+TEST(media_fanout, belongs_to_a_group)
+{
+    struct stage stage;
+    struct media_fanout *same, *other;
+    bool is_new;
+    stage_open(&stage);
+    CHECK_EQ(media_fanout_open(&stage.worker, (leat_ref){7}, &same, &is_new), 0);
+    CHECK(same == stage.fanout && !is_new);
+    CHECK_EQ(media_fanout_open(&stage.worker, (leat_ref){8}, &other, &is_new), 0);
+    CHECK(other != stage.fanout && is_new);
+    media_fanout_close(same);
+    media_fanout_close(other);
+    CHECK(stage.worker.fanouts == stage.fanout);
+    stage_close(&stage);
+}
+
+TEST(media_fanout, takes_a_batch_once_audio_first)
+{
+    struct stage stage;
+    uint32_t at = 0;
+    const uint8_t *bytes;
+    stage_open(&stage);
+    leat_slice batch = stage_batch();
+    CHECK_EQ(leat_batch_add(&batch, stage_packet(LEAT_MEDIA_VIDEO, 3, 5, 0)), 0);
+    CHECK_EQ(leat_batch_add(&batch, stage_packet(LEAT_MEDIA_AUDIO, 0, 1, 0)), 0);
+    CHECK_EQ(leat_batch_add(&batch, stage_packet(LEAT_MEDIA_VIDEO, 3, 6, 0)), 0);
+    for (int i = 0; i < 3; i++) {
+        media_fanout_take(stage.fanout, 0, batch);
+    }
+    CHECK_EQ(stage.fanout->batch_len, 3);
+    CHECK_EQ(media_fanout_at(stage.fanout, &at)->packet->kind, LEAT_MEDIA_AUDIO);
+    media_fanout_next(stage.fanout, &at);
+    CHECK_EQ(media_fanout_at(stage.fanout, &at)->packet->index, 5);
+    CHECK_EQ(media_fanout_left(stage.fanout, at), 2);
+    leat_buf_unref(batch.buf); /* the fanout has one of its own */
+    CHECK(media_fanout_find(stage.fanout, 3, 6, &bytes) != NULL);
+    CHECK(media_fanout_find(stage.fanout, 3, 7, &bytes) == NULL);
+    CHECK(media_fanout_find(stage.fanout, 4, 6, &bytes) == NULL);
+    stage_close(&stage);
+}
+
+TEST(media_fanout, passes_over_what_waited_too_long_but_keeps_it)
+{
+    struct stage stage;
+    struct leat_media_want want;
+    const uint8_t *bytes;
+    stage_open(&stage);
+    CHECK(media_fanout_want_packet(stage.fanout, 5 * LEAT_SEC, 3, 6, &want));
+    leat_slice batch = stage_batch();
+    CHECK_EQ(leat_batch_add(&batch, stage_packet(LEAT_MEDIA_VIDEO, 3, 5, 3 * LEAT_SEC)), 0);
+    CHECK_EQ(leat_batch_add(&batch, stage_packet(LEAT_MEDIA_VIDEO, 3, 6, 3 * LEAT_SEC)), 0);
+    CHECK_EQ(leat_batch_add(&batch, stage_packet(LEAT_MEDIA_VIDEO, 3, 7, 4 * LEAT_SEC)), 0);
+    media_fanout_take(stage.fanout, 5 * LEAT_SEC, batch);
+    CHECK_EQ(stage.fanout->batch_len, 2); /* what was asked for, and what is new enough */
+    CHECK_EQ(stage.fanout->packets[0].packet->index, 6);
+    CHECK_EQ(stage.worker.counters.dropped, 1);
+    CHECK(media_fanout_find(stage.fanout, 3, 5, &bytes) != NULL);
+    leat_buf_unref(batch.buf);
+    stage_close(&stage);
+}
+
+TEST(media_fanout, has_so_many_sources_and_forgets_the_silent)
+{
+    struct stage stage;
+    const uint8_t *bytes;
+    stage_open(&stage);
+    for (uint32_t source = 0; source < 2 * FANOUT_SOURCES; source++) {
+        const leat_time now = source * LEAT_MS;
+        leat_slice batch = stage_batch();
+        CHECK_EQ(leat_batch_add(&batch, stage_packet(LEAT_MEDIA_VIDEO, source, 1, now)), 0);
+        media_fanout_take(stage.fanout, now, batch);
+        leat_buf_unref(batch.buf);
+    }
+    for (uint32_t source = 0; source < 2 * FANOUT_SOURCES; source++) {
+        CHECK_EQ(media_fanout_find(stage.fanout, source, 1, &bytes) != NULL,
+                 source >= FANOUT_SOURCES);
+    }
+    const struct leat_media_state state = {.best_layer = 1};
+    media_fanout_state(stage.fanout, 6 * LEAT_SEC, &state);
+    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
+        CHECK(!media_ring_is_open(&stage.fanout->ring[i]));
+    }
+    stage_close(&stage);
+}
+
+TEST(media_fanout, utters_wishes_once_for_all)
+{
+    struct stage stage;
+    struct leat_media_want want = {0};
+    stage_open(&stage);
+    CHECK(media_fanout_want_key(stage.fanout, LEAT_SEC, 900 * LEAT_MS, &want));
+    CHECK_EQ(want.layer, MEDIA_LAYER_BEST); /* nothing is known of the publisher yet */
+    CHECK_EQ(want.since, 900 * LEAT_MS);
+    CHECK(!media_fanout_want_key(stage.fanout, LEAT_SEC, 950 * LEAT_MS, &want));
+    const struct leat_media_state state = {.best_layer = 2, .source = 100};
+    media_fanout_state(stage.fanout, LEAT_SEC, &state);
+    CHECK(media_fanout_want_key(stage.fanout, 1100 * LEAT_MS, 800 * LEAT_MS, &want));
+    CHECK_EQ(want.layer, 2);
+    CHECK_EQ(want.since, 950 * LEAT_MS); /* of who waits since latest */
+    CHECK(media_fanout_want_packet(stage.fanout, LEAT_SEC, 1, 5, &want));
+    CHECK(!media_fanout_want_packet(stage.fanout, 1099 * LEAT_MS, 1, 5, &want));
+    CHECK(media_fanout_want_packet(stage.fanout, 1099 * LEAT_MS, 2, 5, &want));
+    CHECK(media_fanout_want_packet(stage.fanout, 1100 * LEAT_MS, 1, 5, &want));
+    CHECK(want.index == 5 && want.source == 1);
+    stage_close(&stage);
 }

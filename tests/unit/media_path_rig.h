@@ -2,6 +2,8 @@
 #ifndef LEAT_TESTS_MEDIA_PATH_RIG_H
 #define LEAT_TESTS_MEDIA_PATH_RIG_H
 
+#include <errno.h>
+
 #include "../../services/media/media.h"
 
 #include "check.h"
@@ -10,31 +12,33 @@
 enum { RIG_WORKERS_MAX = 4, RIG_CLIENTS_MAX = 16 };
 
 struct rig_session {
-    leat_ref                    ref;
-    uint64_t                    id;
+    leat_ref ref;
+    uint64_t id;
     struct leat_ice_credentials local; /* of the server */
-    unsigned                    connected, silent, flowing;
-    bool                        down;
-    int                         status;
+    unsigned connected, silent, flowing;
+    bool down;
+    int status;
 };
 
 struct media_rig {
-    leat_runtime             *runtime;
-    leat_controller          *controller;
-    struct leat_media_config  config;
-    struct media_worker       workers[RIG_WORKERS_MAX];
-    leat_dtls_context        *server, *contexts; /* of the clients, one for all */
-    leat_channel              media, back;
-    leat_ref                  groups[RIG_WORKERS_MAX];
-    unsigned                  open; /* ports */
-    uint32_t                  sources;
-    uint32_t                  sessions_len, clients_len;
-    struct rig_session        sessions[RIG_CLIENTS_MAX];
-    struct client            *clients[RIG_CLIENTS_MAX];
-    struct leat_media_state   state; /* of the publisher that spoke last */
-    unsigned                  states;
-    leat_ref                  spawned; /* the last */
-    int                       spawn_status;
+    leat_runtime *runtime;
+    leat_controller *controller;
+    struct leat_media_config config;
+    struct media_worker workers[RIG_WORKERS_MAX];
+    leat_dtls_context *server, *contexts; /* of the clients, one for all */
+    leat_channel media, back;
+    leat_ref groups[RIG_WORKERS_MAX];
+    unsigned open; /* ports */
+    uint32_t sources;
+    uint32_t sessions_len, clients_len;
+    struct rig_session sessions[RIG_CLIENTS_MAX];
+    struct client *clients[RIG_CLIENTS_MAX];
+    struct leat_media_state state; /* of the publisher that spoke last */
+    unsigned states;
+    uint16_t packet_len;                /* of what publishers send; 0: 1000 */
+    const char *asked[RIG_CLIENTS_MAX]; /* hosts that clients ask; NULL: what is bound */
+    leat_ref spawned;                   /* the last */
+    int spawn_status;
     void (*listen)(void *context, const struct leat_event *event); /* to what is published */
     void *context;
 };
@@ -78,10 +82,10 @@ static inline void rig_on_message(struct media_rig *rig, const struct leat_event
 static inline void rig_run(struct media_rig *rig, leat_time ns)
 {
     const leat_time until = leat_controller_now(rig->controller) + ns;
-    int             status = 0;
+    int status = 0;
     while (status == 0) {
         struct leat_event event;
-        const leat_time   now = leat_controller_now(rig->controller);
+        const leat_time now = leat_controller_now(rig->controller);
         status = leat_receive(rig->controller, until > now ? until - now : 0, &event);
         if (status != 0) {
             break;
@@ -123,23 +127,34 @@ static inline void rig_ports(struct media_rig *rig, uint32_t workers)
         }
         REQUIRE(leat_spawn(rig->controller, &media_port_behavior, &worker, sizeof(worker), (int)i,
                            NULL) == 0);
-        rig_run(rig, LEAT_MS);
+        for (int turn = 0; turn < 1000 && rig->open == i; turn++) {
+            rig_run(rig, LEAT_MS);
+        }
         REQUIRE(rig->open == i + 1);
     }
 }
 
-static inline void rig_open(struct media_rig *rig, uint32_t workers, uint64_t seed,
-                            const struct leat_sim_config *network)
+/* On a backend, bound to `host`. In threads (no "sim") what clients and workers have is to be looked at only when
+ * rig_shutdown has returned. */
+static inline void rig_open_on(struct media_rig *rig, const char *io, uint32_t workers,
+                               uint64_t seed, const struct leat_sim_config *network,
+                               const char *host)
 {
-    struct leat_config            config = leat_config_default();
+    struct leat_config config = leat_config_default();
     const struct leat_dtls_config dtls = {.unix_time = 1800000000};
     memset(rig, 0, sizeof(*rig));
-    config.io = "sim";
+    config.io = io;
     config.workers = workers;
     config.seed = seed;
-    config.sim = *network;
+    config.watchdog_ns = 10 * LEAT_SEC; /* a busy machine is no finding */
+    if (network != NULL) {
+        config.sim = *network;
+    }
     REQUIRE(leat_runtime_open(&config, &rig->runtime) == 0);
     REQUIRE(leat_controller_open(rig->runtime, &rig->controller) == 0);
+    if (network == NULL) {
+        REQUIRE(leat_runtime_start(rig->runtime) == 0);
+    }
     REQUIRE(leat_dtls_context_open(&dtls, &rig->server) == 0);
     REQUIRE(leat_dtls_context_open(&dtls, &rig->contexts) == 0);
     REQUIRE(leat_channel_open("media-path-test", &rig->media) == 0);
@@ -147,8 +162,14 @@ static inline void rig_open(struct media_rig *rig, uint32_t workers, uint64_t se
     rig->config.workers = workers;
     rig->config.expire_ns = 30 * LEAT_SEC;
     rig->sources = 100;
-    leat_addr_from_host("127.0.0.1", 0, &rig->config.local);
+    leat_addr_from_host(host, 0, &rig->config.local);
     rig_ports(rig, workers);
+}
+
+static inline void rig_open(struct media_rig *rig, uint32_t workers, uint64_t seed,
+                            const struct leat_sim_config *network)
+{
+    rig_open_on(rig, "sim", workers, seed, network, "127.0.0.1");
 }
 
 /* Shuts the runtime down; clients and counters can still be looked at. */
@@ -190,6 +211,10 @@ static inline struct client *rig_client(struct media_rig *rig)
     REQUIRE(client != NULL);
     webrtc_client_init(&client->rtc, rig->contexts, rig->server, "127.0.0.1:1");
     client->server = rig->workers[0].bound;
+    client->packet_len = rig->packet_len != 0 ? rig->packet_len : 1000;
+    if (rig->asked[rig->clients_len] != NULL) {
+        leat_addr_from_host(rig->asked[rig->clients_len], client->server.port, &client->server);
+    }
     rig->clients[rig->clients_len++] = client;
     return client;
 }
@@ -216,7 +241,7 @@ static inline struct session_setup *rig_setup(struct media_rig *rig, struct clie
     REQUIRE(setup != NULL);
     REQUIRE(rig->sessions_len < RIG_CLIENTS_MAX);
     const uint32_t at = rig->sessions_len++;
-    const char     prefix[2] = {media_worker_char(worker), 0};
+    const char prefix[2] = {media_worker_char(worker), 0};
     REQUIRE(leat_ice_credentials_make(prefix, &setup->local) == 0);
     setup->worker = &rig->workers[worker];
     setup->signaling = leat_controller_ref(rig->controller);
@@ -246,9 +271,9 @@ static inline void rig_start(struct media_rig *rig, struct client *client, uint3
 static inline struct client *rig_publisher(struct media_rig *rig, uint32_t worker, uint8_t layers,
                                            uint8_t take)
 {
-    struct client        *client = rig_client(rig);
+    struct client *client = rig_client(rig);
     struct session_setup *setup = rig_setup(rig, client, worker);
-    struct rig_session   *session = &rig->sessions[rig->sessions_len - 1];
+    struct rig_session *session = &rig->sessions[rig->sessions_len - 1];
     client->is_publisher = true;
     client->layers = layers;
     client->take = take;
@@ -278,10 +303,10 @@ static inline struct client *rig_publisher(struct media_rig *rig, uint32_t worke
 /* A viewer of both, at home on that worker; with retransmissions or without. */
 static inline struct client *rig_viewer(struct media_rig *rig, uint32_t worker, bool rtx)
 {
-    struct client        *client = rig_client(rig);
+    struct client *client = rig_client(rig);
     struct session_setup *setup = rig_setup(rig, client, worker);
-    struct rig_session   *session = &rig->sessions[rig->sessions_len - 1];
-    const uint32_t        at = rig->sessions_len;
+    struct rig_session *session = &rig->sessions[rig->sessions_len - 1];
+    const uint32_t at = rig->sessions_len;
     setup->tracks[0] = rig_track(LEAT_MEDIA_VIDEO, 120, rtx);
     setup->tracks[1] = rig_track(LEAT_MEDIA_AUDIO, 109, false);
     setup->track_count = 2;
@@ -300,7 +325,10 @@ static inline struct client *rig_viewer(struct media_rig *rig, uint32_t worker, 
                                  &rig->groups[worker]) == 0);
     }
     REQUIRE(leat_spawn_member(rig->controller, rig->groups[worker], &setup, sizeof(setup), 0) == 0);
-    rig_run(rig, 0);
+    rig->spawned = LEAT_REF_NONE;
+    for (int turn = 0; turn < 1000 && leat_ref_equal(rig->spawned, LEAT_REF_NONE); turn++) {
+        rig_run(rig, turn == 0 ? 0 : LEAT_MS);
+    }
     REQUIRE(rig->spawn_status == 0);
     session->ref = rig->spawned;
     REQUIRE(leat_monitor(rig->controller, session->ref, 0) == 0);
@@ -333,8 +361,8 @@ static inline struct media_counters rig_counters(const struct media_rig *rig)
 static inline unsigned rig_check_video(const struct client *client, leat_time before)
 {
     const struct client_track *track = &client->tracks[LEAT_MEDIA_VIDEO];
-    const struct client_seen  *last = NULL; /* of the frame before, its first packet */
-    unsigned                   n = 0, missing = 0;
+    const struct client_seen *last = NULL; /* of the frame before, its first packet */
+    unsigned n = 0, missing = 0;
     if (track->first == 0) {
         return 0;
     }
@@ -355,8 +383,8 @@ static inline unsigned rig_check_video(const struct client *client, leat_time be
             if (last != NULL) {
                 CHECK_EQ(seen->picture_id, (last->picture_id + 1) & 0x7fff);
                 CHECK((int32_t)(seen->timestamp - last->timestamp) > 0);
-                const bool same = last->mark.layer == seen->mark.layer &&
-                                  last->mark.take == seen->mark.take;
+                const bool same =
+                    last->mark.layer == seen->mark.layer && last->mark.take == seen->mark.take;
                 CHECK(same || seen->key);
                 CHECK(!same || seen->mark.frame == last->mark.frame + 1);
             }

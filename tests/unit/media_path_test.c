@@ -61,7 +61,7 @@ TEST(media_path, loss_on_all_ways_is_repaired_on_two_workers)
 {
     for (uint64_t seed = 1; seed <= 3; seed++) {
         struct media_rig rig;
-        struct client   *viewers[6];
+        struct client *viewers[6];
         rig_open(&rig, 2, seed, &lossy);
         struct client *publisher = rig_publisher(&rig, seed % 2, 1, 0);
         for (uint32_t i = 0; i < 6; i++) {
@@ -152,6 +152,7 @@ TEST(media_path, who_vanishes_expires)
     CHECK(rig.sessions[1].down && rig.sessions[1].status == 0);
     CHECK(!rig.sessions[2].down && !rig.sessions[0].down);
     CHECK_EQ(rig_counters(&rig).expired, 1);
+    CHECK_EQ(rig_counters(&rig).closed, 0);
     CHECK_EQ(rig.sessions[0].silent, 0);
     publisher->vanished = true;
     rig_run(&rig, 2500 * LEAT_MS);
@@ -162,6 +163,53 @@ TEST(media_path, who_vanishes_expires)
     CHECK_EQ(rig_counters(&rig).expired, 2);
     CHECK_EQ(rig.state.live, 0);
     CHECK(shown_last(viewer) < now_of(&rig) - 30 * LEAT_SEC);
+    rig_close(&rig);
+}
+
+TEST(media_path, who_answers_checks_and_never_begins_has_30_seconds)
+{
+    struct media_rig rig;
+    rig_open(&rig, 1, 1, &quiet);
+    struct client *viewer = rig_viewer(&rig, 0, true);
+    viewer->no_dtls = true;
+    rig_run(&rig, 29 * LEAT_SEC);
+    CHECK(viewer->rtc.answered > 100);
+    CHECK(!rig.sessions[0].down);
+    rig_run(&rig, 2 * LEAT_SEC);
+    CHECK(rig.sessions[0].down);
+    CHECK_EQ(rig_counters(&rig).expired, 1);
+    rig_close(&rig);
+}
+
+/* Bytes of all pools. */
+static uint64_t pool_bytes(struct media_rig *rig)
+{
+    struct leat_worker_stats stats[RIG_WORKERS_MAX];
+    const size_t n = leat_stats_workers(rig->runtime, stats, RIG_WORKERS_MAX);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += stats[i].pool_bytes;
+    }
+    return sum;
+}
+
+TEST(media_path, a_publisher_that_floods_takes_so_much_memory_and_no_more)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    struct client *publisher = rig_publisher(&rig, 0, 3, 0);
+    struct client *viewer = rig_viewer(&rig, 1, true);
+    publisher->floods = true;
+    rig_run(&rig, 2 * LEAT_SEC);
+    const uint64_t bytes = pool_bytes(&rig);
+    rig_run(&rig, 6 * LEAT_SEC);
+    CHECK(rig_counters(&rig).packets_in > 50000);
+    CHECK(pool_bytes(&rig) <= bytes + (1u << 20));
+    CHECK(bytes < 64u << 20);
+    CHECK(viewer->received > 10000);
+    publisher->floods = false;
+    rig_run(&rig, LEAT_SEC);
+    CHECK(!rig.sessions[0].down && !rig.sessions[1].down);
     rig_close(&rig);
 }
 
@@ -247,8 +295,8 @@ TEST(media_path, a_restart_goes_on_with_the_old_until_the_new_nominates)
     struct client *viewer = rig_viewer(&rig, 1, true);
     rig_run(&rig, LEAT_SEC);
     struct session_restart restart;
-    struct leat_slice      body;
-    const char             prefix[2] = {media_worker_char(1), 0};
+    struct leat_slice body;
+    const char prefix[2] = {media_worker_char(1), 0};
     REQUIRE(leat_ice_credentials_make(prefix, &restart.local) == 0);
     REQUIRE(leat_ice_credentials_make("", &restart.remote) == 0);
     REQUIRE(leat_buf_alloc(sizeof(restart), &body) == 0);
@@ -320,7 +368,7 @@ struct ear {
 
 static void listen(void *context, const struct leat_event *event)
 {
-    struct ear            *ear = context;
+    struct ear *ear = context;
     struct leat_media_want want;
     if (event->type == LEAT_MEDIA_WANT_PACKET) {
         memcpy(&want, event->payload, sizeof(want));
@@ -328,9 +376,10 @@ static void listen(void *context, const struct leat_event *event)
         ear->source = want.source;
         ear->index = want.index;
     }
-    for (uint32_t i = 0; event->type == LEAT_MEDIA_PACKETS && i < leat_batch_len(event->body); i++) {
-        const uint8_t                *bytes;
-        size_t                        len;
+    for (uint32_t i = 0; event->type == LEAT_MEDIA_PACKETS && i < leat_batch_len(event->body);
+         i++) {
+        const uint8_t *bytes;
+        size_t len;
         const struct leat_rtp_packet *packet =
             leat_media_packet_of(leat_batch_at(event->body, i), &bytes, &len);
         CHECK(packet != NULL && packet->payload_offset + packet->payload_len <= len);
@@ -347,7 +396,7 @@ static void listen(void *context, const struct leat_event *event)
 TEST(media_path, a_publisher_repeats_what_a_worker_has_lost)
 {
     struct media_rig rig;
-    struct ear       ear = {0};
+    struct ear ear = {0};
     rig_open(&rig, 2, 1, &quiet);
     rig.listen = listen;
     rig.context = &ear;
@@ -372,7 +421,7 @@ TEST(media_path, a_publisher_repeats_what_a_worker_has_lost)
 TEST(media_path, what_the_ring_has_not_got_is_asked_of_the_publisher)
 {
     struct media_rig rig;
-    struct ear       ear = {0};
+    struct ear ear = {0};
     rig_open(&rig, 2, 1, &quiet);
     rig.listen = listen;
     rig.context = &ear;
@@ -386,4 +435,75 @@ TEST(media_path, what_the_ring_has_not_got_is_asked_of_the_publisher)
     CHECK(ear.wants >= 4 && ear.wants <= 6); /* one each 100 ms, however often it is asked for */
     CHECK(rig_counters(&rig).repeats_unknown > ear.wants);
     rig_close(&rig);
+}
+
+TEST(media_path, answers_leave_from_where_they_were_asked)
+{
+    static const char *const bound[2] = {"0.0.0.0", "::"};
+    static const char *const asked[2][3] = {{"127.0.0.1", "127.0.0.2", "127.0.0.3"},
+                                            {"127.0.0.1", "::1", "127.0.0.3"}};
+    for (uint32_t round = 0; round < 2; round++) {
+        struct media_rig rig;
+        struct client *clients[3];
+        rig_open_on(&rig, "sim", 2, 1, &quiet, bound[round]);
+        memcpy(rig.asked, asked[round], sizeof(asked[round]));
+        clients[0] = rig_publisher(&rig, 0, 1, 0);
+        clients[1] = rig_viewer(&rig, 0, true);
+        clients[2] = rig_viewer(&rig, 1, true);
+        rig_run(&rig, 2 * LEAT_SEC);
+        for (uint32_t i = 0; i < 3; i++) {
+            CHECK(clients[i]->connected);
+            CHECK_EQ(clients[i]->astray, 0);
+        }
+        CHECK(rig_check_video(clients[1], now_of(&rig)) > 80);
+        CHECK(rig_check_video(clients[2], now_of(&rig)) > 80);
+        rig_close(&rig);
+    }
+}
+
+TEST(media_path, sessions_follow_their_clients_to_other_addresses)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) { /* which worker's socket gets what is drawn */
+        struct media_rig rig;
+        rig_open(&rig, 2, seed, &quiet);
+        struct client *publisher = rig_publisher(&rig, 0, 1, 0);
+        struct client *viewer = rig_viewer(&rig, 1, true);
+        rig_run(&rig, LEAT_SEC);
+        viewer->move = true;
+        rig_run(&rig, LEAT_SEC);
+        publisher->move = true;
+        rig_run(&rig, 2 * LEAT_SEC);
+        CHECK(rig_check_video(viewer, now_of(&rig)) > 170);
+        CHECK(shown_last(viewer) + 100 * LEAT_MS > now_of(&rig));
+        rig_run(&rig, 40 * LEAT_SEC); /* the old addresses go */
+        CHECK(shown_last(viewer) + 100 * LEAT_MS > now_of(&rig));
+        CHECK(!rig.sessions[0].down && !rig.sessions[1].down);
+        rig_close(&rig);
+    }
+}
+
+TEST(media_path, an_address_may_become_another_clients)
+{
+    for (uint32_t home = 0; home < 2; home++) { /* of the second session */
+        struct media_rig rig;
+        rig_open(&rig, 2, 1, &quiet);
+        rig_publisher(&rig, 0, 1, 0);
+        struct client *first = rig_viewer(&rig, 0, true);
+        first->port = 40001;
+        rig_run(&rig, LEAT_SEC);
+        CHECK(first->connected);
+        first->vanished = true;
+        leat_kill(rig.controller, first->ref); /* its socket is free for another */
+        rig_run(&rig, 10 * LEAT_MS);
+        struct client *second = rig_viewer(&rig, home, true);
+        second->port = 40001;
+        rig_run(&rig, 2 * LEAT_SEC);
+        CHECK(second->connected);
+        CHECK(rig_check_video(second, now_of(&rig)) > 50);
+        CHECK(!rig.sessions[1].down);
+        rig_run(&rig, 40 * LEAT_SEC); /* the first one expires, the second goes on */
+        CHECK(rig.sessions[1].down && !rig.sessions[2].down);
+        CHECK(shown_last(second) + 100 * LEAT_MS > now_of(&rig));
+        rig_close(&rig);
+    }
 }

@@ -242,12 +242,15 @@ TEST(webrtc_peer, queues_so_many_datagrams_of_a_handshake_and_no_more)
     const uint8_t          garbage[40] = {22, 0xfe, 0xfd};
     struct leat_peer_stats stats;
     pair_open(&pair, false);
+    static const uint8_t   huge[2049] = {22, 0xfe, 0xfd};
     check(&pair, true);
+    leat_peer_receive(pair.peer, pair.now, &pair.client.address, NULL, huge, sizeof(huge));
+    CHECK(!leat_peer_work(pair.peer));
     for (unsigned i = 0; i < 3 * LEAT_PEER_QUEUE_MAX; i++) {
         leat_peer_receive(pair.peer, pair.now, &pair.client.address, NULL, garbage, sizeof(garbage));
     }
     leat_peer_stats(pair.peer, &stats);
-    CHECK_EQ(stats.dropped, 2 * LEAT_PEER_QUEUE_MAX);
+    CHECK_EQ(stats.dropped, 1 + 2 * LEAT_PEER_QUEUE_MAX);
     for (unsigned i = 0; i < LEAT_PEER_QUEUE_MAX; i++) {
         CHECK(leat_peer_work(pair.peer));
         leat_peer_step(pair.peer, pair.now);

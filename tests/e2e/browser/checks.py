@@ -41,23 +41,26 @@ class Bench:
         self.server = Server(self.folder, *flags)
         return self.server
 
+    def stop_server(self):
+        """A server that has died meanwhile fails the case."""
+        server, self.server = self.server, None
+        alive, status = server.alive(), server.stop()
+        check(alive, f"the server has ended by itself, with status {status}")
+        check(status == 0, f"the server ends with status {status}")
+
     def page(self, url=None):
         page = self.browser.page(url or self.pages.url())
         self.opened.append(page)
         return page
 
     def clear(self):
-        """What a case leaves is gone before the next one begins; a server that has died fails the case."""
+        """What a case leaves is gone before the next one begins."""
         for page in self.opened:
             with contextlib.suppress(Exception):
                 page.close()
         self.opened.clear()
         if self.server:
-            alive = self.server.alive()
-            status = self.server.stop()
-            self.server = None
-            check(alive, f"the server has ended by itself, with status {status}")
-            check(status == 0, f"the server ends with status {status}")
+            self.stop_server()
 
 
 def run_case(function, bench):

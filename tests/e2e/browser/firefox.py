@@ -14,7 +14,7 @@ from page import Page
 PREFERENCES = {
     "media.navigator.streams.fake": True,
     "media.navigator.permission.disabled": True,
-    "media.peerconnection.ice.loopback": True,
+    "media.peerconnection.ice.obfuscate_host_addresses": False,
     "media.autoplay.default": 0,
     "app.update.enabled": False,
     "browser.shell.checkDefaultBrowser": False,
@@ -72,6 +72,7 @@ class Firefox:
                 ["firefox-esr", "--headless", "--no-remote", "--profile", profile,
                  "--remote-debugging-port=0"], stdout=file, stderr=file, stdin=subprocess.DEVNULL)
         self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
         self.number = 0
         self.socket = self.wait(websockets.connect(self.address(log) + "/session", ping_interval=None,
                                                    max_size=None))

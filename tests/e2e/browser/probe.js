@@ -36,6 +36,22 @@ function picture({ width = 320, height = 240, fps = 20, colour = 'rgb(200, 40, 4
   return stream;
 }
 
+// Notes when frames are shown, and how large they are.
+function note(session) {
+  session.shown.push({ at: performance.now(), width: session.video.videoWidth });
+  session.video.requestVideoFrameCallback(() => note(session));
+}
+
+// How long it took from a moment until frames of that width were shown, and the longest wait for a frame on the way.
+function change(name, since, width) {
+  const { shown } = sessions[name];
+  const there = shown.findIndex((one, i) => one.at > since && one.width === width && shown[i + 1]?.width === width);
+  if (there < 0) return null;
+  const on = shown.slice(0, there + 2).filter((one, i) => (shown[i + 1] ?? one).at > since);
+  const waits = on.slice(1).map((one, i) => one.at - on[i].at);
+  return { took: (shown[there].at - since) / 1000, wait: Math.max(...waits) / 1000 };
+}
+
 // What a viewer sees in the middle.
 function colourOf(video) {
   const canvas = document.createElement('canvas');
@@ -113,6 +129,13 @@ async function restart(name) {
   return { changed: answer.etag !== null && answer.etag !== old, body: answer.body };
 }
 
+// The local ufrag of the pair that is in use.
+async function selected(name) {
+  const report = await sessions[name].pc.getStats();
+  const transport = [...report.values()].find((one) => one.type === 'transport');
+  return report.get(report.get(transport?.selectedCandidatePairId)?.localCandidateId)?.usernameFragment ?? null;
+}
+
 async function leave(name) {
   const session = sessions[name];
   const response = await fetch(session.url, { method: 'DELETE', headers: headers(session, {}) });
@@ -151,13 +174,14 @@ async function publish(name, url, options = {}) {
 async function watch(name, url, options = {}) {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const video = document.body.appendChild(document.createElement('video'));
-  const session = sessions[name] = { pc, token: options.token, candidates: [], video, tracks: [] };
+  const session = sessions[name] = { pc, token: options.token, candidates: [], video, tracks: [], shown: [] };
   const stream = video.srcObject = new MediaStream();
   Object.assign(video, { autoplay: true, playsInline: true });
   pc.addEventListener('track', (event) => {
     stream.addTrack(event.track);
     session.tracks.push({ kind: event.track.kind, stream: event.streams[0]?.id });
   });
+  video.requestVideoFrameCallback?.(() => note(session));
   for (const kind of ['video', 'audio']) pc.addTransceiver(kind, { direction: 'recvonly' });
   await post(session, url, options.early);
   if (!options.early) await connected(pc);
@@ -169,6 +193,7 @@ async function activate(name, active) {
   const parameters = sender.getParameters();
   parameters.encodings.forEach((encoding, i) => { encoding.active = active[i]; });
   await sender.setParameters(parameters);
+  return performance.now();
 }
 
 // ---- what is going on
