@@ -267,6 +267,33 @@ TEST(media_path, a_restart_goes_on_with_the_old_until_the_new_nominates)
     rig_close(&rig);
 }
 
+/* Each new numbering of a publisher is a source of its own, up to LEAT_RTP_RECEIVER_SOURCES_MAX of them. */
+TEST(media_path, a_publisher_may_begin_its_stream_anew_as_often_as_it_likes)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    struct client *publisher = rig_publisher(&rig, 0, 1, 0);
+    struct client *viewer = rig_viewer(&rig, 1, true);
+    rig_run(&rig, LEAT_SEC);
+    for (int i = 0; i < 12; i++) {
+        publisher->video[0].sequence = (uint16_t)(publisher->video[0].sequence + 20000);
+        publisher->video[0].timestamp += 90000u * 600;
+        publisher->video[0].want_key = true;
+        rig_run(&rig, 500 * LEAT_MS);
+        CHECK(shown_last(viewer) + 100 * LEAT_MS > now_of(&rig));
+    }
+    CHECK(rig_check_video(viewer, now_of(&rig)) > 250);
+    for (int i = 0; i < 300; i++) { /* more than there are numbers: it is not given on, and harms nobody */
+        publisher->video[0].sequence = (uint16_t)(publisher->video[0].sequence + 20000);
+        publisher->video[0].timestamp += 90000u * 600;
+        rig_run(&rig, 100 * LEAT_MS);
+    }
+    CHECK(!rig.sessions[0].down && !rig.sessions[1].down);
+    const struct client_track *audio = &viewer->tracks[LEAT_MEDIA_AUDIO];
+    CHECK(client_seen_at(audio, audio->newest)->at + 100 * LEAT_MS > now_of(&rig));
+    rig_close(&rig);
+}
+
 TEST(media_path, handshakes_wait_for_their_share_while_media_flows)
 {
     struct media_rig rig;
