@@ -388,7 +388,7 @@ static inline void model_step(struct model *model)
     case 0x83:
         switch (choice >> 2 & 31) {
         case 0:
-            leat_rtp_sender_target(model->sender, choose(&model->choices) % 3);
+            leat_rtp_sender_target(model->sender, model->now, choose(&model->choices) % 3);
             break;
         case 1:
             model_feedback(model);

@@ -65,7 +65,7 @@ struct leat_rtp_sent {
 
 /* The layer of video that is to be shown from its next key frame on; any other is shown until then, if it flows.
  * Layer 0 at first. */
-LEAT_API void leat_rtp_sender_target(leat_rtp_sender *sender, uint8_t layer);
+LEAT_API void leat_rtp_sender_target(leat_rtp_sender *sender, leat_time now, uint8_t layer);
 
 /* One packet of a publisher; `bytes` is what packet->payload_offset counts from. 0: send *ret. -EAGAIN: not for this
  * viewer: another layer, waits for a key frame, older than where it began, or already sent; -ENOTSUP: a codec that the

@@ -32,6 +32,7 @@ void leat_rtp_sender_init(leat_rtp_sender *sender, const struct leat_rtp_sender_
         .rtx_ssrc = config->rtx_ssrc,
         .timestamp = config->timestamp,
         .repeat_tokens = SENDER_REPEAT_BURST * SENDER_REPEAT_COST,
+        .questions = SENDER_QUESTION_BURST,
         .codec_count = track->codec_count,
         .kind = (uint8_t)track->kind,
         .ext_mid = track->ext[LEAT_RTP_EXT_MID],
@@ -319,7 +320,8 @@ static void note_newest(leat_rtp_sender *sender, leat_time now,
 {
     const uint32_t timestamp = packet->timestamp + change->timestamp;
     uint16_t number = 0;
-    if (sender->packets == 0 || (int32_t)(timestamp - sender->timestamp) >= 0) {
+    /* Where a change begins it is newer, by however many hours. */
+    if (sender->highest == change->first_out || (int32_t)(timestamp - sender->timestamp) >= 0) {
         sender->timestamp = timestamp;
         sender->received_at = packet->received;
     }
@@ -333,9 +335,6 @@ static void note_newest(leat_rtp_sender *sender, leat_time now,
     }
     if (frame_number(sender, packet, bytes, &number)) {
         sender->frame_number = (uint16_t)(number + change->frame_number);
-    }
-    if (is_key_start(sender, packet)) {
-        sender->asked = false;
     }
 }
 
@@ -388,22 +387,28 @@ int leat_rtp_sender_packet(leat_rtp_sender *sender, leat_time now,
         sender->highest = out;
         note_newest(sender, now, packet, bytes, change);
     }
+    if (is_key_start(sender, packet)) { /* a late one too: the rest has gone by */
+        sender->asked = false;
+    }
     sender->packets++;
     sender->bytes += packet->payload_len;
     sender->repeat_tokens += SENDER_REPEAT_SHARE;
     if (sender->repeat_tokens > SENDER_REPEAT_BURST * SENDER_REPEAT_COST) {
         sender->repeat_tokens = SENDER_REPEAT_BURST * SENDER_REPEAT_COST;
     }
+    sender->questions += SENDER_QUESTION_SHARE;
+    if (sender->questions > SENDER_QUESTION_BURST) {
+        sender->questions = SENDER_QUESTION_BURST;
+    }
     return 0;
 }
 
 /* ---- what is wanted ---- */
 
-void leat_rtp_sender_target(leat_rtp_sender *sender, uint8_t layer)
+void leat_rtp_sender_target(leat_rtp_sender *sender, leat_time now, uint8_t layer)
 {
     if (sender->target != layer) {
-        /* No time comes with it: the last one that is known is near enough. */
-        leat__sender_want(sender, sender->sent_at);
+        leat__sender_want(sender, now); /* a key frame that it began with has gone by */
         sender->target = layer;
     }
 }

@@ -384,12 +384,16 @@ static bool publisher_pop_output(void *state, leat_time now, struct leat_output 
         return true;
     }
     if (self->session.connected && !self->session.ending) {
+        /* First which layer is the best: its key frame may be in the batch. */
+        if (self->state_due && pop_state(self, now, ret)) {
+            return true;
+        }
         if (self->due) {
             batch_publish(self, ret);
             return true;
         }
         if ((self->poll && pop_rtcp(self, now, ret)) ||
-            ((self->state_due || now >= self->state_at) && pop_state(self, now, ret))) {
+            (now >= self->state_at && pop_state(self, now, ret))) {
             return true;
         }
     }

@@ -18,6 +18,9 @@ void session_setup_free(struct session_setup *setup)
     }
 }
 
+/* A client that answers checks and never begins, or ends, a handshake has a place for so long. */
+#define CONNECT_NS (30 * LEAT_SEC)
+
 /* ---- life ---- */
 
 static int enter_gate(struct media_session *session, const void *self,
@@ -58,6 +61,7 @@ int media_session_init(struct media_session *session, const void *self,
         .worker = setup->worker,
         .signaling = setup->signaling,
         .id = setup->session,
+        .give_up = now + CONNECT_NS,
         .step_at = LEAT_NEVER,
         .is_viewer = is_viewer,
         .flags = is_viewer ? 0 : LEAT_UDP_TRAINS,
@@ -239,6 +243,17 @@ static void on_datagram(struct media_session *session, void *self, const struct 
 
 /* ---- messages ---- */
 
+/* It is to say goodbye and stop; the first reason counts. */
+static void end(struct media_session *session, int status)
+{
+    struct media_counters *counters = &session->worker->counters;
+    if (session->ending) {
+        return;
+    }
+    session->ending = true;
+    media_count(status == -ETIMEDOUT ? &counters->expired : &counters->closed, 1);
+}
+
 static void on_restart(struct media_session *session, const void *self,
                        const struct leat_event *event)
 {
@@ -268,7 +283,7 @@ void media_session_event(struct media_session *session, void *self, const struct
         } else if (event->type == SESSION_RESTART) {
             on_restart(session, self, event);
         } else if (event->type == SESSION_END) {
-            session->ending = true;
+            end(session, 0);
         }
         break;
     case LEAT_EVENT_DEADLINE:
@@ -276,9 +291,12 @@ void media_session_event(struct media_session *session, void *self, const struct
             leat_peer_timeout(session->peer, event->now);
         }
         session->attend = true; /* or a step may be done */
+        if (event->now >= session->give_up) {
+            end(session, -ETIMEDOUT);
+        }
         break;
     case LEAT_EVENT_SHUTDOWN:
-        session->ending = true;
+        end(session, 0);
         break;
     default:
         break;
@@ -354,19 +372,13 @@ static bool route_again(struct media_session *session, const void *self, struct 
 static void on_connected(struct media_session *session, struct leat_output *ret)
 {
     session->connected = true;
+    session->give_up = LEAT_NEVER;
     session->overhead =
         (uint32_t)leat_srtp_overhead(leat_srtp_profile_of(leat_peer_srtp(session->peer)));
     session->worker->viewers += session->is_viewer;
     media_count(&session->worker->counters.connected, 1);
     leat_output_send(ret, session->signaling, SESSION_CONNECTED, &session->id, sizeof(session->id));
     leat_output_wait(ret);
-}
-
-static void on_closed(struct media_session *session, int status)
-{
-    struct media_counters *counters = &session->worker->counters;
-    session->ending = true;
-    media_count(status == -ETIMEDOUT ? &counters->expired : &counters->closed, 1);
 }
 
 /* Whether an event of the peer has caused an output. */
@@ -392,7 +404,7 @@ static bool pop_event(struct media_session *session, const void *self, struct le
             session->ufrags[1][0] = 0;
             break;
         case LEAT_PEER_CLOSED:
-            on_closed(session, event.status);
+            end(session, event.status);
             break;
         }
     }
@@ -496,7 +508,8 @@ bool media_session_end(struct media_session *session, const void *self, leat_tim
 leat_time media_session_deadline(const struct media_session *session)
 {
     const leat_time peer = leat_peer_deadline(session->peer);
-    return session->step_at < peer ? session->step_at : peer;
+    const leat_time own = session->step_at < session->give_up ? session->step_at : session->give_up;
+    return own < peer ? own : peer;
 }
 
 /* ---- media ---- */

@@ -19,6 +19,7 @@ struct media_session {
     leat_peer *peer;
     leat_ref signaling;
     uint64_t id;
+    leat_time give_up; /* it is ended then, unless it is connected */
     leat_time step_at; /* when a step of the handshake may be done; LEAT_NEVER: none waits */
     uint32_t flags;    /* of its routes: enum leat_udp_flags */
     uint32_t overhead; /* once connected: what sealing adds to a packet */

@@ -104,7 +104,8 @@ static int viewer_init(void *state, const void *arg, leat_time now)
     self->deadline_stale = true;
     memcpy(self->cname, setup->cname, sizeof(self->cname));
     if (self->fanout->has_state && self->senders[LEAT_MEDIA_VIDEO] != NULL) {
-        leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], self->fanout->state.best_layer);
+        leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], now,
+                               self->fanout->state.best_layer);
     }
     session_setup_free(setup);
     return 0;
@@ -156,7 +157,7 @@ static void on_state(struct viewer *self, const struct leat_event *event)
     }
     media_fanout_state(self->fanout, event->now, &state);
     if (self->senders[LEAT_MEDIA_VIDEO] != NULL) {
-        leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], state.best_layer);
+        leat_rtp_sender_target(self->senders[LEAT_MEDIA_VIDEO], event->now, state.best_layer);
         self->todo |= self->session.connected ? TODO_KEY : 0;
     }
 }

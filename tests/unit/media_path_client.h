@@ -72,10 +72,13 @@ struct client {
     bool is_publisher;
     bool vanished;   /* says nothing more */
     bool babbles;    /* and sends garbage besides */
+    bool no_dtls;    /* answers checks, and no more */
+    bool floods;     /* of a publisher: many times the frames */
     bool move;       /* another socket is to be used from now on */
     unsigned astray; /* datagrams from where nothing was sent to */
     uint64_t random;
-    uint16_t port; /* to bind; 0: any */
+    uint16_t port;       /* to bind; 0: any */
+    uint16_t packet_len; /* of video payloads, but for a frame\'s last; 0: 1000 */
     bool connected;
     bool no_rtx;
     bool closed; /* DTLS said so */
@@ -181,7 +184,7 @@ static inline void client_send_frame(struct client *client, uint8_t layer)
     const bool key = source->want_key || source->frame == 0;
     const uint16_t packets = (uint16_t)(2u << layer);
     for (uint16_t i = 0; i < packets; i++) {
-        uint8_t payload[1100] = {(uint8_t)(0x80 | (i == 0 ? 0x10 : 0)), 0x80,
+        uint8_t payload[1400] = {(uint8_t)(0x80 | (i == 0 ? 0x10 : 0)), 0x80,
                                  (uint8_t)(0x80 | (client->picture_id >> 8 & 0x7f)),
                                  (uint8_t)client->picture_id};
         const uint8_t tag[10] = {key ? 0 : 1,
@@ -204,7 +207,7 @@ static inline void client_send_frame(struct client *client, uint8_t layer)
         memcpy(payload + 4, tag, sizeof(tag));
         memcpy(payload + 14, &mark, sizeof(mark));
         client_send_media(client, source, CLIENT_VP8, i + 1 == packets, payload,
-                          i + 1 == packets ? 900 : 1000);
+                          i + 1 == packets ? 900 : client->packet_len);
     }
     source->want_key = false;
     source->frame++;
@@ -406,7 +409,8 @@ static inline void client_on_datagram(struct client *client, const uint8_t *data
     }
     if (leat_stun_is(data, len) || leat_dtls_is(data, len)) {
         webrtc_client_receive(&client->rtc, now, data, len);
-        if (client->rtc.answered > 0 && client->rtc.dtls == NULL && client->rtc.active) {
+        if (client->rtc.answered > 0 && client->rtc.dtls == NULL && client->rtc.active &&
+            !client->no_dtls) {
             webrtc_client_receive(&client->rtc, now, NULL, 0); /* opens it */
         }
         if (!client->connected && client->rtc.out != NULL) {
@@ -427,6 +431,10 @@ static inline void client_on_datagram(struct client *client, const uint8_t *data
 
 static inline void client_publish(struct client *client, leat_time now)
 {
+    for (int i = 0; client->floods && i < 6; i++) {
+        client->picture_id++;
+        client_send_frame(client, 2);
+    }
     if (client->stop_at != 0 && now >= client->stop_at) {
         return;
     }

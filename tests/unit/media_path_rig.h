@@ -2,6 +2,8 @@
 #ifndef LEAT_TESTS_MEDIA_PATH_RIG_H
 #define LEAT_TESTS_MEDIA_PATH_RIG_H
 
+#include <errno.h>
+
 #include "../../services/media/media.h"
 
 #include "check.h"
@@ -33,6 +35,7 @@ struct media_rig {
     struct client *clients[RIG_CLIENTS_MAX];
     struct leat_media_state state; /* of the publisher that spoke last */
     unsigned states;
+    uint16_t packet_len;                /* of what publishers send; 0: 1000 */
     const char *asked[RIG_CLIENTS_MAX]; /* hosts that clients ask; NULL: what is bound */
     leat_ref spawned;                   /* the last */
     int spawn_status;
@@ -124,23 +127,34 @@ static inline void rig_ports(struct media_rig *rig, uint32_t workers)
         }
         REQUIRE(leat_spawn(rig->controller, &media_port_behavior, &worker, sizeof(worker), (int)i,
                            NULL) == 0);
-        rig_run(rig, LEAT_MS);
+        for (int turn = 0; turn < 1000 && rig->open == i; turn++) {
+            rig_run(rig, LEAT_MS);
+        }
         REQUIRE(rig->open == i + 1);
     }
 }
 
-static inline void rig_open_at(struct media_rig *rig, uint32_t workers, uint64_t seed,
-                               const struct leat_sim_config *network, const char *host)
+/* On a backend, bound to `host`. In threads (no "sim") what clients and workers have is to be looked at only when
+ * rig_shutdown has returned. */
+static inline void rig_open_on(struct media_rig *rig, const char *io, uint32_t workers,
+                               uint64_t seed, const struct leat_sim_config *network,
+                               const char *host)
 {
     struct leat_config config = leat_config_default();
     const struct leat_dtls_config dtls = {.unix_time = 1800000000};
     memset(rig, 0, sizeof(*rig));
-    config.io = "sim";
+    config.io = io;
     config.workers = workers;
     config.seed = seed;
-    config.sim = *network;
+    config.watchdog_ns = 10 * LEAT_SEC; /* a busy machine is no finding */
+    if (network != NULL) {
+        config.sim = *network;
+    }
     REQUIRE(leat_runtime_open(&config, &rig->runtime) == 0);
     REQUIRE(leat_controller_open(rig->runtime, &rig->controller) == 0);
+    if (network == NULL) {
+        REQUIRE(leat_runtime_start(rig->runtime) == 0);
+    }
     REQUIRE(leat_dtls_context_open(&dtls, &rig->server) == 0);
     REQUIRE(leat_dtls_context_open(&dtls, &rig->contexts) == 0);
     REQUIRE(leat_channel_open("media-path-test", &rig->media) == 0);
@@ -155,7 +169,7 @@ static inline void rig_open_at(struct media_rig *rig, uint32_t workers, uint64_t
 static inline void rig_open(struct media_rig *rig, uint32_t workers, uint64_t seed,
                             const struct leat_sim_config *network)
 {
-    rig_open_at(rig, workers, seed, network, "127.0.0.1");
+    rig_open_on(rig, "sim", workers, seed, network, "127.0.0.1");
 }
 
 /* Shuts the runtime down; clients and counters can still be looked at. */
@@ -197,6 +211,7 @@ static inline struct client *rig_client(struct media_rig *rig)
     REQUIRE(client != NULL);
     webrtc_client_init(&client->rtc, rig->contexts, rig->server, "127.0.0.1:1");
     client->server = rig->workers[0].bound;
+    client->packet_len = rig->packet_len != 0 ? rig->packet_len : 1000;
     if (rig->asked[rig->clients_len] != NULL) {
         leat_addr_from_host(rig->asked[rig->clients_len], client->server.port, &client->server);
     }
@@ -310,7 +325,10 @@ static inline struct client *rig_viewer(struct media_rig *rig, uint32_t worker, 
                                  &rig->groups[worker]) == 0);
     }
     REQUIRE(leat_spawn_member(rig->controller, rig->groups[worker], &setup, sizeof(setup), 0) == 0);
-    rig_run(rig, 0);
+    rig->spawned = LEAT_REF_NONE;
+    for (int turn = 0; turn < 1000 && leat_ref_equal(rig->spawned, LEAT_REF_NONE); turn++) {
+        rig_run(rig, turn == 0 ? 0 : LEAT_MS);
+    }
     REQUIRE(rig->spawn_status == 0);
     session->ref = rig->spawned;
     REQUIRE(leat_monitor(rig->controller, session->ref, 0) == 0);

@@ -152,6 +152,7 @@ TEST(media_path, who_vanishes_expires)
     CHECK(rig.sessions[1].down && rig.sessions[1].status == 0);
     CHECK(!rig.sessions[2].down && !rig.sessions[0].down);
     CHECK_EQ(rig_counters(&rig).expired, 1);
+    CHECK_EQ(rig_counters(&rig).closed, 0);
     CHECK_EQ(rig.sessions[0].silent, 0);
     publisher->vanished = true;
     rig_run(&rig, 2500 * LEAT_MS);
@@ -162,6 +163,53 @@ TEST(media_path, who_vanishes_expires)
     CHECK_EQ(rig_counters(&rig).expired, 2);
     CHECK_EQ(rig.state.live, 0);
     CHECK(shown_last(viewer) < now_of(&rig) - 30 * LEAT_SEC);
+    rig_close(&rig);
+}
+
+TEST(media_path, who_answers_checks_and_never_begins_has_30_seconds)
+{
+    struct media_rig rig;
+    rig_open(&rig, 1, 1, &quiet);
+    struct client *viewer = rig_viewer(&rig, 0, true);
+    viewer->no_dtls = true;
+    rig_run(&rig, 29 * LEAT_SEC);
+    CHECK(viewer->rtc.answered > 100);
+    CHECK(!rig.sessions[0].down);
+    rig_run(&rig, 2 * LEAT_SEC);
+    CHECK(rig.sessions[0].down);
+    CHECK_EQ(rig_counters(&rig).expired, 1);
+    rig_close(&rig);
+}
+
+/* Bytes of all pools. */
+static uint64_t pool_bytes(struct media_rig *rig)
+{
+    struct leat_worker_stats stats[RIG_WORKERS_MAX];
+    const size_t n = leat_stats_workers(rig->runtime, stats, RIG_WORKERS_MAX);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += stats[i].pool_bytes;
+    }
+    return sum;
+}
+
+TEST(media_path, a_publisher_that_floods_takes_so_much_memory_and_no_more)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    struct client *publisher = rig_publisher(&rig, 0, 3, 0);
+    struct client *viewer = rig_viewer(&rig, 1, true);
+    publisher->floods = true;
+    rig_run(&rig, 2 * LEAT_SEC);
+    const uint64_t bytes = pool_bytes(&rig);
+    rig_run(&rig, 6 * LEAT_SEC);
+    CHECK(rig_counters(&rig).packets_in > 50000);
+    CHECK(pool_bytes(&rig) <= bytes + (1u << 20));
+    CHECK(bytes < 64u << 20);
+    CHECK(viewer->received > 10000);
+    publisher->floods = false;
+    rig_run(&rig, LEAT_SEC);
+    CHECK(!rig.sessions[0].down && !rig.sessions[1].down);
     rig_close(&rig);
 }
 
@@ -424,7 +472,7 @@ TEST(media_path, answers_leave_from_where_they_were_asked)
     for (uint32_t round = 0; round < 2; round++) {
         struct media_rig rig;
         struct client *clients[3];
-        rig_open_at(&rig, 2, 1, &quiet, bound[round]);
+        rig_open_on(&rig, "sim", 2, 1, &quiet, bound[round]);
         memcpy(rig.asked, asked[round], sizeof(asked[round]));
         clients[0] = rig_publisher(&rig, 0, 1, 0);
         clients[1] = rig_viewer(&rig, 0, true);

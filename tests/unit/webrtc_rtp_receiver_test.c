@@ -437,10 +437,26 @@ TEST(webrtc_rtp_receiver, parameter_sets_of_the_offer_go_before_a_key_frame)
     }
 }
 
-TEST(webrtc_rtp_receiver, parameter_sets_in_the_stream_are_the_ones)
+/* Cameras send theirs once, at the beginning: who comes later needs them as well. */
+TEST(webrtc_rtp_receiver, parameter_sets_go_before_each_key_frame_that_lacks_them)
 {
     struct sent sent = begin_h264();
     REQUIRE(arrive(&sent, sps, sizeof(sps)) == 0);
+    sent.sequence++;
+    REQUIRE(arrive(&sent, idr, 4) == 0);
+    CHECK_EQ(take_extra(), 0); /* it has them */
+    sent.sequence++;
+    sent.timestamp += 3000;
+    REQUIRE(arrive(&sent, idr, 4) == 0);
+    CHECK(take_extra() > 0);
+    CHECK_EQ(extra.index + 1, got.index);
+}
+
+TEST(webrtc_rtp_receiver, other_parameter_sets_in_the_stream_are_the_ones)
+{
+    static const uint8_t other[] = {0x67, 0x42, 0xe0, 0x1f, 0x8d};
+    struct sent sent = begin_h264();
+    REQUIRE(arrive(&sent, other, sizeof(other)) == 0);
     sent.sequence++;
     REQUIRE(arrive(&sent, idr, 4) == 0);
     CHECK_EQ(take_extra(), 0);

@@ -86,7 +86,7 @@ TEST(webrtc_sender, h264_begins_with_its_parameters)
     CHECK_EQ(next(&viewer, &low, RIG_KEY), 0);
     CHECK_EQ(viewer.seen.header.sequence, 1001);
     CHECK_EQ(frame(&viewer, &high, RIG_PARAMETERS), -EAGAIN);
-    leat_rtp_sender_target(viewer.sender, 1); /* just between the two */
+    leat_rtp_sender_target(viewer.sender, viewer.now, 1); /* just between the two */
     CHECK_EQ(next(&viewer, &high, RIG_KEY), -EAGAIN);
     CHECK(wants(&viewer));
     CHECK_EQ(frame(&viewer, &high, RIG_KEY), 0); /* without any, it is taken */
@@ -240,7 +240,7 @@ static void check_switch(enum leat_codec codec, bool narrow)
     for (unsigned i = 0; i < 400; i++) {
         const bool is_key = i % 40 == 0;
         if (i % 40 == 20) {
-            leat_rtp_sender_target(viewer.sender, i / 40 % 2 == 0);
+            leat_rtp_sender_target(viewer.sender, viewer.now, i / 40 % 2 == 0);
         }
         struct rig_source *const shown = i / 40 % 2 == 0 ? &low : &high;
         rig_frame(&low, 1800);
@@ -299,7 +299,7 @@ TEST(webrtc_sender, a_layer_waits_for_its_key_frame)
     struct viewer viewer = viewer_of(LEAT_MEDIA_VIDEO, 0);
     struct rig_source low = source_of(1, 0, LEAT_CODEC_VP8), high = source_of(2, 2, LEAT_CODEC_VP8);
     leat_time since = 0;
-    leat_rtp_sender_target(viewer.sender, 2);
+    leat_rtp_sender_target(viewer.sender, viewer.now, 2);
     CHECK_EQ(frame(&viewer, &low, RIG_KEY), 0); /* better than nothing */
     CHECK(leat_rtp_sender_wants_key(viewer.sender, &since));
     CHECK_EQ(since, viewer.now);
@@ -327,7 +327,7 @@ TEST(webrtc_sender, a_layer_that_is_silent_gives_way)
 {
     struct viewer viewer = viewer_of(LEAT_MEDIA_VIDEO, 0);
     struct rig_source low = source_of(1, 0, LEAT_CODEC_VP8), high = source_of(2, 2, LEAT_CODEC_VP8);
-    leat_rtp_sender_target(viewer.sender, 2);
+    leat_rtp_sender_target(viewer.sender, viewer.now, 2);
     CHECK_EQ(frame(&viewer, &high, RIG_KEY), 0);
     CHECK_EQ(frame(&viewer, &low, RIG_KEY), -EAGAIN);
     viewer.now += LEAT_SEC;
@@ -366,6 +366,24 @@ TEST(webrtc_sender, a_publisher_comes_back)
     free(viewer.sender);
 }
 
+/* After a pause of more than half the timestamps there are, what comes next is newer still. */
+TEST(webrtc_sender, a_publisher_comes_back_after_hours)
+{
+    struct viewer viewer = viewer_of(LEAT_MEDIA_VIDEO, 0);
+    struct rig_source first = source_of(1, 0, LEAT_CODEC_H264);
+    struct rig_source second = source_of(2, 0, LEAT_CODEC_H264);
+    CHECK_EQ(frame(&viewer, &first, RIG_KEY), 0);
+    viewer.now += 7 * 3600 * LEAT_SEC;
+    CHECK_EQ(frame(&viewer, &second, RIG_KEY), 0);
+    const uint32_t timestamp = viewer.seen.header.timestamp;
+    CHECK_EQ(timestamp, (uint32_t)(0xfffff000 + 7 * 3600 * UINT64_C(90000) + 1800));
+    second.profile = 0x16400; /* a change of the same source */
+    CHECK_EQ(frame(&viewer, &second, RIG_KEY), 0);
+    CHECK_EQ(stats_of(&viewer).changes, 3);
+    CHECK_EQ(viewer.seen.header.timestamp, timestamp + 1800);
+    free(viewer.sender);
+}
+
 /* The clocks of two sources that both reported are known better than when their packets came. */
 TEST(webrtc_sender, a_change_follows_the_publishers_clock)
 {
@@ -378,13 +396,13 @@ TEST(webrtc_sender, a_change_follows_the_publishers_clock)
     report.source = 2;
     report.timestamp = high.timestamp;
     leat_rtp_sender_source_report(viewer.sender, &report);
-    leat_rtp_sender_target(viewer.sender, 1);
+    leat_rtp_sender_target(viewer.sender, viewer.now, 1);
     CHECK_EQ(frame(&viewer, &low, RIG_KEY), 0);
     rig_frame(&high, 1800);
     viewer.now += 70 * LEAT_MS; /* of the next frame, but its way took longer */
     CHECK_EQ(frame(&viewer, &high, RIG_KEY), 0);
     CHECK_EQ(viewer.seen.header.timestamp, (uint32_t)(0xfffff000 + 1800));
-    leat_rtp_sender_target(viewer.sender, 0);
+    leat_rtp_sender_target(viewer.sender, viewer.now, 0);
     CHECK_EQ(next(&viewer, &low, RIG_KEY), 0); /* taken before what was shown: never backwards */
     CHECK_EQ(viewer.seen.header.timestamp, (uint32_t)(0xfffff000 + 1801));
     struct rig_source other = source_of(3, 0, LEAT_CODEC_VP8); /* whose clock is off by an hour */
