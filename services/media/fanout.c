@@ -80,6 +80,25 @@ static bool is_stale(const struct media_fanout *fanout, leat_time now,
     return packet->received + STALE_NS < now && !is_wished(fanout, packet->source, packet->index);
 }
 
+/* Whether nothing as new has been seen of its source: what is published again for another worker leaves no hole here. */
+static bool is_newest(struct media_fanout *fanout, const struct leat_rtp_packet *packet)
+{
+    const struct media_ring *ring = media_rings_find(&fanout->rings, packet->source);
+    return ring == NULL || packet->index >= ring->end;
+}
+
+static void note_skipped(struct media_fanout *fanout, uint32_t source)
+{
+    for (uint32_t i = 0; i < fanout->skipped_len; i++) {
+        if (fanout->skipped[i] == source) {
+            return;
+        }
+    }
+    if (fanout->skipped_len < RINGS_MAX) {
+        fanout->skipped[fanout->skipped_len++] = source;
+    }
+}
+
 static void add(struct media_fanout *fanout, leat_time now, leat_slice slice,
                 enum leat_media_kind kind)
 {
@@ -89,9 +108,13 @@ static void add(struct media_fanout *fanout, leat_time now, leat_slice slice,
     if (packet.packet == NULL || packet.packet->kind != kind) {
         return;
     }
+    const bool is_new = is_newest(fanout, packet.packet);
     media_rings_put(&fanout->rings, now, packet.packet, slice);
     if (fanout->batch_len == FANOUT_BATCH_MAX || is_stale(fanout, now, packet.packet)) {
         media_count(&fanout->worker->counters.dropped, 1);
+        if (is_new && kind == LEAT_MEDIA_VIDEO) {
+            note_skipped(fanout, packet.packet->source);
+        }
     } else {
         fanout->packets[fanout->batch_len++] = packet;
     }
@@ -106,7 +129,7 @@ void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice ba
     }
     leat_buf_unref(fanout->batch.buf);
     fanout->batch = leat_slice_ref(batch);
-    fanout->batch_len = 0;
+    fanout->batch_len = fanout->skipped_len = 0;
     const uint32_t len = leat_batch_len(batch);
     for (uint32_t kind = 0; kind < LEAT_MEDIA_KINDS; kind++) {
         for (uint32_t i = 0; i < len; i++) {

@@ -29,6 +29,8 @@ struct media_fanout {
     uint32_t members;
 
     uint32_t batch_len;
+    uint32_t skipped[RINGS_MAX]; /* sources of video of which the batch had something that came too late */
+    uint32_t skipped_len;
     leat_slice batch; /* a reference, until the next one comes */
     struct fanout_packet
         packets[FANOUT_BATCH_MAX]; /* audio first: a datagram apart does not cut a train */

@@ -340,6 +340,7 @@ TEST(media_fanout, passes_over_what_waited_too_long_but_keeps_it)
     CHECK_EQ(stage.fanout->batch_len, 2); /* what was asked for, and what is new enough */
     CHECK_EQ(stage.fanout->packets[0].packet->index, 6);
     CHECK_EQ(stage.worker.counters.dropped, 1);
+    CHECK(stage.fanout->skipped_len == 1 && stage.fanout->skipped[0] == 3);
     CHECK(media_fanout_find(stage.fanout, 3, 5, &bytes) != NULL);
     leat_buf_unref(batch.buf);
     stage_close(&stage);
