@@ -417,6 +417,15 @@ void leat_rtp_sender_target(leat_rtp_sender *sender, leat_time now, uint8_t laye
     }
 }
 
+void leat_rtp_sender_skip(leat_rtp_sender *sender, leat_time now, uint32_t source)
+{
+    if (sender->kind == LEAT_MEDIA_VIDEO && !sender->waiting &&
+        leat__sender_current(sender)->source == source) {
+        leat__sender_want(sender, now);
+        sender->waiting = true;
+    }
+}
+
 bool leat_rtp_sender_wants_key(const leat_rtp_sender *sender, leat_time *ret_since)
 {
     const bool wants = wants_key(sender);
