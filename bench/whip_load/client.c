@@ -1,6 +1,7 @@
 /* A full ICE agent with one candidate, in the controlling role, and DTLS in the role the server leaves. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/udp.h>
 #include <openssl/rand.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -148,7 +149,7 @@ static bool socket_open(struct client *client)
     }
     setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
     if (options.gro) {
-        setsockopt(client->fd, IPPROTO_UDP, 104 /* UDP_GRO */, &one, sizeof(one));
+        setsockopt(client->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
     }
     return true;
 }
@@ -160,6 +161,19 @@ static void session_url(const char *endpoint, const char *location, char *ret, s
         snprintf(ret, cap, "%.*s%s", (int)(path - endpoint), endpoint, location);
     } else {
         snprintf(ret, cap, "%s", location);
+    }
+}
+
+static void check(struct client *client)
+{
+    uint8_t data[LEAT_ICE_CHECK_MAX];
+    size_t len = 0;
+    RAND_bytes(client->transaction, sizeof(client->transaction));
+    const struct leat_ice_check one = {.local = &client->local, .remote = &client->remote,
+                                       .transaction = client->transaction, .tie_breaker = client->ssrc,
+                                       .priority = 1845501695, .controlling = true, .use_candidate = true};
+    if (leat_ice_check_write(&one, data, sizeof(data), &len) == 0) {
+        client_send(client, data, len);
     }
 }
 
@@ -189,25 +203,22 @@ void client_post(struct client *client)
     } else if (!socket_open(client)) {
         client_fail(client, "socket: %s", strerror(errno));
     } else {
+        check(client);
+        client->next_check = now_ns() + CHECK_EACH_NS;
         client->give_up = now_ns() + GIVE_UP_NS;
-        client->state = CLIENT_CHECKING;
+        client->state = CLIENT_CHECKING; /* from here on it is another thread's */
+    }
+}
+
+void client_leave(struct client *client)
+{
+    static _Thread_local struct http_answer answer;
+    if (client->session[0] != '\0') {
+        http_ask("DELETE", client->session, NULL, NULL, &answer);
     }
 }
 
 /* ---- ICE and DTLS ---- */
-
-static void check(struct client *client)
-{
-    uint8_t data[LEAT_ICE_CHECK_MAX];
-    size_t len = 0;
-    RAND_bytes(client->transaction, sizeof(client->transaction));
-    const struct leat_ice_check one = {.local = &client->local, .remote = &client->remote,
-                                       .transaction = client->transaction, .tie_breaker = client->ssrc,
-                                       .priority = 1845501695, .controlling = true, .use_candidate = true};
-    if (leat_ice_check_write(&one, data, sizeof(data), &len) == 0) {
-        client_send(client, data, len);
-    }
-}
 
 static void flush_dtls(struct client *client)
 {

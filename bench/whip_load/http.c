@@ -52,6 +52,7 @@ static int connect_to(const struct url *url)
     }
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* and of connect */
     if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
         close(fd);
         fd = -1;
@@ -140,7 +141,7 @@ static int write_request(int fd, leat_http_client *client, const char *method, c
         status = leat_http_client_write(client, leat_http_str_of(body), &out);
     }
     status = status == 0 ? leat_http_client_end(client, now_ns(), &out) : status;
-    return status == 0 && write(fd, out.data, out.len) == (ssize_t)out.len ? 0 : -1;
+    return status == 0 && send(fd, out.data, out.len, MSG_NOSIGNAL) == (ssize_t)out.len ? 0 : -1;
 }
 
 void http_ask(const char *method, const char *url, const char *content_type, const char *body, struct http_answer *ret)
@@ -158,6 +159,9 @@ void http_ask(const char *method, const char *url, const char *content_type, con
     if (leat_http_client_open(&config, now_ns(), &client) == 0 &&
         write_request(fd, client, method, &parts, content_type, body) == 0) {
         read_answer(fd, client, ret);
+    }
+    if (ret->status == 0) {
+        snprintf(ret->body, sizeof(ret->body), "no answer from %.200s", url);
     }
     leat_http_client_close(client);
     close(fd);

@@ -41,11 +41,11 @@ static void fill(struct viewer *viewer, struct stream *stream, uint16_t sequence
     for (unsigned i = 0; i < stream->missing_len; i++) {
         if (stream->missing[i].sequence == sequence) {
             missing_remove(stream, i);
-            viewer->repaired++;
+            viewer->counts.repaired++;
             return;
         }
     }
-    viewer->duplicates++;
+    viewer->counts.duplicates++;
 }
 
 static void count(struct viewer *viewer, struct stream *stream, uint16_t sequence, leat_time now)
@@ -60,10 +60,13 @@ static void count(struct viewer *viewer, struct stream *stream, uint16_t sequenc
         fill(viewer, stream, sequence);
         return;
     }
+    const bool video = stream->type == RTP_VIDEO;
     for (uint16_t one = (uint16_t)(stream->highest + 1); one != sequence; one++) {
-        stream->gaps++;
+        viewer->counts.gaps += video;
+        viewer->counts.audio_gaps += !video;
         if (stream->missing_len == MISSING_MAX) {
             stream->lost++;
+            viewer->counts.lost += video;
             continue;
         }
         stream->missing[stream->missing_len].sequence = one;
@@ -96,8 +99,8 @@ static void on_rtp(struct viewer *viewer, const uint8_t *data, size_t len, leat_
     const uint8_t type = data[1] & 0x7f;
     const uint16_t sequence = (uint16_t)(data[2] << 8 | data[3]);
     const uint32_t ssrc = (uint32_t)data[8] << 24 | (uint32_t)data[9] << 16 | (uint32_t)data[10] << 8 | data[11];
-    viewer->packets++;
-    viewer->bytes += len;
+    viewer->counts.packets++;
+    viewer->counts.bytes += len;
     if (viewer->client.first == 0) {
         viewer->client.first = now;
     }
@@ -106,10 +109,10 @@ static void on_rtp(struct viewer *viewer, const uint8_t *data, size_t len, leat_
         return;
     }
     const bool repeat = type == RTP_RTX;
-    if (repeat || (options.decrypt != 0 && viewer->packets % options.decrypt == 0)) {
+    if (repeat || (options.decrypt != 0 && viewer->counts.packets % options.decrypt == 0)) {
         if (leat_srtp_unprotect(viewer->client.in, data, len, plain, sizeof(plain), &plain_len) != 0 ||
             leat_rtp_parse(plain, plain_len, &header) != 0) {
-            viewer->unauthentic++;
+            viewer->counts.unauthentic++;
             return;
         }
         if (!repeat) {
@@ -120,7 +123,7 @@ static void on_rtp(struct viewer *viewer, const uint8_t *data, size_t len, leat_
         count(viewer, stream, sequence, now);
         return;
     }
-    viewer->repeats++;
+    viewer->counts.repeats++;
     for (unsigned i = 0; i < viewer->streams_len && header.payload_len >= 2; i++) {
         if (viewer->streams[i].type == RTP_VIDEO) {
             const uint8_t *const original = plain + header.header_len;
@@ -136,7 +139,7 @@ static void on_rtcp(struct viewer *viewer, const uint8_t *data, size_t len, leat
     struct leat_rtcp_reader reader;
     struct leat_rtcp_item item;
     if (leat_srtcp_unprotect(viewer->client.in, data, len, plain, sizeof(plain), &plain_len) != 0) {
-        viewer->unauthentic++;
+        viewer->counts.unauthentic++;
         return;
     }
     leat_rtcp_read(&reader, plain, plain_len);
@@ -145,7 +148,7 @@ static void on_rtcp(struct viewer *viewer, const uint8_t *data, size_t len, leat
             if (viewer->streams[i].ssrc == item.sender) {
                 viewer->streams[i].last_sr = (uint32_t)(item.report.ntp >> 16);
                 viewer->streams[i].last_sr_at = now;
-                viewer->reports++;
+                viewer->counts.reports++;
             }
         }
     }
@@ -173,7 +176,7 @@ static void on_datagram(struct viewer *viewer, const uint8_t *data, size_t len)
 static size_t segment_of(struct msghdr *message)
 {
     for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one != NULL; one = CMSG_NXTHDR(message, one)) {
-        if (one->cmsg_level == IPPROTO_UDP && one->cmsg_type == 104 /* UDP_GRO */) {
+        if (one->cmsg_level == IPPROTO_UDP && one->cmsg_type == UDP_GRO) {
             int size;
             memcpy(&size, CMSG_DATA(one), sizeof(size));
             return (size_t)size;
@@ -241,6 +244,7 @@ static void ask(struct viewer *viewer, struct stream *stream, leat_time now)
         const leat_time age = now - stream->missing[i].since;
         if (age > PATIENCE_NS || stream->type != RTP_VIDEO) {
             stream->lost++;
+            viewer->counts.lost += stream->type == RTP_VIDEO;
             missing_remove(stream, i);
             continue;
         }
@@ -256,7 +260,7 @@ static void ask(struct viewer *viewer, struct stream *stream, leat_time now)
     qsort(wanted, wanted_len, sizeof(wanted[0]), compare);
     report(viewer, now, out, sizeof(out), &len);
     leat_rtcp_put_nack(out, sizeof(out), &len, viewer->client.ssrc, stream->ssrc, wanted, wanted_len, &taken);
-    viewer->nacks += taken;
+    viewer->counts.nacks += taken;
     client_send_rtcp(&viewer->client, out, len);
 }
 
