@@ -125,8 +125,8 @@ struct stream {
 /* What one viewer has seen. */
 struct counts {
     uint64_t packets, bytes;
-    uint64_t gaps, lost, repaired; /* of video: missing; given up; come after all */
-    uint64_t audio_gaps;           /* nobody asks for audio again */
+    uint64_t gaps, lost, repaired, missing; /* of video: noticed; given up; come after all; asked for still */
+    uint64_t audio_lost;                    /* nobody asks for audio again */
     uint64_t repeats, duplicates, nacks, unauthentic, reports;
 };
 

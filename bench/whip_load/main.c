@@ -175,6 +175,7 @@ static void settle(int epoll)
 static void measure(int epoll, struct reading *ret_before, struct reading *ret_after)
 {
     leat_time next_tick = 0;
+    fprintf(stderr, "whip_load: measuring for %u s\n", options.seconds);
     begin_measuring(ret_before);
     const leat_time end = now_ns() + options.seconds * LEAT_SEC;
     for (leat_time now = now_ns(); now < end; now = now_ns()) {

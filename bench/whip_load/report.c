@@ -67,7 +67,7 @@ struct reading take_reading(void)
 struct sums {
     unsigned up, flowing, connects_len, firsts_len;
     struct counts counts; /* while it was measured */
-    uint64_t missing;     /* asked for still */
+    uint64_t missing_before;
     uint64_t unauthentic; /* ever */
     double *connects, *firsts;  /* ms */
     double joined_ms, served_ms; /* from the first POST until the last was up, and had its first packet */
@@ -86,7 +86,8 @@ static void add_counts(struct counts *sum, const struct counts *now, const struc
     sum->bytes += now->bytes - before->bytes;
     sum->gaps += now->gaps - before->gaps;
     sum->lost += now->lost - before->lost;
-    sum->audio_gaps += now->audio_gaps - before->audio_gaps;
+    sum->missing += now->missing;
+    sum->audio_lost += now->audio_lost - before->audio_lost;
     sum->repaired += now->repaired - before->repaired;
     sum->repeats += now->repeats - before->repeats;
     sum->duplicates += now->duplicates - before->duplicates;
@@ -135,9 +136,7 @@ static struct sums sum_up(void)
         sums.unauthentic += one->counts.unauthentic;
         add_counts(&sums.counts, &one->counts, &one->before);
         add_times(&sums, &one->client, begun);
-        for (unsigned k = 0; k < one->streams_len; k++) {
-            sums.missing += one->streams[k].missing_len;
-        }
+        sums.missing_before += one->before.missing;
         if (one->client.state == CLIENT_DEAD && sums.why[0] == '\0') {
             sums.why = one->client.why;
         }
@@ -182,11 +181,11 @@ static void print_counts(const struct sums *sums, double seconds)
 {
     const struct counts *const counts = &sums->counts;
     printf(" \"packets\": %llu, \"bytes\": %llu, \"packets_per_second_and_viewer\": %.1f,\n"
-           " \"gaps\": %llu, \"lost\": %llu, \"missing\": %llu, \"repaired\": %llu, \"repeats\": %llu, "
-           "\"duplicates\": %llu,\n \"audio_gaps\": %llu, \"nacks\": %llu, \"unauthentic\": %llu, \"sender_reports\": %llu,\n",
+           " \"missing_before\": %llu, \"gaps\": %llu, \"lost\": %llu, \"missing\": %llu, \"repaired\": %llu, \"repeats\": %llu, "
+           "\"duplicates\": %llu,\n \"audio_lost\": %llu, \"nacks\": %llu, \"unauthentic\": %llu, \"sender_reports\": %llu,\n",
            n(counts->packets), n(counts->bytes), sums->up > 0 ? (double)counts->packets / seconds / sums->up : 0,
-           n(counts->gaps), n(counts->lost), n(sums->missing), n(counts->repaired), n(counts->repeats),
-           n(counts->duplicates), n(counts->audio_gaps), n(counts->nacks), n(sums->unauthentic), n(counts->reports));
+           n(sums->missing_before), n(counts->gaps), n(counts->lost), n(counts->missing), n(counts->repaired), n(counts->repeats),
+           n(counts->duplicates), n(counts->audio_lost), n(counts->nacks), n(sums->unauthentic), n(counts->reports));
 }
 
 bool print_report(const struct reading *before, const struct reading *after)

@@ -30,8 +30,9 @@ static struct stream *stream_of(struct viewer *viewer, uint32_t ssrc, uint8_t ty
     return made;
 }
 
-static void missing_remove(struct stream *stream, unsigned at)
+static void missing_remove(struct viewer *viewer, struct stream *stream, unsigned at)
 {
+    viewer->counts.missing -= stream->type == RTP_VIDEO;
     stream->missing[at] = stream->missing[--stream->missing_len];
 }
 
@@ -40,12 +41,18 @@ static void fill(struct viewer *viewer, struct stream *stream, uint16_t sequence
 {
     for (unsigned i = 0; i < stream->missing_len; i++) {
         if (stream->missing[i].sequence == sequence) {
-            missing_remove(stream, i);
-            viewer->counts.repaired++;
+            missing_remove(viewer, stream, i);
+            viewer->counts.repaired += stream->type == RTP_VIDEO;
             return;
         }
     }
     viewer->counts.duplicates++;
+}
+
+static void give_up(struct viewer *viewer, struct stream *stream)
+{
+    stream->lost++;
+    *(stream->type == RTP_VIDEO ? &viewer->counts.lost : &viewer->counts.audio_lost) += 1;
 }
 
 static void count(struct viewer *viewer, struct stream *stream, uint16_t sequence, leat_time now)
@@ -63,12 +70,11 @@ static void count(struct viewer *viewer, struct stream *stream, uint16_t sequenc
     const bool video = stream->type == RTP_VIDEO;
     for (uint16_t one = (uint16_t)(stream->highest + 1); one != sequence; one++) {
         viewer->counts.gaps += video;
-        viewer->counts.audio_gaps += !video;
         if (stream->missing_len == MISSING_MAX) {
-            stream->lost++;
-            viewer->counts.lost += video;
+            give_up(viewer, stream);
             continue;
         }
+        viewer->counts.missing += video;
         stream->missing[stream->missing_len].sequence = one;
         stream->missing[stream->missing_len].asked = 0;
         stream->missing[stream->missing_len++].since = now;
@@ -243,9 +249,8 @@ static void ask(struct viewer *viewer, struct stream *stream, leat_time now)
     for (unsigned i = 0; i < stream->missing_len;) {
         const leat_time age = now - stream->missing[i].since;
         if (age > PATIENCE_NS || stream->type != RTP_VIDEO) {
-            stream->lost++;
-            viewer->counts.lost += stream->type == RTP_VIDEO;
-            missing_remove(stream, i);
+            give_up(viewer, stream);
+            missing_remove(viewer, stream, i);
             continue;
         }
         if (age >= stream->missing[i].asked * 100 * LEAT_MS + 5 * LEAT_MS) {
