@@ -1,5 +1,5 @@
-/* Posting and deleting block, so a few threads do it, each taking the next viewer. Viewers join in time however long an answer
- * takes, as long as there are threads. */
+/* Posting and deleting block, so a few threads do it, each taking the next viewer. Viewers join
+ * in time however long an answer takes, as long as there are threads. */
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -20,7 +20,8 @@ static struct {
 
 static void sleep_until(leat_time at)
 {
-    const struct timespec until = {.tv_sec = (time_t)(at / LEAT_SEC), .tv_nsec = (long)(at % LEAT_SEC)};
+    const struct timespec until = {.tv_sec = (time_t)(at / LEAT_SEC),
+                                   .tv_nsec = (long)(at % LEAT_SEC)};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 

@@ -1,6 +1,6 @@
-/* A load generator for WHIP and WHEP servers: one publisher and many viewers, each a client with a socket, keys and NACKs
- * of its own. What viewers receive is counted and mostly thrown away unread, so that one core of clients keeps up with
- * one core of server.
+/* A load generator for WHIP and WHEP servers: one publisher and many viewers, each a client with
+ * a socket, keys and NACKs of its own. What viewers receive is counted and mostly thrown away
+ * unread, so that one core of clients keeps up with one core of server.
  *
  *   main.c        flags, the course of a run
  *   report.c      what is read before and after, and printed
@@ -8,8 +8,7 @@
  *   http.c        one blocking request
  *   client.c      what publisher and viewer share: the POST, ICE, DTLS, keys
  *   publisher.c   a thread: frames in time, repeats, key frames that were asked for
- *   viewer.c      what arrives, what is missing
- */
+ *   viewer.c      what arrives, what is missing */
 #ifndef WHIP_LOAD_H
 #define WHIP_LOAD_H
 
@@ -45,15 +44,16 @@ struct http_answer {
 };
 
 /* Blocks, at most 10 s. `content_type` NULL: no body. */
-void http_ask(const char *method, const char *url, const char *content_type, const char *body, struct http_answer *ret);
+void http_ask(const char *method, const char *url, const char *content_type, const char *body,
+              struct http_answer *ret);
 
 /* ---- client.c ---- */
 
 enum client_state { CLIENT_NEW, CLIENT_CHECKING, CLIENT_SHAKING, CLIENT_UP, CLIENT_DEAD };
 
 struct client {
-    /* enum client_state. Until it is CHECKING, or DEAD, all of this is the posting thread's, then the one's that receives;
-     * `session` nobody writes any more. */
+    /* enum client_state. Until it is CHECKING, or DEAD, all of this is the posting thread's,
+     * then the one's that receives; `session` nobody writes any more. */
     _Atomic int state;
     bool publishes;
     int fd;
@@ -72,9 +72,11 @@ struct client {
 
 extern leat_dtls_context *dtls_context;
 
-void client_fail(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void client_fail(struct client *client, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-/* Posts an offer, reads the answer, opens a socket and sends the first check. Blocks: for a thread that only posts. */
+/* Posts an offer, reads the answer, opens a socket and sends the first check. Blocks: for a
+ * thread that only posts. */
 void client_post(struct client *client);
 
 /* Deletes the session, if there is one. Blocks. */
@@ -125,8 +127,9 @@ struct stream {
 /* What one viewer has seen. */
 struct counts {
     uint64_t packets, bytes;
-    uint64_t gaps, lost, repaired, missing; /* of video: noticed; given up; come after all; asked for still */
-    uint64_t audio_lost;                    /* nobody asks for audio again */
+    uint64_t gaps, lost, repaired; /* of video: noticed; given up; come after all */
+    uint64_t missing;              /* asked for still */
+    uint64_t audio_lost;           /* nobody asks for audio again */
     uint64_t repeats, duplicates, nacks, unauthentic, reports;
 };
 
@@ -172,7 +175,8 @@ bool print_report(const struct reading *before, const struct reading *after);
 
 /* ---- what is measured ---- */
 
-/* Latency of what was decrypted while this is set; tenths of milliseconds, the last slot is "more". */
+/* Latency of what was decrypted while this is set; tenths of milliseconds, the last slot is
+ * "more". */
 #define LATENCY_SLOTS 5000u
 extern _Atomic bool measuring;
 extern uint64_t latency[LATENCY_SLOTS + 1];

@@ -1,5 +1,5 @@
-/* The course of a run: the publisher connects, viewers join one after the other, all settle, it is measured, all leave. The
- * report is one JSON document on standard output. */
+/* The course of a run: the publisher connects, viewers join one after the other, all settle, it
+ * is measured, all leave. The report is one JSON document on standard output. */
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -18,8 +18,14 @@
 #define VIEWERS_MAX 20000u
 #define OTHER_FILES 64u
 
-struct options options = {
-    .viewers = 1, .kbps = 1500, .fps = 30, .ramp_ms = 5, .warm_ms = 500, .decrypt = 20, .seconds = 10, .rtx = true};
+struct options options = {.viewers = 1,
+                          .kbps = 1500,
+                          .fps = 30,
+                          .ramp_ms = 5,
+                          .warm_ms = 500,
+                          .decrypt = 20,
+                          .seconds = 10,
+                          .rtx = true};
 leat_dtls_context *dtls_context;
 
 struct viewer *viewers;
@@ -37,17 +43,20 @@ static void usage(FILE *to)
 {
     fputs("usage: whip_load --whip URL --whep URL [FLAG]...\n\n"
           "One publisher and many viewers for a WHIP and WHEP server; the report is JSON.\n\n"
-          "  --whip URL       publish there, http://host:port/whip/name; without it only viewers come\n"
+          "  --whip URL       publish there, http://host:port/whip/name; without it only viewers "
+          "come\n"
           "  --whep URL       watch there\n"
           "  --token TEXT     bearer token\n"
           "  --viewers N      [1]\n"
           "  --seconds N      measured [10], after --warm MS [500]\n"
           "  --ramp MS        from one viewer's POST to the next one's [5]\n"
-          "  --kbps N         of video [1500], --fps N [30], --gop MS between key frames [when asked]\n"
+          "  --kbps N         of video [1500], --fps N [30], --gop MS between key frames [when "
+          "asked]\n"
           "  --decrypt N      one packet in N is decrypted for latency [20]; 0: none\n"
           "  --drop PERCENT   of what viewers receive is lost [0]\n"
           "  --no-rtx         repeats come on the stream itself\n"
-          "  --gro            receive trains whole: less work here, and for a server on this machine\n"
+          "  --gro            receive trains whole: less work here, and for a server on this "
+          "machine\n"
           "  --sha1           AES_CM_128_HMAC_SHA1_80 instead of AES-GCM\n"
           "  --server-pid PID adds the server's CPU and memory to the report\n",
           to);
@@ -55,38 +64,80 @@ static void usage(FILE *to)
 
 static void parse(int argc, char **argv)
 {
-    enum { WHIP = 1, WHEP, TOKEN, VIEWERS, SECONDS, RAMP, WARM, KBPS, FPS, GOP, DECRYPT, DROP, NO_RTX, GRO, SHA1, PID, HELP };
+    enum {
+        WHIP = 1,
+        WHEP,
+        TOKEN,
+        VIEWERS,
+        SECONDS,
+        RAMP,
+        WARM,
+        KBPS,
+        FPS,
+        GOP,
+        DECRYPT,
+        DROP,
+        NO_RTX,
+        GRO,
+        SHA1,
+        PID,
+        HELP
+    };
     static const struct option all[] = {
-        {"whip", 1, NULL, WHIP}, {"whep", 1, NULL, WHEP}, {"token", 1, NULL, TOKEN}, {"viewers", 1, NULL, VIEWERS},
-        {"seconds", 1, NULL, SECONDS}, {"ramp", 1, NULL, RAMP}, {"warm", 1, NULL, WARM}, {"kbps", 1, NULL, KBPS},
-        {"fps", 1, NULL, FPS}, {"gop", 1, NULL, GOP}, {"decrypt", 1, NULL, DECRYPT}, {"drop", 1, NULL, DROP},
-        {"no-rtx", 0, NULL, NO_RTX}, {"gro", 0, NULL, GRO}, {"sha1", 0, NULL, SHA1}, {"server-pid", 1, NULL, PID},
-        {"help", 0, NULL, HELP}, {0}};
-    unsigned *const numbers[] = {[VIEWERS] = &options.viewers, [SECONDS] = &options.seconds, [RAMP] = &options.ramp_ms,
-                                 [WARM] = &options.warm_ms, [KBPS] = &options.kbps, [FPS] = &options.fps,
-                                 [GOP] = &options.gop_ms, [DECRYPT] = &options.decrypt};
+        {"whip", 1, NULL, WHIP},       {"whep", 1, NULL, WHEP},       {"token", 1, NULL, TOKEN},
+        {"viewers", 1, NULL, VIEWERS}, {"seconds", 1, NULL, SECONDS}, {"ramp", 1, NULL, RAMP},
+        {"warm", 1, NULL, WARM},       {"kbps", 1, NULL, KBPS},       {"fps", 1, NULL, FPS},
+        {"gop", 1, NULL, GOP},         {"decrypt", 1, NULL, DECRYPT}, {"drop", 1, NULL, DROP},
+        {"no-rtx", 0, NULL, NO_RTX},   {"gro", 0, NULL, GRO},         {"sha1", 0, NULL, SHA1},
+        {"server-pid", 1, NULL, PID},  {"help", 0, NULL, HELP},       {0}};
+    unsigned *const numbers[] = {
+        [VIEWERS] = &options.viewers, [SECONDS] = &options.seconds, [RAMP] = &options.ramp_ms,
+        [WARM] = &options.warm_ms,    [KBPS] = &options.kbps,       [FPS] = &options.fps,
+        [GOP] = &options.gop_ms,      [DECRYPT] = &options.decrypt};
     for (int flag; (flag = getopt_long(argc, argv, "", all, NULL)) != -1;) {
         char *end = NULL;
         switch (flag) {
-        case WHIP: options.whip = optarg; break;
-        case WHEP: options.whep = optarg; break;
-        case TOKEN: options.token = optarg; break;
-        case NO_RTX: options.rtx = false; break;
-        case GRO: options.gro = true; break;
-        case SHA1: options.sha1 = true; break;
-        case DROP: options.drop = strtod(optarg, &end); break;
-        case PID: options.server_pid = (int)strtol(optarg, &end, 10); break;
-        case HELP: usage(stdout); exit(0);
-        case '?': usage(stderr); exit(2);
-        default: *numbers[flag] = (unsigned)strtoul(optarg, &end, 10); break;
+        case WHIP:
+            options.whip = optarg;
+            break;
+        case WHEP:
+            options.whep = optarg;
+            break;
+        case TOKEN:
+            options.token = optarg;
+            break;
+        case NO_RTX:
+            options.rtx = false;
+            break;
+        case GRO:
+            options.gro = true;
+            break;
+        case SHA1:
+            options.sha1 = true;
+            break;
+        case DROP:
+            options.drop = strtod(optarg, &end);
+            break;
+        case PID:
+            options.server_pid = (int)strtol(optarg, &end, 10);
+            break;
+        case HELP:
+            usage(stdout);
+            exit(0);
+        case '?':
+            usage(stderr);
+            exit(2);
+        default:
+            *numbers[flag] = (unsigned)strtoul(optarg, &end, 10);
+            break;
         }
         if (end != NULL && (*end != '\0' || optarg[0] == '-')) {
             fprintf(stderr, "whip_load: \"%s\" is no number\n", optarg);
             exit(2);
         }
     }
-    if (optind != argc || (options.whip == NULL && options.whep == NULL) || options.fps == 0 || options.seconds == 0 ||
-        options.viewers > VIEWERS_MAX) {
+    if (optind != argc || (options.whip == NULL && options.whep == NULL) || options.fps == 0 ||
+        options.seconds == 0 || options.viewers > VIEWERS_MAX) {
         usage(stderr);
         exit(2);
     }
@@ -145,11 +196,13 @@ static void read_all(int epoll)
     }
 }
 
-/* Until all viewers are up or have failed, and --warm has passed. Some may hang: it is not waited for them for ever. */
+/* Until all viewers are up or have failed, and --warm has passed. Some may hang: it is not
+ * waited for them for ever. */
 static void settle(int epoll)
 {
     const leat_time begun = now_ns();
-    const leat_time until = begun + (leat_time)options.viewers * options.ramp_ms * LEAT_MS + SETTLE_NS;
+    const leat_time until =
+        begun + (leat_time)options.viewers * options.ramp_ms * LEAT_MS + SETTLE_NS;
     leat_time next_tick = 0, next_said = begun + PROGRESS_NS, settled = 0;
     for (;;) {
         read_all(epoll);
@@ -166,7 +219,8 @@ static void settle(int epoll)
             return;
         }
         if (now >= next_said) {
-            fprintf(stderr, "whip_load: %u of %u viewers have joined or failed\n", count, options.viewers);
+            fprintf(stderr, "whip_load: %u of %u viewers have joined or failed\n", count,
+                    options.viewers);
             next_said = now + PROGRESS_NS;
         }
     }
@@ -202,9 +256,10 @@ static bool allow_files(void)
 
 static bool prepare(void)
 {
-    const struct leat_dtls_config config = {
-        .unix_time = time(NULL),
-        .srtp_profile = options.sha1 ? LEAT_DTLS_SRTP_AES128_CM_SHA1_80 : LEAT_DTLS_SRTP_AEAD_AES_128_GCM};
+    const struct leat_dtls_config config = {.unix_time = time(NULL),
+                                            .srtp_profile = options.sha1
+                                                                ? LEAT_DTLS_SRTP_AES128_CM_SHA1_80
+                                                                : LEAT_DTLS_SRTP_AEAD_AES_128_GCM};
     if (!allow_files()) {
         fprintf(stderr, "whip_load: so many viewers need as many open files; raise ulimit -n\n");
         return false;

@@ -1,4 +1,5 @@
-/* What is read of the machine before and after, and the report of both: one JSON document on standard output. */
+/* What is read of the machine before and after, and the report of both: one JSON document on
+ * standard output. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,7 +16,8 @@ static void read_server(struct reading *ret)
     snprintf(path, sizeof(path), "/proc/%d/stat", options.server_pid);
     FILE *file = fopen(path, "r");
     if (file != NULL && fgets(line, sizeof(line), file) != NULL && strrchr(line, ')') != NULL &&
-        sscanf(strrchr(line, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2) {
+        sscanf(strrchr(line, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+               &system) == 2) {
         ret->server_s = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
     }
     if (file != NULL) {
@@ -52,7 +54,8 @@ static double buffer_errors(void)
 struct reading take_reading(void)
 {
     struct rusage own;
-    struct reading ret = {.at = now_ns(), .published = publisher_counts.packets, .buffer_errors = buffer_errors()};
+    struct reading ret = {
+        .at = now_ns(), .published = publisher_counts.packets, .buffer_errors = buffer_errors()};
     getrusage(RUSAGE_SELF, &own);
     ret.own_s = (double)(own.ru_utime.tv_sec + own.ru_stime.tv_sec) +
                 (double)(own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6;
@@ -68,9 +71,10 @@ struct sums {
     unsigned up, flowing, connects_len, firsts_len;
     struct counts counts; /* while it was measured */
     uint64_t missing_before;
-    uint64_t unauthentic; /* ever */
-    double *connects, *firsts;  /* ms */
-    double joined_ms, served_ms; /* from the first POST until the last was up, and had its first packet */
+    uint64_t unauthentic;      /* ever */
+    double *connects, *firsts; /* ms */
+    double joined_ms,
+        served_ms; /* from the first POST until the last was up, and had its first packet */
     const char *why;
 };
 
@@ -173,19 +177,23 @@ static unsigned long long n(uint64_t count)
 
 static void print_times(const char *name, const double *values, unsigned len)
 {
-    printf(" \"%s\": {\"p50\": %.1f, \"p95\": %.1f, \"max\": %.1f},\n", name, quantile(values, len, 0.5),
-           quantile(values, len, 0.95), quantile(values, len, 1));
+    printf(" \"%s\": {\"p50\": %.1f, \"p95\": %.1f, \"max\": %.1f},\n", name,
+           quantile(values, len, 0.5), quantile(values, len, 0.95), quantile(values, len, 1));
 }
 
 static void print_counts(const struct sums *sums, double seconds)
 {
     const struct counts *const counts = &sums->counts;
     printf(" \"packets\": %llu, \"bytes\": %llu, \"packets_per_second_and_viewer\": %.1f,\n"
-           " \"missing_before\": %llu, \"gaps\": %llu, \"lost\": %llu, \"missing\": %llu, \"repaired\": %llu, \"repeats\": %llu, "
-           "\"duplicates\": %llu,\n \"audio_lost\": %llu, \"nacks\": %llu, \"unauthentic\": %llu, \"sender_reports\": %llu,\n",
-           n(counts->packets), n(counts->bytes), sums->up > 0 ? (double)counts->packets / seconds / sums->up : 0,
-           n(sums->missing_before), n(counts->gaps), n(counts->lost), n(counts->missing), n(counts->repaired), n(counts->repeats),
-           n(counts->duplicates), n(counts->audio_lost), n(counts->nacks), n(sums->unauthentic), n(counts->reports));
+           " \"missing_before\": %llu, \"gaps\": %llu, \"lost\": %llu, \"missing\": %llu, "
+           "\"repaired\": %llu, \"repeats\": %llu, "
+           "\"duplicates\": %llu,\n \"audio_lost\": %llu, \"nacks\": %llu, \"unauthentic\": %llu, "
+           "\"sender_reports\": %llu,\n",
+           n(counts->packets), n(counts->bytes),
+           sums->up > 0 ? (double)counts->packets / seconds / sums->up : 0, n(sums->missing_before),
+           n(counts->gaps), n(counts->lost), n(counts->missing), n(counts->repaired),
+           n(counts->repeats), n(counts->duplicates), n(counts->audio_lost), n(counts->nacks),
+           n(sums->unauthentic), n(counts->reports));
 }
 
 bool print_report(const struct reading *before, const struct reading *after)
@@ -193,28 +201,33 @@ bool print_report(const struct reading *before, const struct reading *after)
     const struct sums sums = sum_up();
     const double seconds = (double)(after->at - before->at) / 1e9;
     const double server = after->server_s - before->server_s;
-    const bool ok = sums.up == options.viewers && sums.flowing == options.viewers && sums.unauthentic == 0 &&
-                    publisher.state != CLIENT_DEAD;
-    printf("{\"ok\": %s, \"viewers\": %u, \"up\": %u, \"flowing\": %u, \"why\": \"", ok ? "true" : "false", options.viewers,
-           sums.up, sums.flowing);
+    const bool ok = sums.up == options.viewers && sums.flowing == options.viewers &&
+                    sums.unauthentic == 0 && publisher.state != CLIENT_DEAD;
+    printf("{\"ok\": %s, \"viewers\": %u, \"up\": %u, \"flowing\": %u, \"why\": \"",
+           ok ? "true" : "false", options.viewers, sums.up, sums.flowing);
     for (const char *at = sums.why; *at != '\0'; at++) {
         putchar(*at == '"' || *at == '\\' || (unsigned char)*at < ' ' ? ' ' : *at);
     }
-    printf("\", \"seconds\": %.2f, \"joined_ms\": %.1f, \"served_ms\": %.1f,\n", seconds, sums.joined_ms, sums.served_ms);
+    printf("\", \"seconds\": %.2f, \"joined_ms\": %.1f, \"served_ms\": %.1f,\n", seconds,
+           sums.joined_ms, sums.served_ms);
     print_times("connect_ms", sums.connects, sums.connects_len);
     print_times("first_packet_ms", sums.firsts, sums.firsts_len);
     print_counts(&sums, seconds);
     printf(" \"receive_buffer_errors\": %.0f,\n", after->buffer_errors - before->buffer_errors);
-    printf(" \"latency_ms\": {\"p50\": %.1f, \"p95\": %.1f, \"p99\": %.1f, \"max\": %.1f},\n", latency_quantile(0.5),
-           latency_quantile(0.95), latency_quantile(0.99), latency_max_ms);
-    printf(" \"publisher\": {\"packets\": %llu, \"key_frames\": %llu, \"pli\": %llu, \"nacks\": %llu, \"repeats\": %llu, "
+    printf(" \"latency_ms\": {\"p50\": %.1f, \"p95\": %.1f, \"p99\": %.1f, \"max\": %.1f},\n",
+           latency_quantile(0.5), latency_quantile(0.95), latency_quantile(0.99), latency_max_ms);
+    printf(" \"publisher\": {\"packets\": %llu, \"key_frames\": %llu, \"pli\": %llu, \"nacks\": "
+           "%llu, \"repeats\": %llu, "
            "\"receiver_reports\": %llu, \"twcc\": %llu},\n",
-           n(after->published - before->published), n(publisher_counts.key_frames), n(publisher_counts.pli),
-           n(publisher_counts.nacks), n(publisher_counts.repeats), n(publisher_counts.reports), n(publisher_counts.twcc));
-    printf(" \"load_cpu_percent\": %.1f, \"server_cpu_percent\": %.1f, \"server_us_per_packet\": %.2f, "
+           n(after->published - before->published), n(publisher_counts.key_frames),
+           n(publisher_counts.pli), n(publisher_counts.nacks), n(publisher_counts.repeats),
+           n(publisher_counts.reports), n(publisher_counts.twcc));
+    printf(" \"load_cpu_percent\": %.1f, \"server_cpu_percent\": %.1f, \"server_us_per_packet\": "
+           "%.2f, "
            "\"server_rss_kb\": %ld}\n",
            (after->own_s - before->own_s) / seconds * 100, server / seconds * 100,
-           sums.counts.packets > 0 ? server * 1e6 / (double)sums.counts.packets : 0, after->server_kb);
+           sums.counts.packets > 0 ? server * 1e6 / (double)sums.counts.packets : 0,
+           after->server_kb);
     free(sums.connects);
     free(sums.firsts);
     return ok;

@@ -1,4 +1,5 @@
-/* Counts what arrives by its clear header; decrypts repeats, and one packet in --decrypt for latency. */
+/* Counts what arrives by its clear header; decrypts repeats, and one packet in --decrypt for
+ * latency. */
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,11 +84,13 @@ static void count(struct viewer *viewer, struct stream *stream, uint16_t sequenc
     stream->highest = sequence;
 }
 
-static void stamp_read(const uint8_t *plain, size_t len, const struct leat_rtp_header *header, leat_time now)
+static void stamp_read(const uint8_t *plain, size_t len, const struct leat_rtp_header *header,
+                       leat_time now)
 {
     const uint8_t *const payload = plain + header->header_len;
     leat_time sent;
-    if (!measuring || len < header->header_len + STAMP_AT + 12 || memcmp(payload + STAMP_AT, STAMP, 4) != 0) {
+    if (!measuring || len < header->header_len + STAMP_AT + 12 ||
+        memcmp(payload + STAMP_AT, STAMP, 4) != 0) {
         return;
     }
     memcpy(&sent, payload + STAMP_AT + 4, sizeof(sent));
@@ -104,7 +107,8 @@ static void on_rtp(struct viewer *viewer, const uint8_t *data, size_t len, leat_
     struct leat_rtp_header header;
     const uint8_t type = data[1] & 0x7f;
     const uint16_t sequence = (uint16_t)(data[2] << 8 | data[3]);
-    const uint32_t ssrc = (uint32_t)data[8] << 24 | (uint32_t)data[9] << 16 | (uint32_t)data[10] << 8 | data[11];
+    const uint32_t ssrc =
+        (uint32_t)data[8] << 24 | (uint32_t)data[9] << 16 | (uint32_t)data[10] << 8 | data[11];
     viewer->counts.packets++;
     viewer->counts.bytes += len;
     if (viewer->client.first == 0) {
@@ -116,7 +120,8 @@ static void on_rtp(struct viewer *viewer, const uint8_t *data, size_t len, leat_
     }
     const bool repeat = type == RTP_RTX;
     if (repeat || (options.decrypt != 0 && viewer->counts.packets % options.decrypt == 0)) {
-        if (leat_srtp_unprotect(viewer->client.in, data, len, plain, sizeof(plain), &plain_len) != 0 ||
+        if (leat_srtp_unprotect(viewer->client.in, data, len, plain, sizeof(plain), &plain_len) !=
+                0 ||
             leat_rtp_parse(plain, plain_len, &header) != 0) {
             viewer->counts.unauthentic++;
             return;
@@ -181,7 +186,8 @@ static void on_datagram(struct viewer *viewer, const uint8_t *data, size_t len)
 /* The length of the datagrams of a train, 0: it is one. */
 static size_t segment_of(struct msghdr *message)
 {
-    for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one != NULL; one = CMSG_NXTHDR(message, one)) {
+    for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one != NULL;
+         one = CMSG_NXTHDR(message, one)) {
         if (one->cmsg_level == IPPROTO_UDP && one->cmsg_type == UDP_GRO) {
             int size;
             memcpy(&size, CMSG_DATA(one), sizeof(size));
@@ -197,7 +203,9 @@ void viewer_read(struct viewer *viewer)
     char control[CMSG_SPACE(sizeof(int))];
     for (unsigned i = 0; i < READ_MAX; i++) {
         struct iovec where = {.iov_base = data, .iov_len = sizeof(data)};
-        struct msghdr message = {.msg_iov = &where, .msg_iovlen = 1, .msg_control = control,
+        struct msghdr message = {.msg_iov = &where,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control,
                                  .msg_controllen = sizeof(control)};
         const ssize_t len = options.gro ? recvmsg(viewer->client.fd, &message, MSG_DONTWAIT)
                                         : recv(viewer->client.fd, data, sizeof(data), MSG_DONTWAIT);
@@ -228,7 +236,9 @@ static void report(struct viewer *viewer, leat_time now, uint8_t *out, size_t ca
             .lost = (int32_t)(stream->lost + stream->missing_len),
             .highest = stream->cycles << 16 | stream->highest,
             .last_sr = stream->last_sr,
-            .delay = stream->last_sr != 0 ? (uint32_t)((now - stream->last_sr_at) * 65536 / LEAT_SEC) : 0,
+            .delay = stream->last_sr != 0
+                         ? (uint32_t)((now - stream->last_sr_at) * 65536 / LEAT_SEC)
+                         : 0,
         };
     }
     leat_rtcp_put_rr(out, cap, len, viewer->client.ssrc, blocks, blocks_len);
@@ -264,7 +274,8 @@ static void ask(struct viewer *viewer, struct stream *stream, leat_time now)
     }
     qsort(wanted, wanted_len, sizeof(wanted[0]), compare);
     report(viewer, now, out, sizeof(out), &len);
-    leat_rtcp_put_nack(out, sizeof(out), &len, viewer->client.ssrc, stream->ssrc, wanted, wanted_len, &taken);
+    leat_rtcp_put_nack(out, sizeof(out), &len, viewer->client.ssrc, stream->ssrc, wanted,
+                       wanted_len, &taken);
     viewer->counts.nacks += taken;
     client_send_rtcp(&viewer->client, out, len);
 }

@@ -2,8 +2,8 @@
  *
  * Invariant: OpenSSL is called with nothing in the thread's queue of errors and leaves nothing
  * there; between calls it has no pointer to the caller's memory. CLOSED and FAILED are the end:
- * OpenSSL's object is freed, only datagrams that wait are left. It is freed too when a connection is
- * settled: alerts are all that is said from then on (dtls_alert.c). */
+ * OpenSSL's object is freed, only datagrams that wait are left. It is freed too when a
+ * connection is settled: alerts are all that is said from then on (dtls_alert.c). */
 #include "dtls_internal.h"
 
 #include <assert.h>
@@ -175,8 +175,8 @@ void leat_dtls_settle(leat_dtls *dtls)
 static void say_close_notify(leat_dtls *dtls)
 {
     uint8_t record[DTLS_ALERT_RECORD_MAX];
-    const size_t len = leat__dtls_alerts_seal(&dtls->alerts, SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY,
-                                              record);
+    const size_t len =
+        leat__dtls_alerts_seal(&dtls->alerts, SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY, record);
     if (!leat__dtls_queue_put(&dtls->out, 0, record, len)) {
         dtls->counts.dropped++;
     }

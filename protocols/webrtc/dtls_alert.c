@@ -1,10 +1,13 @@
-/* What is left of a connection when the handshake is behind both sides: alerts. OpenSSL keeps some 40 KB for a repetition of the
- * handshake that cannot come any more, 22 KB of it a buffer for one message; a service has thousands of
- * connections and needs of each that close_notify is understood and said. So its keys are derived here once more (RFC 5246,
- * 6.3), and OpenSSL's object can go. Only AEADs (RFC 5288, RFC 7905): the context allows no other.
+/* What is left of a connection when the handshake is behind both sides: alerts. OpenSSL keeps
+ * some 40 KB for a repetition of the handshake that cannot come any more, 22 KB of it a buffer
+ * for one message; a service has thousands of connections and needs of each that close_notify is
+ * understood and said. So its keys are derived here once more (RFC 5246, 6.3), and OpenSSL's
+ * object can go. Only AEADs (RFC 5288, RFC 7905): the context allows no other.
  *
- * Invariant: seal is called once for a key, so that no nonce is used twice: its sequence number is one that OpenSSL has not
- * come to, and the explicit nonce of AES-GCM is random, as OpenSSL's own begins. Called by dtls.c alone. */
+ * Invariant: seal is called once for a key, so that no nonce is used twice: its sequence number
+ * is one that OpenSSL has not come to, and the explicit nonce of AES-GCM is random, as OpenSSL's
+ * own begins. The number is no larger than need be: receivers slide a window to it. Called by
+ * dtls.c alone. */
 #include "dtls_internal.h"
 
 #include <string.h>
@@ -22,7 +25,7 @@ enum {
     NONCE_LEN = 12,
     SECRET_LEN = 48,
     RANDOM_LEN = 32,
-    SEQUENCE_AT = 5, /* in the record; with a 1 there it is 2^40, and OpenSSL counts from 0 */
+    SEQUENCE_AT = 8, /* in the record; with a 1 there it is 2^16, and OpenSSL counts from 0 */
 };
 
 /* ---- keys ---- */
@@ -100,7 +103,8 @@ bool leat__dtls_alerts_init(SSL *ssl, struct dtls_alerts *ret)
 
 /* ---- records ---- */
 
-/* `nonce` begins as the connection's IV: AES-GCM goes on with what the record says, ChaCha20 is mixed with its number. */
+/* `nonce` begins as the connection's IV: AES-GCM goes on with what the record says, ChaCha20 is
+ * mixed with its number. */
 static void set_nonce(const struct dtls_alerts *alerts, const uint8_t *record,
                       uint8_t nonce[NONCE_LEN])
 {

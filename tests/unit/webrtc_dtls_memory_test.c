@@ -115,7 +115,8 @@ TEST(webrtc_dtls_memory, of_a_connection)
         leat_dtls_settle(passive[i]);
         settled = idle - (connected - in_use);
     }
-    printf("OpenSSL's: %zu bytes settled, %zu connected, %zu waiting in the handshake, %zu in a step\n",
+    printf("OpenSSL's: %zu bytes settled, %zu connected, %zu waiting in the handshake, %zu in a "
+           "step\n",
            settled, idle, waiting, peak);
     CHECK(settled <= 1024);
     CHECK(idle <= 44 * 1024);

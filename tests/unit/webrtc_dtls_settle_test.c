@@ -1,10 +1,12 @@
-/* A connection whose handshake is behind both sides: against OpenSSL with each cipher there can be, in both roles. */
+/* A connection whose handshake is behind both sides: against OpenSSL with each cipher there can
+ * be, in both roles. */
 #include "../../protocols/webrtc/dtls_internal.h"
 #include "webrtc_dtls_rig.h"
 
 static struct rig rig;
 
-static const char *const suites[] = {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+static const char *const suites[] = {"ECDHE-ECDSA-AES128-GCM-SHA256",
+                                     "ECDHE-ECDSA-AES256-GCM-SHA384",
                                      "ECDHE-ECDSA-CHACHA20-POLY1305"};
 enum { SUITES = 3 };
 
@@ -122,7 +124,8 @@ TEST(webrtc_dtls_settle, alerts)
         uint8_t record[DTLS_ALERT_RECORD_MAX];
         open_settled(LEAT_DTLS_PASSIVE, suite);
         REQUIRE(leat__dtls_alerts_init(rig.side[1].raw, &theirs));
-        size_t len = leat__dtls_alerts_seal(&theirs, SSL3_AL_WARNING, SSL_AD_USER_CANCELLED, record);
+        size_t len =
+            leat__dtls_alerts_seal(&theirs, SSL3_AL_WARNING, SSL_AD_USER_CANCELLED, record);
         CHECK_EQ(len, suite == 2 ? 31 : 39);
         rig_feed(&rig.side[0], record, len);
         CHECK_EQ(rig_state(&rig, 0), LEAT_DTLS_CONNECTED);
