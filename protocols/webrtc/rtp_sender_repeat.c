@@ -57,6 +57,11 @@ static void ask(leat_rtp_sender *sender, leat_time now, uint16_t sequence)
         sender->repeats_unknown++;
         return;
     }
+    if (sender->questions == 0) { /* a datagram can ask six thousand, and looking them up costs */
+        sender->repeats_capped++;
+        return;
+    }
+    sender->questions--;
     const int slot = slot_for(sender, sequence, now);
     if (slot < 0) {
         sender->repeats_capped++;

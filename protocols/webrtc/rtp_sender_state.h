@@ -15,6 +15,8 @@ enum {
     SENDER_REPEAT_COST = 100,  /* a repeat, in hundredths of a packet */
     SENDER_REPEAT_SHARE = 15,  /* what a packet that is sent earns */
     SENDER_REPEAT_BURST = 100, /* packets */
+    SENDER_QUESTION_SHARE = 4, /* packets that may be asked for, for each that is sent */
+    SENDER_QUESTION_BURST = 1024,
     SENDER_DEPENDENCY_MAX =
         116, /* bytes of a descriptor; nine layers with their structure have about 80 */
 };
@@ -54,6 +56,7 @@ struct leat_rtp_sender {
     uint32_t
         change_count; /* so far; the newest is at (change_count - 1) % LEAT_RTP_SENDER_CHANGES */
     uint16_t repeat_tokens;            /* hundredths of a packet */
+    uint16_t questions;                /* that may be asked */
     uint16_t picture_id, frame_number; /* the last that were sent */
     uint8_t tl0;
     uint8_t codec_count, codec; /* which is sent now */

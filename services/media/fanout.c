@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SOURCE_SILENT_NS (5 * LEAT_SEC)
 #define STALE_NS LEAT_SEC /* too late to be sent for the first time, unless it was asked for */
 #define KEY_EVERY_NS (100 * LEAT_MS)
 #define PACKET_EVERY_NS (100 * LEAT_MS)
@@ -45,72 +44,15 @@ void media_fanout_close(struct media_fanout *fanout)
         link = &(*link)->next;
     }
     *link = fanout->next;
-    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
-        media_ring_close(&fanout->ring[i]);
-    }
+    media_rings_close(&fanout->rings);
     leat_buf_unref(fanout->batch.buf);
     free(fanout);
 }
 
-/* ---- rings ---- */
-
-static struct media_ring *ring_find(const struct media_fanout *fanout, uint32_t source)
-{
-    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
-        if (fanout->ring[i].source == source && media_ring_is_open(&fanout->ring[i])) {
-            return (struct media_ring *)&fanout->ring[i];
-        }
-    }
-    return NULL;
-}
-
-/* The ring of a source that has just appeared, in a free place or in that of who was silent longest. NULL: no memory. */
-static struct media_ring *ring_make(struct media_fanout *fanout,
-                                    const struct leat_rtp_packet *packet)
-{
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
-        if (!media_ring_is_open(&fanout->ring[i])) {
-            at = i;
-            break;
-        }
-        at = fanout->heard[i] < fanout->heard[at] ? i : at;
-    }
-    media_ring_close(&fanout->ring[at]);
-    const uint32_t len = packet->kind == LEAT_MEDIA_AUDIO ? RING_AUDIO_LEN : RING_VIDEO_LEN;
-    return media_ring_open(&fanout->ring[at], packet->source, len) == 0 ? &fanout->ring[at] : NULL;
-}
-
-static void keep(struct media_fanout *fanout, leat_time now, const struct fanout_packet *packet)
-{
-    struct media_ring *ring = ring_find(fanout, packet->packet->source);
-    if (ring == NULL) {
-        ring = ring_make(fanout, packet->packet);
-    }
-    if (ring != NULL) {
-        media_ring_put(ring, packet->packet->index, packet->slice);
-        fanout->heard[ring - fanout->ring] = now;
-    }
-}
-
-static void expire(struct media_fanout *fanout, leat_time now)
-{
-    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
-        struct media_ring *ring = &fanout->ring[i];
-        if (!media_ring_is_open(ring)) {
-            continue;
-        }
-        media_ring_expire(ring, now);
-        if (fanout->heard[i] + SOURCE_SILENT_NS < now) {
-            media_ring_close(ring);
-        }
-    }
-}
-
-const struct leat_rtp_packet *media_fanout_find(const struct media_fanout *fanout, uint32_t source,
+const struct leat_rtp_packet *media_fanout_find(struct media_fanout *fanout, uint32_t source,
                                                 uint64_t index, const uint8_t **ret_bytes)
 {
-    const struct media_ring *ring = ring_find(fanout, source);
+    const struct media_ring *ring = media_rings_find(&fanout->rings, source);
     size_t len;
     if (ring == NULL) {
         return NULL;
@@ -138,6 +80,25 @@ static bool is_stale(const struct media_fanout *fanout, leat_time now,
     return packet->received + STALE_NS < now && !is_wished(fanout, packet->source, packet->index);
 }
 
+/* Whether nothing as new has been seen of its source: what is published again for another worker leaves no hole here. */
+static bool is_newest(struct media_fanout *fanout, const struct leat_rtp_packet *packet)
+{
+    const struct media_ring *ring = media_rings_find(&fanout->rings, packet->source);
+    return ring == NULL || packet->index >= ring->end;
+}
+
+static void note_skipped(struct media_fanout *fanout, uint32_t source)
+{
+    for (uint32_t i = 0; i < fanout->skipped_len; i++) {
+        if (fanout->skipped[i] == source) {
+            return;
+        }
+    }
+    if (fanout->skipped_len < RINGS_MAX) {
+        fanout->skipped[fanout->skipped_len++] = source;
+    }
+}
+
 static void add(struct media_fanout *fanout, leat_time now, leat_slice slice,
                 enum leat_media_kind kind)
 {
@@ -147,9 +108,13 @@ static void add(struct media_fanout *fanout, leat_time now, leat_slice slice,
     if (packet.packet == NULL || packet.packet->kind != kind) {
         return;
     }
-    keep(fanout, now, &packet);
+    const bool is_new = is_newest(fanout, packet.packet);
+    media_rings_put(&fanout->rings, now, packet.packet, slice);
     if (fanout->batch_len == FANOUT_BATCH_MAX || is_stale(fanout, now, packet.packet)) {
         media_count(&fanout->worker->counters.dropped, 1);
+        if (is_new && kind == LEAT_MEDIA_VIDEO) {
+            note_skipped(fanout, packet.packet->source);
+        }
     } else {
         fanout->packets[fanout->batch_len++] = packet;
     }
@@ -164,14 +129,14 @@ void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice ba
     }
     leat_buf_unref(fanout->batch.buf);
     fanout->batch = leat_slice_ref(batch);
-    fanout->batch_len = 0;
+    fanout->batch_len = fanout->skipped_len = 0;
     const uint32_t len = leat_batch_len(batch);
     for (uint32_t kind = 0; kind < LEAT_MEDIA_KINDS; kind++) {
         for (uint32_t i = 0; i < len; i++) {
             add(fanout, now, leat_batch_at(batch, i), (enum leat_media_kind)kind);
         }
     }
-    expire(fanout, now);
+    media_rings_expire(&fanout->rings, now);
 }
 
 const struct fanout_packet *media_fanout_at(struct media_fanout *fanout, const uint32_t *at)
@@ -205,7 +170,7 @@ uint32_t media_fanout_left(const struct media_fanout *fanout, uint32_t at)
 
 void media_fanout_catch_up(struct media_fanout *fanout, const struct leat_rtp_packet *packet)
 {
-    struct media_ring *ring = ring_find(fanout, packet->source);
+    struct media_ring *ring = media_rings_find(&fanout->rings, packet->source);
     if (ring != NULL && fanout->catch_at == fanout->catch_end &&
         media_ring_find(ring, packet->index).buf != NULL) {
         fanout->catch_ring = ring;
@@ -219,7 +184,7 @@ void media_fanout_state(struct media_fanout *fanout, leat_time now,
 {
     fanout->state = *state;
     fanout->has_state = true;
-    expire(fanout, now);
+    media_rings_expire(&fanout->rings, now);
 }
 
 /* ---- wishes ---- */

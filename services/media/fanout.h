@@ -5,7 +5,6 @@
 
 #include "ring.h"
 
-#define FANOUT_SOURCES 8u /* at a time: layers and kinds of a publisher, and of the one before */
 #define FANOUT_BATCH_MAX 128u
 #define FANOUT_WISHES 32u
 
@@ -30,12 +29,13 @@ struct media_fanout {
     uint32_t members;
 
     uint32_t batch_len;
+    uint32_t skipped[RINGS_MAX]; /* sources of video of which the batch had something that came too late */
+    uint32_t skipped_len;
     leat_slice batch; /* a reference, until the next one comes */
     struct fanout_packet
         packets[FANOUT_BATCH_MAX]; /* audio first: a datagram apart does not cut a train */
 
-    struct media_ring ring[FANOUT_SOURCES];
-    leat_time heard[FANOUT_SOURCES];
+    struct media_rings rings;
 
     struct leat_media_state state; /* all zero: not heard of yet */
     bool has_state;
@@ -79,7 +79,7 @@ void media_fanout_state(struct media_fanout *fanout, leat_time now,
                         const struct leat_media_state *state);
 
 /* NULL: it is not there (any more). */
-const struct leat_rtp_packet *media_fanout_find(const struct media_fanout *fanout, uint32_t source,
+const struct leat_rtp_packet *media_fanout_find(struct media_fanout *fanout, uint32_t source,
                                                 uint64_t index, const uint8_t **ret_bytes);
 
 /* Whether the wish is to be published now; somebody else may just have. */

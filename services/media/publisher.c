@@ -14,7 +14,6 @@
 #define STATE_NS LEAT_SEC
 #define RTCP_MAX 1200u
 #define RTCP_SSRC 1u /* ours, who never send media here */
-#define SOURCES (LEAT_MEDIA_KINDS * LEAT_RTP_LAYERS_MAX)
 #define WISH_NS (20 * LEAT_MS) /* a packet is not published again twice within */
 #define WISHES 16u
 
@@ -46,7 +45,7 @@ struct publisher {
     leat_time state_at; /* when the state is told again */
     struct leat_media_state state;
     struct leat_rtp_receiver_stats counted;
-    struct media_ring ring[SOURCES];
+    struct media_rings rings;
     struct wish wishes[WISHES];
     uint32_t wish_next;
 };
@@ -100,9 +99,7 @@ static void publisher_fini(void *state)
     struct publisher *self = state;
     count_receiver(self);
     leat_buf_unref(self->batch.buf);
-    for (uint32_t i = 0; i < SOURCES; i++) {
-        media_ring_close(&self->ring[i]);
-    }
+    media_rings_close(&self->rings);
     media_session_fini(&self->session);
     leat_rtp_receiver_close(self->receiver);
 }
@@ -137,18 +134,6 @@ static void batch_publish(struct publisher *self, struct leat_output *ret)
     self->video_waits = false;
 }
 
-static struct media_ring *ring_of(struct publisher *self, const struct leat_rtp_packet *packet)
-{
-    const uint32_t at = packet->source - self->source;
-    ENSURE(at < SOURCES);
-    struct media_ring *ring = &self->ring[at];
-    if (!media_ring_is_open(ring)) {
-        const uint32_t len = packet->kind == LEAT_MEDIA_AUDIO ? RING_AUDIO_LEN : RING_VIDEO_LEN;
-        (void)media_ring_open(ring, packet->source, len); /* without memory it stays closed */
-    }
-    return ring;
-}
-
 /* A packet with its place: kept, and to be published. */
 static void forward(struct publisher *self, leat_time now, leat_slice slice)
 {
@@ -156,12 +141,9 @@ static void forward(struct publisher *self, leat_time now, leat_slice slice)
         (const struct leat_rtp_packet *)(const void *)leat_slice_data(slice);
     const enum leat_media_kind kind = (enum leat_media_kind)packet->kind;
     struct media_counters *counters = &self->session.worker->counters;
-    struct media_ring *ring = ring_of(self, packet);
     const bool ends = kind == LEAT_MEDIA_VIDEO && (packet->flags & LEAT_RTP_MARKER);
-    if (media_ring_is_open(ring)) {
-        media_ring_expire(ring, now);
-        media_ring_put(ring, packet->index, slice);
-    }
+    media_rings_expire(&self->rings, now);
+    media_rings_put(&self->rings, now, packet, slice);
     self->state_due |= kind == LEAT_MEDIA_VIDEO && (packet->flags & LEAT_RTP_KEY) &&
                        (packet->flags & LEAT_RTP_START);
     media_count(&counters->packets_in, 1);
@@ -242,11 +224,11 @@ static void on_packet(void *state, leat_time now, enum leat_peer_kind kind, cons
 static void on_want_packet(struct publisher *self, leat_time now,
                            const struct leat_media_want *want)
 {
-    const uint32_t at = want->source - self->source;
-    if (at >= SOURCES || !media_ring_is_open(&self->ring[at])) {
+    const struct media_ring *ring = media_rings_find(&self->rings, want->source);
+    if (ring == NULL) {
         return;
     }
-    const leat_slice slice = media_ring_find(&self->ring[at], want->index);
+    const leat_slice slice = media_ring_find(ring, want->index);
     if (slice.buf == NULL) {
         return;
     }

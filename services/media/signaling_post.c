@@ -9,7 +9,6 @@
 #include "signaling.h"
 
 #define ANSWER_MAX (LEAT_SDP_LEN_MAX)
-#define SOURCES 16u /* of a publisher, from its base on: a layer of a track each */
 
 static void refuse(struct signaling *self, const struct ask *ask, unsigned status,
                    const char *detail, unsigned retry)
@@ -210,7 +209,7 @@ static int setup_fill(struct signaling *self, struct session *session)
     memcpy(setup->fingerprints, offer->fingerprints, sizeof(setup->fingerprints));
     setup->fingerprint_count = offer->fingerprint_count;
     setup->active = offer->active;
-    setup->source = self->source_last += SOURCES;
+    setup->source = self->source_last += LEAT_RTP_RECEIVER_SOURCES_MAX;
     int status = leat_ice_credentials_make(prefix, &setup->local);
     status = status != 0 ? status : random_name(setup->cname, 16);
     status = status != 0 ? status : copy_tracks(setup, offer);

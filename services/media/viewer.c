@@ -162,6 +162,15 @@ static void on_state(struct viewer *self, const struct leat_event *event)
     }
 }
 
+/* What the fan-out has passed over is a hole that a key frame closes. */
+static void skip(struct viewer *self, leat_time now)
+{
+    for (uint32_t i = 0; i < self->fanout->skipped_len && self->senders[LEAT_MEDIA_VIDEO] != NULL;
+         i++) {
+        leat_rtp_sender_skip(self->senders[LEAT_MEDIA_VIDEO], now, self->fanout->skipped[i]);
+    }
+}
+
 static void on_published(struct viewer *self, const struct leat_event *event)
 {
     struct leat_rtp_report report;
@@ -169,6 +178,7 @@ static void on_published(struct viewer *self, const struct leat_event *event)
     case LEAT_MEDIA_PACKETS:
         if (self->session.connected && event->len == LEAT_LEN_BODY) {
             media_fanout_take(self->fanout, event->now, event->body);
+            skip(self, event->now);
             self->at = 0;
             self->todo |= TODO_TRAINS | TODO_KEY;
         }

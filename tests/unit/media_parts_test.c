@@ -340,6 +340,7 @@ TEST(media_fanout, passes_over_what_waited_too_long_but_keeps_it)
     CHECK_EQ(stage.fanout->batch_len, 2); /* what was asked for, and what is new enough */
     CHECK_EQ(stage.fanout->packets[0].packet->index, 6);
     CHECK_EQ(stage.worker.counters.dropped, 1);
+    CHECK(stage.fanout->skipped_len == 1 && stage.fanout->skipped[0] == 3);
     CHECK(media_fanout_find(stage.fanout, 3, 5, &bytes) != NULL);
     leat_buf_unref(batch.buf);
     stage_close(&stage);
@@ -350,21 +351,21 @@ TEST(media_fanout, has_so_many_sources_and_forgets_the_silent)
     struct stage stage;
     const uint8_t *bytes;
     stage_open(&stage);
-    for (uint32_t source = 0; source < 2 * FANOUT_SOURCES; source++) {
+    for (uint32_t source = 0; source < 2 * RINGS_MAX; source++) {
         const leat_time now = source * LEAT_MS;
         leat_slice batch = stage_batch();
         CHECK_EQ(leat_batch_add(&batch, stage_packet(LEAT_MEDIA_VIDEO, source, 1, now)), 0);
         media_fanout_take(stage.fanout, now, batch);
         leat_buf_unref(batch.buf);
     }
-    for (uint32_t source = 0; source < 2 * FANOUT_SOURCES; source++) {
+    for (uint32_t source = 0; source < 2 * RINGS_MAX; source++) {
         CHECK_EQ(media_fanout_find(stage.fanout, source, 1, &bytes) != NULL,
-                 source >= FANOUT_SOURCES);
+                 source >= RINGS_MAX);
     }
     const struct leat_media_state state = {.best_layer = 1};
     media_fanout_state(stage.fanout, 6 * LEAT_SEC, &state);
-    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
-        CHECK(!media_ring_is_open(&stage.fanout->ring[i]));
+    for (uint32_t i = 0; i < RINGS_MAX; i++) {
+        CHECK(!media_ring_is_open(&stage.fanout->rings.ring[i]));
     }
     stage_close(&stage);
 }

@@ -255,7 +255,7 @@ static inline struct session_setup *rig_setup(struct media_rig *rig, struct clie
     setup->fingerprint_count = 1;
     setup->active = !client->rtc.active;
     setup->source = rig->sources;
-    rig->sources += 16;
+    rig->sources += LEAT_RTP_RECEIVER_SOURCES_MAX;
     snprintf(setup->cname, sizeof(setup->cname), "leat");
     rig->sessions[at] = (struct rig_session){.id = at, .local = setup->local};
     return setup;

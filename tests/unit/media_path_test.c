@@ -315,6 +315,34 @@ TEST(media_path, a_restart_goes_on_with_the_old_until_the_new_nominates)
     rig_close(&rig);
 }
 
+/* Each new numbering of a publisher is a source of its own, up to LEAT_RTP_RECEIVER_SOURCES_MAX of them. */
+TEST(media_path, a_publisher_may_begin_its_stream_anew_as_often_as_it_likes)
+{
+    struct media_rig rig;
+    rig_open(&rig, 2, 1, &quiet);
+    struct client *publisher = rig_publisher(&rig, 0, 1, 0);
+    struct client *viewer = rig_viewer(&rig, 1, true);
+    rig_run(&rig, LEAT_SEC);
+    for (int i = 0; i < 12; i++) {
+        publisher->video[0].sequence = (uint16_t)(publisher->video[0].sequence + 20000);
+        publisher->video[0].timestamp += 90000u * 600;
+        publisher->video[0].want_key = true;
+        rig_run(&rig, 500 * LEAT_MS);
+        CHECK(shown_last(viewer) + 100 * LEAT_MS > now_of(&rig));
+    }
+    CHECK(rig_check_video(viewer, now_of(&rig)) > 250);
+    for (int i = 0; i < 300;
+         i++) { /* more than there are numbers: it is not given on, and harms nobody */
+        publisher->video[0].sequence = (uint16_t)(publisher->video[0].sequence + 20000);
+        publisher->video[0].timestamp += 90000u * 600;
+        rig_run(&rig, 100 * LEAT_MS);
+    }
+    CHECK(!rig.sessions[0].down && !rig.sessions[1].down);
+    const struct client_track *audio = &viewer->tracks[LEAT_MEDIA_AUDIO];
+    CHECK(client_seen_at(audio, audio->newest)->at + 100 * LEAT_MS > now_of(&rig));
+    rig_close(&rig);
+}
+
 TEST(media_path, handshakes_wait_for_their_share_while_media_flows)
 {
     struct media_rig rig;
@@ -434,6 +462,77 @@ TEST(media_path, what_the_ring_has_not_got_is_asked_of_the_publisher)
     rig_run(&rig, 500 * LEAT_MS);
     CHECK(ear.wants >= 4 && ear.wants <= 6); /* one each 100 ms, however often it is asked for */
     CHECK(rig_counters(&rig).repeats_unknown > ear.wants);
+    rig_close(&rig);
+}
+
+/* A frame of VP8 of one packet, as a batch of somebody else's. */
+static void publish_frame(struct media_rig *rig, uint16_t n, bool key, leat_time received)
+{
+    struct leat_rtp_packet packet = {.index = 70000u + n,
+                                     .received = received,
+                                     .source = 5,
+                                     .timestamp = 3600u * n,
+                                     .kind = LEAT_MEDIA_VIDEO,
+                                     .codec = LEAT_CODEC_VP8,
+                                     .flags = LEAT_RTP_MARKER | LEAT_RTP_START,
+                                     .payload_offset = 12,
+                                     .payload_len = 60};
+    const struct client_mark mark = {
+        .magic = CLIENT_MAGIC, .frame = n, .packets = 1, .kind = LEAT_MEDIA_VIDEO};
+    uint8_t bytes[72] = {0x80, 96};
+    const uint8_t payload[14] = {
+        0x90, 0x80, (uint8_t)(0x80 | n >> 8), (uint8_t)n, key ? 0 : 1, 0, 0, 0x9d, 1, 0x2a, 160, 0,
+        90,   0};
+    leat_slice slice, batch;
+    memcpy(bytes + 12, payload, sizeof(payload));
+    memcpy(bytes + 26, &mark, sizeof(mark));
+    REQUIRE(leat_codec_look(LEAT_CODEC_VP8, bytes + 12, 60, &packet.payload) == 0);
+    packet.flags |= key ? LEAT_RTP_KEY : 0;
+    REQUIRE(leat_buf_alloc(sizeof(packet) + sizeof(bytes), &slice) == 0);
+    memcpy(leat_slice_data(slice), &packet, sizeof(packet));
+    memcpy(leat_slice_data(slice) + sizeof(packet), bytes, sizeof(bytes));
+    REQUIRE(leat_batch_alloc(1, &batch) == 0 && leat_batch_add(&batch, slice) == 0);
+    REQUIRE(leat_publish_body(rig->controller, rig->media, LEAT_MEDIA_PACKETS, batch) == 0);
+    rig_run(rig, 40 * LEAT_MS);
+}
+
+static void count_keys(void *context, const struct leat_event *event)
+{
+    *(unsigned *)context += event->type == LEAT_MEDIA_WANT_KEY;
+}
+
+TEST(media_path, what_comes_too_late_is_skipped_up_to_a_key_frame)
+{
+    struct media_rig rig;
+    unsigned keys = 0;
+    rig_open(&rig, 1, 1, &quiet);
+    rig.listen = count_keys;
+    rig.context = &keys;
+    struct client *viewer = rig_viewer(&rig, 0, true);
+    REQUIRE(leat_subscribe(rig.controller, rig.back, LEAT_REF_NONE, 0) == 0);
+    rig_run(&rig, 5 * LEAT_SEC);
+    publish_frame(&rig, 1, true, now_of(&rig));
+    publish_frame(&rig, 2, false, now_of(&rig));
+    rig_run(&rig, 500 * LEAT_MS);
+    const unsigned before = keys;
+    publish_frame(&rig, 1, true,
+                  now_of(&rig) - 2 * LEAT_SEC); /* asked for by another worker's: no hole here */
+    publish_frame(&rig, 3, false, now_of(&rig));
+    CHECK_EQ(keys, before);
+    CHECK_EQ(rig_check_video(viewer, now_of(&rig)), 3);
+    publish_frame(&rig, 4, false, now_of(&rig) - 2 * LEAT_SEC);
+    publish_frame(&rig, 5, false, now_of(&rig));
+    CHECK_EQ(keys, before + 1);
+    CHECK_EQ(rig_check_video(viewer, now_of(&rig)), 3);
+    publish_frame(&rig, 6, true, now_of(&rig) - 500 * LEAT_MS);
+    publish_frame(&rig, 7, false, now_of(&rig));
+    rig_run(&rig, 500 * LEAT_MS);
+    const struct client_track *track = video_of(viewer);
+    CHECK_EQ(track->newest - track->first, 4); /* five packets, and no gap */
+    CHECK_EQ(client_seen_at(track, track->first + 3)->mark.frame, 6);
+    CHECK_EQ(client_seen_at(track, track->newest)->mark.frame, 7);
+    CHECK_EQ(track->nacks, 0);
+    CHECK_EQ(keys, before + 1);
     rig_close(&rig);
 }
 

@@ -278,6 +278,36 @@ TEST(webrtc_rtp_receiver_feedback, a_stream_that_begins_with_one_is_not_asked)
     CHECK_EQ(drain(LEAT_RTCP_PLI), 0);
 }
 
+/* All packets of VP9 say that their frame is a key frame; a decoder begins at the first. */
+TEST(webrtc_rtp_receiver_feedback, a_key_frame_without_its_start_is_no_answer)
+{
+    static const uint8_t start[] = {0x08, 1, 2, 3}, more[] = {0x00, 1, 2, 3};
+    set_tracks();
+    tracks[1].codecs[0].codec = LEAT_CODEC_VP9;
+    open_receiver();
+    struct sent sent = video;
+    REQUIRE(arrive(&sent, start, sizeof(start)) == 0);
+    now += LEAT_SEC;
+    const leat_time since = now;
+    leat_rtp_receiver_want_key(receiver, now, 0, since);
+    CHECK_EQ(drain(LEAT_RTCP_PLI), 1);
+    now += 100 * LEAT_MS;
+    sent.sequence += 2;
+    sent.timestamp += 9000;
+    REQUIRE(arrive(&sent, more, sizeof(more)) == 0);
+    CHECK(got.flags & LEAT_RTP_KEY);
+    CHECK(!(got.flags & LEAT_RTP_START));
+    CHECK_EQ(stats_of().key_frames, 1);
+    now += 400 * LEAT_MS;
+    CHECK_EQ(drain(LEAT_RTCP_PLI), 1); /* again */
+    sent.sequence--;
+    REQUIRE(arrive(&sent, start, sizeof(start)) == 0); /* repaired */
+    CHECK_EQ(stats_of().key_frames, 2);
+    leat_rtp_receiver_want_key(receiver, now, 0, since);
+    now += LEAT_SEC;
+    CHECK_EQ(drain(LEAT_RTCP_PLI), 0);
+}
+
 TEST(webrtc_rtp_receiver_feedback, wishes_are_gathered_and_repeated_until_answered)
 {
     setup();

@@ -342,6 +342,26 @@ TEST(webrtc_rtp_receiver, padding_leaves_no_gap)
     CHECK_EQ(stats_of().missing, 1);
 }
 
+/* Viewers have a gap in its place, and would ask for it. */
+TEST(webrtc_rtp_receiver, late_padding_fills_its_gap)
+{
+    set_tracks();
+    open_receiver();
+    struct sent sent = video;
+    REQUIRE(frame(&sent) == 0);
+    const uint64_t first = got.index;
+    sent.sequence += 2;
+    REQUIRE(frame(&sent) == 0);
+    CHECK_EQ(got.index, first + 2);
+    sent.sequence--;
+    sent.padding = 200;
+    REQUIRE(arrive(&sent, NULL, 0) == 0);
+    CHECK_EQ(got.index, first + 1);
+    CHECK_EQ(got.payload_len, 0);
+    CHECK_EQ(got.flags, LEAT_RTP_LATE);
+    CHECK_EQ(arrive(&sent, NULL, 0), -EAGAIN); /* once */
+}
+
 TEST(webrtc_rtp_receiver, goodbye)
 {
     set_tracks();
@@ -437,10 +457,26 @@ TEST(webrtc_rtp_receiver, parameter_sets_of_the_offer_go_before_a_key_frame)
     }
 }
 
-TEST(webrtc_rtp_receiver, parameter_sets_in_the_stream_are_the_ones)
+/* Cameras send theirs once, at the beginning: who comes later needs them as well. */
+TEST(webrtc_rtp_receiver, parameter_sets_go_before_each_key_frame_that_lacks_them)
 {
     struct sent sent = begin_h264();
     REQUIRE(arrive(&sent, sps, sizeof(sps)) == 0);
+    sent.sequence++;
+    REQUIRE(arrive(&sent, idr, 4) == 0);
+    CHECK_EQ(take_extra(), 0); /* it has them */
+    sent.sequence++;
+    sent.timestamp += 3000;
+    REQUIRE(arrive(&sent, idr, 4) == 0);
+    CHECK(take_extra() > 0);
+    CHECK_EQ(extra.index + 1, got.index);
+}
+
+TEST(webrtc_rtp_receiver, other_parameter_sets_in_the_stream_are_the_ones)
+{
+    static const uint8_t other[] = {0x67, 0x42, 0xe0, 0x1f, 0x8d};
+    struct sent sent = begin_h264();
+    REQUIRE(arrive(&sent, other, sizeof(other)) == 0);
     sent.sequence++;
     REQUIRE(arrive(&sent, idr, 4) == 0);
     CHECK_EQ(take_extra(), 0);

@@ -234,6 +234,65 @@ TEST(webrtc_sender_rtcp, key_frames_are_asked_for)
     free(viewer.sender);
 }
 
+/* The first packet of a key frame may come when its others have gone by: it is an answer too, and the next question is
+ * a new one. */
+TEST(webrtc_sender_rtcp, a_late_key_frame_is_an_answer)
+{
+    struct viewer viewer = viewer_of(LEAT_MEDIA_VIDEO, 0);
+    struct rig_source source = source_of(1, 0, LEAT_CODEC_VP8);
+    leat_time since = 0;
+    CHECK_EQ(frame(&viewer, &source, RIG_KEY), 0);
+    say(&viewer, LEAT_RTCP_PLI, 0);
+    rig_frame(&source, 1800);
+    struct rig_packet key = rig_make(&source, RIG_KEY, viewer.now);
+    CHECK_EQ(next(&viewer, &source, RIG_REST), 0);
+    CHECK(wants(&viewer));
+    key.packet.flags |= LEAT_RTP_LATE;
+    CHECK_EQ(give(&viewer, &key), 0);
+    CHECK(!wants(&viewer));
+    viewer.now += LEAT_SEC;
+    say(&viewer, LEAT_RTCP_PLI, 0);
+    REQUIRE(leat_rtp_sender_wants_key(viewer.sender, &since));
+    CHECK_EQ(since, viewer.now);
+    free(viewer.sender);
+}
+
+/* A key frame that came since the last packet was not of the layer that is wanted from now on. */
+TEST(webrtc_sender_rtcp, another_layer_is_wanted_from_now_on)
+{
+    struct viewer viewer = viewer_of(LEAT_MEDIA_VIDEO, 0);
+    struct rig_source source = source_of(1, 0, LEAT_CODEC_VP8);
+    leat_time since = 0;
+    CHECK_EQ(frame(&viewer, &source, RIG_KEY), 0);
+    viewer.now += 400 * LEAT_MS;
+    leat_rtp_sender_target(viewer.sender, viewer.now, 1);
+    REQUIRE(leat_rtp_sender_wants_key(viewer.sender, &since));
+    CHECK_EQ(since, viewer.now);
+    free(viewer.sender);
+}
+
+/* A datagram has room for thousands of questions: what they may cost is earned by sending. */
+TEST(webrtc_sender_rtcp, questions_are_bounded)
+{
+    struct viewer viewer = viewer_of(LEAT_MEDIA_VIDEO, 0x2222);
+    struct rig_source source = source_of(1, 0, LEAT_CODEC_VP8);
+    uint32_t from = 0;
+    uint64_t index = 0;
+    CHECK_EQ(frame(&viewer, &source, RIG_KEY), 0);
+    for (unsigned i = 0; i < 1100; i++) {
+        nack(&viewer, 1000, 0);
+    }
+    CHECK(leat_rtp_sender_repeat(viewer.sender, viewer.now, &from, &index));
+    viewer.now += LEAT_SEC;
+    nack(&viewer, 1000, 0);
+    CHECK(!leat_rtp_sender_repeat(viewer.sender, viewer.now, &from, &index));
+    CHECK_EQ(stats_of(&viewer).repeats_capped, 1100 - 1024 + 1);
+    CHECK_EQ(frame(&viewer, &source, RIG_FRAME), 0);
+    nack(&viewer, 1000, 0);
+    CHECK(leat_rtp_sender_repeat(viewer.sender, viewer.now, &from, &index));
+    free(viewer.sender);
+}
+
 /* ---- reports ---- */
 
 /* The items of a report. */

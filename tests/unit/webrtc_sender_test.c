@@ -68,8 +68,11 @@ TEST(webrtc_sender, a_late_key_frame_is_no_beginning)
     struct rig_packet key = rig_make(&source, RIG_KEY, viewer.now);
     CHECK_EQ(next(&viewer, &source, RIG_REST), -EAGAIN);
     key.packet.flags |= LEAT_RTP_LATE;
+    leat_time since = 0;
+    viewer.now += 40 * LEAT_MS;
     CHECK_EQ(give(&viewer, &key), -EAGAIN);
-    CHECK(wants(&viewer));
+    REQUIRE(leat_rtp_sender_wants_key(viewer.sender, &since));
+    CHECK_EQ(since, viewer.now); /* it is no answer either */
     CHECK_EQ(frame(&viewer, &source, RIG_KEY), 0);
     free(viewer.sender);
 }
@@ -363,6 +366,24 @@ TEST(webrtc_sender, a_publisher_comes_back)
     CHECK_EQ(viewer.seen.header.payload_type, 98);
     CHECK_EQ(says(&viewer, LEAT_CODEC_VP9).picture_id, picture_id + 2);
     CHECK_EQ(stats_of(&viewer).changes, 3);
+    free(viewer.sender);
+}
+
+/* After a pause of more than half the timestamps there are, what comes next is newer still. */
+TEST(webrtc_sender, a_publisher_comes_back_after_hours)
+{
+    struct viewer viewer = viewer_of(LEAT_MEDIA_VIDEO, 0);
+    struct rig_source first = source_of(1, 0, LEAT_CODEC_H264);
+    struct rig_source second = source_of(2, 0, LEAT_CODEC_H264);
+    CHECK_EQ(frame(&viewer, &first, RIG_KEY), 0);
+    viewer.now += 7 * 3600 * LEAT_SEC;
+    CHECK_EQ(frame(&viewer, &second, RIG_KEY), 0);
+    const uint32_t timestamp = viewer.seen.header.timestamp;
+    CHECK_EQ(timestamp, (uint32_t)(0xfffff000 + 7 * 3600 * UINT64_C(90000) + 1800));
+    second.profile = 0x16400; /* a change of the same source */
+    CHECK_EQ(frame(&viewer, &second, RIG_KEY), 0);
+    CHECK_EQ(stats_of(&viewer).changes, 3);
+    CHECK_EQ(viewer.seen.header.timestamp, timestamp + 1800);
     free(viewer.sender);
 }
 
