@@ -24,13 +24,18 @@ function row(stream) {
   return made;
 }
 
+let shown = ''; // what is the same is left alone, so that it can be clicked at
+
 async function look() {
   try {
     const response = await fetch('/streams');
-    const streams = await response.json();
+    const text = await response.text();
+    error.textContent = '';
+    if (text === shown) return;
+    const streams = JSON.parse(text);
+    shown = text;
     list.replaceChildren(...streams.map(row));
     none.hidden = streams.length > 0;
-    error.textContent = '';
   } catch {
     error.textContent = 'The server does not answer.';
   }

@@ -68,13 +68,16 @@ function setState(text, live) {
 async function connect() {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const endpoint = new URL(`/whip/${encodeURIComponent(byId('stream').value)}`, location);
-  const mine = session = new Session(pc, endpoint, byId('token').value, () => again(mine));
+  const mine = session = new Session(pc, endpoint, byId('token').value, (why) => again(mine, why));
   const figures = new Figures(pc, 'outbound-rtp');
   addTracks(pc);
   setState('connecting');
   pc.onconnectionstatechange = () => {
     if (session !== mine) return;
-    if (pc.connectionState === 'connected') setState('live', true);
+    if (pc.connectionState === 'connected') {
+      setState('live', true);
+      byId('error').textContent = '';
+    }
     if (pc.connectionState === 'disconnected') mine.restart().catch(() => mine.lose());
   };
   await mine.open();
@@ -96,8 +99,9 @@ async function connect() {
   }, 500);
 }
 
-async function again(old) {
+async function again(old, why) {
   if (session !== old || !wanted) return;
+  byId('error').textContent = why;
   session = null;
   await old.close();
   attempt(0.5);
@@ -111,7 +115,6 @@ async function attempt(seconds) {
   if (!wanted) return;
   try {
     await connect();
-    byId('error').textContent = '';
   } catch (error) {
     byId('error').textContent = error.message;
     const failed = session;

@@ -56,7 +56,7 @@ function overlay(now) {
 async function connect() {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const endpoint = new URL(`/whep/${encodeURIComponent(byId('stream').value)}`, location);
-  const mine = session = new Session(pc, endpoint, byId('token').value, () => again(mine));
+  const mine = session = new Session(pc, endpoint, byId('token').value, (why) => again(mine, why));
   const figures = new Figures(pc, 'inbound-rtp');
   const stream = new MediaStream();
   for (const kind of ['video', 'audio']) pc.addTransceiver(kind, { direction: 'recvonly' });
@@ -69,7 +69,10 @@ async function connect() {
   };
   pc.onconnectionstatechange = () => {
     if (session !== mine) return;
-    if (pc.connectionState === 'connected') setState('waiting for the stream');
+    if (pc.connectionState === 'connected') {
+      setState('waiting for the stream');
+      byId('error').textContent = '';
+    }
     if (pc.connectionState === 'disconnected') mine.lose();
   };
   const start = performance.now();
@@ -88,8 +91,9 @@ async function connect() {
   }, 500);
 }
 
-async function again(old) {
+async function again(old, why) {
   if (session !== old || !wanted) return;
+  byId('error').textContent = why;
   session = null;
   await old.close();
   attempt(0.3);
@@ -103,7 +107,6 @@ async function attempt(seconds) {
   if (!wanted) return;
   try {
     await connect();
-    byId('error').textContent = '';
   } catch (error) {
     byId('error').textContent = error.message;
     const failed = session;

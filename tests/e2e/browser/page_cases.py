@@ -79,7 +79,7 @@ def pages(bench):
     state(publisher, "live")
     state(viewer, "live")
     plays(viewer)
-    streams.click("#streams a")
+    streams.open(streams.run("return document.querySelector('#streams a').href"))
     state(streams, "live")
     viewer.click("#go")
     state(viewer, "off")
