@@ -191,14 +191,15 @@ struct port_datagram {
     struct leat_addr peer, local; /* local: all zero, not known */
     leat_ref         port;        /* where it arrived */
     uint32_t         len;         /* of the bytes behind this */
-    uint32_t         by_gate;     /* 1: a check that a gate has let in; no route leads from that address to the session */
+    uint32_t         by_gate;     /* 1: a port gave it on, of itself: no route leads from that address to the session */
 };
 
 struct port_route {
     struct leat_addr peer;
     leat_ref         session;
     uint32_t         worker; /* of the session */
-    uint32_t         flags;  /* enum leat_udp_flags of the route */
+    uint16_t         flags;  /* enum leat_udp_flags of the route */
+    uint16_t         proven; /* 1: the address has answered the session: it is its, whoever had it before */
 };
 _Static_assert(sizeof(struct port_route) <= LEAT_INLINE_MAX, "it travels inline");
 

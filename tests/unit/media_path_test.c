@@ -581,6 +581,51 @@ TEST(media_path, sessions_follow_their_clients_to_other_addresses)
     }
 }
 
+/* A datagram as one that came from `peer`, wherever it came from. */
+static void spoof(struct media_rig *rig, leat_ref to, leat_ref port, const struct leat_addr *peer,
+                  const uint8_t *data, size_t len)
+{
+    const struct port_datagram datagram = {.peer = *peer, .port = port, .len = (uint32_t)len};
+    leat_slice body;
+    REQUIRE(leat_buf_alloc((uint32_t)(sizeof(datagram) + len), &body) == 0);
+    memcpy(leat_slice_data(body), &datagram, sizeof(datagram));
+    memcpy(leat_slice_data(body) + sizeof(datagram), data, len);
+    REQUIRE(leat_send_body(rig->controller, to, PORT_DATAGRAM, body) == 0);
+}
+
+/* Who has a session may write anybody's address onto its checks: they are valid, but nothing moves. */
+TEST(media_path, a_made_up_address_takes_nothing_from_whose_it_is)
+{
+    for (uint32_t round = 0; round < 4; round++) {
+        struct media_rig rig;
+        uint8_t data[LEAT_ICE_CHECK_MAX];
+        rig_open(&rig, 2, 1 + round, &quiet);
+        struct client *victim = rig_publisher(&rig, 0, 1, 0);
+        struct client *viewer = rig_viewer(&rig, 0, true);
+        struct client *attacker = rig_viewer(&rig, round % 2, true);
+        const leat_ref port = media_port_of(&rig.workers[0]);
+        const leat_ref home = media_port_of(&rig.workers[round % 2]);
+        rig_run(&rig, LEAT_SEC);
+        const uint64_t before = rig_counters(&rig).packets_in;
+        for (int i = 0; i < 30; i++) {
+            const size_t len = webrtc_client_check(&attacker->rtc, true, data, sizeof(data));
+            if (round < 2) { /* where the victim's arrive */
+                spoof(&rig, rig.sessions[0].ref, port, &victim->rtc.address, data, len);
+            } else { /* at another socket, as with several addresses of ours */
+                spoof(&rig, home, port, &victim->rtc.address, data, len);
+            }
+            rig_run(&rig, 100 * LEAT_MS);
+        }
+        CHECK(rig_counters(&rig).packets_in - before >= 3 * (50 + 50) - 4);
+        CHECK_EQ(video_of(viewer)->nacks, 0);
+        CHECK(rig_check_video(viewer, now_of(&rig)) > 180);
+        CHECK(shown_last(attacker) + 100 * LEAT_MS > now_of(&rig));
+        rig_run(&rig, 40 * LEAT_SEC); /* and nothing goes when the attacker's tuple does */
+        CHECK(shown_last(viewer) + 100 * LEAT_MS > now_of(&rig));
+        rig_close(&rig);
+    }
+}
+
 TEST(media_path, an_address_may_become_another_clients)
 {
     for (uint32_t home = 0; home < 2; home++) { /* of the second session */
