@@ -145,6 +145,8 @@ static void on_data(struct port *self, const struct leat_event *event)
         uint64_t *counter = leat_stun_is(data, len) ? &self->worker->counters.unauthenticated
                                                     : &self->worker->counters.dropped;
         media_count(counter, 1);
+    } else if (worker != self->worker && !media_check_is_authentic(self->worker, data, len)) {
+        media_count(&self->worker->counters.unauthenticated, 1);
     } else if (worker != self->worker) {
         media_count(&self->worker->counters.handovers, 1);
         hand_on(self, event, media_port_of(worker), true);

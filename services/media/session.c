@@ -8,6 +8,7 @@
 
 /* One step of a handshake in this time, while there are viewers: a step takes up to some 0.3 ms. */
 #define STEP_NS (600 * LEAT_US)
+#define STRAYS_NS (5 * LEAT_SEC) /* an answer to another session's request is passed on */
 
 void session_setup_free(struct session_setup *setup)
 {
@@ -169,6 +170,17 @@ static bool is_stray(const struct media_session *session, const uint8_t *data, s
     return true;
 }
 
+/* Whether it may be somebody's: checks that are authentic, and answers for a while after one, to who asks the address. */
+static bool may_be_anothers(struct media_session *session, leat_time now, const uint8_t *data,
+                            size_t len)
+{
+    if (media_check_is_authentic(session->worker, data, len)) {
+        session->strays_until = now + STRAYS_NS;
+        return true;
+    }
+    return now < session->strays_until && data[0] == 1 && data[1] == 1 /* a success */;
+}
+
 static void receive_held(struct media_session *session, leat_time now)
 {
     struct port_datagram datagram;
@@ -188,7 +200,8 @@ static void receive(struct media_session *session, void *self, leat_time now,
     switch (kind) {
     case LEAT_PEER_CONTROL:
         if (is_stray(session, data, datagram->len)) {
-            const bool may = session->stray.buf == NULL && !datagram->by_gate; /* not twice */
+            const bool may = session->stray.buf == NULL && !datagram->by_gate && /* not twice */
+                             may_be_anothers(session, now, data, datagram->len);
             (void)keep(session, may ? &session->stray : NULL, datagram, data);
         } else if (session->attend) {
             hold_control(session, datagram, data);

@@ -383,8 +383,7 @@ TEST(media_fanout, has_so_many_sources_and_forgets_the_silent)
         leat_buf_unref(batch.buf);
     }
     for (uint32_t source = 0; source < 2 * RINGS_MAX; source++) {
-        CHECK_EQ(media_fanout_find(stage.fanout, source, 1, &bytes) != NULL,
-                 source >= RINGS_MAX);
+        CHECK_EQ(media_fanout_find(stage.fanout, source, 1, &bytes) != NULL, source >= RINGS_MAX);
     }
     const struct leat_media_state state = {.best_layer = 1};
     media_fanout_state(stage.fanout, 6 * LEAT_SEC, &state);
@@ -414,4 +413,32 @@ TEST(media_fanout, utters_wishes_once_for_all)
     CHECK(media_fanout_want_packet(stage.fanout, 1100 * LEAT_MS, 1, 5, &want));
     CHECK(want.index == 5 && want.source == 1);
     stage_close(&stage);
+}
+
+/* ---- credentials ---- */
+
+TEST(media_credentials, are_known_to_all_workers_of_a_server_and_to_no_other)
+{
+    struct media_worker workers[2] = {{.index = 0, .ice_key = {1, 2}},
+                                      {.index = 1, .ice_key = {1, 2}}};
+    const struct media_worker stranger = {.index = 1, .ice_key = {1, 3}};
+    struct leat_ice_credentials made, other, client;
+    const uint8_t transaction[LEAT_STUN_TRANSACTION_LEN] = {9};
+    uint8_t data[LEAT_ICE_CHECK_MAX];
+    size_t len;
+    REQUIRE(media_credentials_make(&workers[1], &made) == 0);
+    REQUIRE(media_credentials_make(&workers[1], &other) == 0);
+    REQUIRE(leat_ice_credentials_make("", &client) == 0);
+    CHECK(made.ufrag[0] == media_worker_char(1) && strlen(made.pwd) == 24);
+    CHECK(strcmp(made.pwd, other.pwd) != 0);
+    struct leat_ice_check check = {
+        .local = &client, .remote = &made, .transaction = transaction, .controlling = true};
+    REQUIRE(leat_ice_check_write(&check, data, sizeof(data), &len) == 0);
+    CHECK(media_check_is_authentic(&workers[0], data, len));
+    CHECK(media_check_is_authentic(&workers[1], data, len));
+    CHECK(!media_check_is_authentic(&stranger, data, len));
+    memcpy(made.pwd, other.pwd, sizeof(made.pwd));
+    REQUIRE(leat_ice_check_write(&check, data, sizeof(data), &len) == 0);
+    CHECK(!media_check_is_authentic(&workers[0], data, len));
+    CHECK(!media_check_is_authentic(&workers[0], data, 0));
 }

@@ -296,8 +296,7 @@ TEST(media_path, a_restart_goes_on_with_the_old_until_the_new_nominates)
     rig_run(&rig, LEAT_SEC);
     struct session_restart restart;
     struct leat_slice body;
-    const char prefix[2] = {media_worker_char(1), 0};
-    REQUIRE(leat_ice_credentials_make(prefix, &restart.local) == 0);
+    REQUIRE(media_credentials_make(&rig.workers[1], &restart.local) == 0);
     REQUIRE(leat_ice_credentials_make("", &restart.remote) == 0);
     REQUIRE(leat_buf_alloc(sizeof(restart), &body) == 0);
     memcpy(leat_slice_data(body), &restart, sizeof(restart));
@@ -622,6 +621,25 @@ TEST(media_path, a_made_up_address_takes_nothing_from_whose_it_is)
         CHECK(shown_last(attacker) + 100 * LEAT_MS > now_of(&rig));
         rig_run(&rig, 40 * LEAT_SEC); /* and nothing goes when the attacker's tuple does */
         CHECK(shown_last(viewer) + 100 * LEAT_MS > now_of(&rig));
+        rig_close(&rig);
+    }
+}
+
+TEST(media_path, what_is_not_authentic_goes_to_no_other_worker)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) { /* some arrive at the other worker's socket */
+        struct media_rig rig;
+        rig_open(&rig, 2, seed, &quiet);
+        struct client *client = rig_viewer(&rig, 1, true);
+        const char right = client->rtc.remote.pwd[0];
+        client->rtc.remote.pwd[0] = right == 'a' ? 'b' : 'a';
+        rig_run(&rig, LEAT_SEC);
+        CHECK(!client->connected);
+        CHECK(rig_counters(&rig).unauthenticated > 10);
+        CHECK_EQ(rig_counters(&rig).handovers, 0);
+        client->rtc.remote.pwd[0] = right;
+        rig_run(&rig, LEAT_SEC);
+        CHECK(client->connected);
         rig_close(&rig);
     }
 }
