@@ -412,6 +412,12 @@ TEST(media_fanout, utters_wishes_once_for_all)
     CHECK(media_fanout_want_packet(stage.fanout, 1099 * LEAT_MS, 2, 5, &want));
     CHECK(media_fanout_want_packet(stage.fanout, 1100 * LEAT_MS, 1, 5, &want));
     CHECK(want.index == 5 && want.source == 1);
+    unsigned uttered = 0;
+    for (uint64_t index = 100; index < 1100; index++) { /* a viewer that NACKs anything */
+        uttered += media_fanout_want_packet(stage.fanout, 3 * LEAT_SEC, 1, index, &want);
+    }
+    CHECK_EQ(uttered, FANOUT_WISHES);
+    CHECK(media_fanout_want_packet(stage.fanout, 3100 * LEAT_MS, 1, 2000, &want));
     stage_close(&stage);
 }
 
