@@ -58,13 +58,28 @@ static const char *entry_read(char *line, struct entry *ret)
     return NULL;
 }
 
+/* '#' begins a comment where a word could begin; within one it is a token's. */
+static size_t comment_at(const char *line)
+{
+    size_t at = 0;
+    while (line[at] != '\0' &&
+           !(line[at] == '#' && (at == 0 || line[at - 1] == ' ' || line[at - 1] == '\t'))) {
+        at++;
+    }
+    return at;
+}
+
 static int file_read(FILE *file, struct entry *entries, size_t *ret_len)
 {
     char line[LINE_LEN];
     size_t len = 0;
     for (unsigned number = 1; fgets(line, sizeof(line), file) != NULL; number++) {
         const char *wrong = NULL;
-        line[strcspn(line, "#")] = '\0';
+        if (strchr(line, '\n') == NULL && !feof(file)) {
+            fprintf(stderr, "%s, line %u: it is too long\n", tokens.path, number);
+            return -EINVAL;
+        }
+        line[comment_at(line)] = '\0';
         if (line[strspn(line, " \t\r\n")] == '\0') {
             continue;
         }

@@ -126,6 +126,9 @@ LEAT_API void leat_ice_close(leat_ice *ice);
 LEAT_API void leat_ice_receive(leat_ice *ice, leat_time now, const struct leat_addr *from,
                                const struct leat_addr *local, const void *data, size_t len);
 
+/* Whether a STUN datagram answers a request that this agent has made, going by its transaction; not checked. */
+LEAT_API bool leat_ice_asked(const leat_ice *ice, const void *data, size_t len);
+
 /* When leat_ice_timeout is to be called; LEAT_NEVER after EXPIRED. */
 LEAT_API leat_time leat_ice_deadline(const leat_ice *ice);
 

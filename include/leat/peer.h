@@ -57,6 +57,9 @@ LEAT_API enum leat_peer_kind leat_peer_kind(const uint8_t *data, size_t len);
 LEAT_API void leat_peer_receive(leat_peer *peer, leat_time now, const struct leat_addr *from,
                                 const struct leat_addr *local, const uint8_t *data, size_t len);
 
+/* Whether a STUN datagram answers a request that this peer has made, as leat_ice_asked. */
+LEAT_API bool leat_peer_asked(const leat_peer *peer, const uint8_t *data, size_t len);
+
 /* Whether a step of the handshake waits; and does one. */
 LEAT_API bool leat_peer_work(const leat_peer *peer);
 LEAT_API void leat_peer_step(leat_peer *peer, leat_time now);
@@ -89,6 +92,7 @@ enum leat_peer_event_kind {
     LEAT_PEER_TUPLE, /* address: this session's, by a valid check: its datagrams may be routed here. Once, to
                         however many of our addresses it sends; at most LEAT_ICE_TUPLES_MAX at a time. Whoever knows
                         the credentials may have made the address up: it is no reason to take it from another session */
+    LEAT_PEER_VERIFIED, /* address, of which TUPLE told: it has answered a request of ours, so it is the client's */
     LEAT_PEER_TUPLE_GONE,
     LEAT_PEER_CONNECTED, /* keys are there: media may flow */
     LEAT_PEER_MOVED,     /* media goes to another address from now on */

@@ -283,6 +283,21 @@ void leat_ice_receive(leat_ice *ice, leat_time now, const struct leat_addr *from
     }
 }
 
+bool leat_ice_asked(const leat_ice *ice, const void *data, size_t len)
+{
+    struct leat_stun_message message;
+    if (leat_stun_parse(data, len, &message) != 0) {
+        return false;
+    }
+    for (int i = 0; i < (int)LEAT_ICE_TUPLES_MAX; i++) {
+        if (ice->tuples[i].used && memcmp(ice->tuples[i].transaction, message.transaction,
+                                          LEAT_STUN_TRANSACTION_LEN) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- time ---- */
 
 leat_time leat_ice_deadline(const leat_ice *ice)

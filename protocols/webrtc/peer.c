@@ -287,6 +287,11 @@ static int settle(leat_peer *peer, int status)
     return status;
 }
 
+bool leat_peer_asked(const leat_peer *peer, const uint8_t *data, size_t len)
+{
+    return leat_ice_asked(peer->ice, data, len);
+}
+
 int leat_peer_unprotect(leat_peer *peer, const uint8_t *data, size_t len, uint8_t *out, size_t cap,
                         size_t *ret_len)
 {
@@ -459,7 +464,8 @@ static bool event_of_ice(leat_peer *peer, const struct leat_ice_event *event,
         close_with(peer, -ETIMEDOUT);
         return false;
     case LEAT_ICE_VERIFIED:
-        break;
+        ret->kind = LEAT_PEER_VERIFIED;
+        return true;
     }
     return false;
 }

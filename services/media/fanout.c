@@ -216,11 +216,14 @@ bool media_fanout_want_packet(struct media_fanout *fanout, leat_time now, uint32
             wish = &fanout->wishes[i];
         }
     }
-    if (wish == NULL) {
-        wish = &fanout->wishes[fanout->wish_next++ % FANOUT_WISHES];
-    } else if (now < wish->again) {
+    const bool is_new = wish == NULL;
+    if (is_new) {
+        wish = &fanout->wishes[fanout->wish_next % FANOUT_WISHES];
+    }
+    if (now < wish->again) {
         return false;
     }
+    fanout->wish_next += is_new;
     *wish = (struct fanout_wish){.index = index, .source = source, .again = now + PACKET_EVERY_NS};
     *ret = (struct leat_media_want){.index = index, .source = source};
     return true;

@@ -6,7 +6,7 @@
 #include "ring.h"
 
 #define FANOUT_BATCH_MAX 128u
-#define FANOUT_WISHES 32u
+#define FANOUT_WISHES 128u /* for packets, in PACKET_EVERY_NS: whatever viewers NACK, no more leave */
 
 /* A packet of the batch that is being sent. */
 struct fanout_packet {

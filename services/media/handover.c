@@ -140,8 +140,21 @@ static void drop(struct handover *handover, uint32_t *link)
     handover->free_first = at;
 }
 
+/* Makes room in a session's list. */
+static void drop_oldest(struct handover *handover, uint32_t at)
+{
+    uint32_t count = 1;
+    while (handover->entries[at].older != 0) {
+        at = handover->entries[at].older;
+        count++;
+    }
+    if (count >= HANDOVER_SESSION_MAX) {
+        drop(handover, find_peer(handover, &handover->entries[at].peer));
+    }
+}
+
 int handover_put(struct handover *handover, const struct leat_addr *peer, leat_ref session,
-                 bool *ret_is_new)
+                 bool take, bool *ret_is_new)
 {
     uint32_t *link = find_peer(handover, peer);
     if (*link != 0) {
@@ -149,9 +162,15 @@ int handover_put(struct handover *handover, const struct leat_addr *peer, leat_r
             *ret_is_new = false;
             return 0;
         }
+        if (!take) {
+            return -EBUSY;
+        }
         drop(handover, link);
     }
-    uint32_t at;
+    uint32_t at = *find_session(handover, session);
+    if (at != 0) {
+        drop_oldest(handover, at);
+    }
     int status = take_entry(handover, &at);
     if (status < 0) {
         return status;
@@ -172,12 +191,14 @@ int handover_put(struct handover *handover, const struct leat_addr *peer, leat_r
     return 0;
 }
 
-void handover_remove(struct handover *handover, const struct leat_addr *peer, leat_ref session)
+bool handover_remove(struct handover *handover, const struct leat_addr *peer, leat_ref session)
 {
     uint32_t *link = find_peer(handover, peer);
     if (*link != 0 && leat_ref_equal(handover->entries[*link].session, session)) {
         drop(handover, link);
+        return true;
     }
+    return false;
 }
 
 void handover_forget(struct handover *handover, leat_ref session)

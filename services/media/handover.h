@@ -1,10 +1,11 @@
-/* Which session of another worker an address belongs to whose datagrams arrive here. */
+/* Which session an address belongs to whose datagrams arrive here; of another worker, or of this one. */
 #ifndef MEDIA_HANDOVER_H
 #define MEDIA_HANDOVER_H
 
 #include "media.h"
 
 #define HANDOVER_MAX 65536u /* addresses; sessions have some each */
+#define HANDOVER_SESSION_MAX (2 * LEAT_ICE_TUPLES_MAX) /* of one: its oldest goes then */
 
 struct handover;
 
@@ -15,12 +16,13 @@ void handover_close(struct handover *handover);
 /* LEAT_REF_NONE: of none. */
 leat_ref handover_find(const struct handover *handover, const struct leat_addr *peer);
 
-/* From now on that session's. *ret_is_new: the session had none so far. -ENOSPC; -ENOMEM. */
+/* From now on that session's. *ret_is_new: the session had none so far. -EBUSY: it is another's, and not to be taken;
+ * -ENOSPC; -ENOMEM. */
 int handover_put(struct handover *handover, const struct leat_addr *peer, leat_ref session,
-                 bool *ret_is_new);
+                 bool take, bool *ret_is_new);
 
-/* Only if it is that session's. */
-void handover_remove(struct handover *handover, const struct leat_addr *peer, leat_ref session);
+/* Only if it is that session's. Whether it was. */
+bool handover_remove(struct handover *handover, const struct leat_addr *peer, leat_ref session);
 
 /* All of a session's. */
 void handover_forget(struct handover *handover, leat_ref session);

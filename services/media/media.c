@@ -3,6 +3,8 @@
 #include "media.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -105,12 +107,17 @@ static int workers_open(leat_media *media)
         return -ENOMEM;
     }
     memset(media->workers, 0, size);
+    uint8_t key[MEDIA_ICE_KEY_LEN];
+    if (RAND_bytes(key, sizeof(key)) != 1) {
+        return -EIO;
+    }
     for (uint32_t i = 0; i < media->config.workers; i++) {
         struct media_worker *worker = &media->workers[i];
         worker->media = media;
         worker->config = &media->config;
         worker->workers = media->workers;
         worker->index = i;
+        memcpy(worker->ice_key, key, sizeof(key));
         worker->dtls = media->config.dtls;
         worker->local = media->config.local;
         if (media->config.port_each && worker->local.port != 0) {
@@ -155,6 +162,9 @@ void leat_media_close(leat_media *media)
     }
     for (uint32_t i = 0; media->workers != NULL && i < media->config.workers; i++) {
         leat_ice_gate_close(media->workers[i].gate);
+    }
+    if (media->workers != NULL) {
+        OPENSSL_cleanse(media->workers, media->config.workers * sizeof(*media->workers));
     }
     free(media->workers);
     leat_dtls_context_unref(media->config.dtls);

@@ -9,6 +9,7 @@
  *   viewer.c       a group's member for each viewer: trains of SRTP out
  *   fanout.c       of one stream on one worker: the ring that answers NACKs, coalesced wishes
  *   ring.c         the last packets of a source, by index
+ *   credentials.c  the ICE credentials of sessions
  *   packet.c       packets as they travel on the bus
  *   signaling*.c   the actor that answers HTTP and holds streams and sessions
  *   roster.c       its tables of both
@@ -43,6 +44,8 @@ struct media_counters {
     uint64_t handshakes_delayed;
 };
 
+#define MEDIA_ICE_KEY_LEN 32u
+
 /* One worker's share of the server. Only actors on that worker touch it, but for its counters, for `port`
  * (media_port_of), and for what is set before its port is spawned. */
 struct media_worker {
@@ -56,6 +59,7 @@ struct media_worker {
     leat_ice_gate                  *gate;    /* ufrag -> id of the ref of the session, on this worker */
     struct leat_addr                local;   /* to bind: of all but the first worker with the port that the first one got */
     uint64_t                        unix_ns; /* wall time when the runtime's clock was 0 */
+    uint8_t ice_key[MEDIA_ICE_KEY_LEN]; /* random, the same on all workers: passwords are made with it */
 
     leat_ref             port;     /* the actor: media_port_of */
     leat_sock            sock;     /* its socket, once it is open */
@@ -109,14 +113,20 @@ static inline uint64_t media_counted(const uint64_t *counter)
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* The first character of the ufrags of a worker's sessions, for leat_ice_credentials_make; and whose a character
- * is. */
+/* The first character of the ufrags of a worker's sessions; and whose a character is. */
 _Static_assert(LEAT_WORKERS_MAX <= 64, "an ice-char tells the worker");
 static inline char media_worker_char(uint32_t worker)
 {
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[worker % 64];
 }
 uint32_t media_worker_of_char(char c); /* 64: of none */
+
+/* For a session on that worker. -EIO: no random bytes. Any worker. */
+int media_credentials_make(const struct media_worker *worker, struct leat_ice_credentials *ret);
+
+/* Whether a check was made by who knows credentials that were made with this key, of any worker; whether its session
+ * lives is not asked. Allocates nothing. */
+bool media_check_is_authentic(const struct media_worker *worker, const uint8_t *data, size_t len);
 
 /* ---- the actors ---- */
 
@@ -191,14 +201,15 @@ struct port_datagram {
     struct leat_addr peer, local; /* local: all zero, not known */
     leat_ref         port;        /* where it arrived */
     uint32_t         len;         /* of the bytes behind this */
-    uint32_t         by_gate;     /* 1: a check that a gate has let in; no route leads from that address to the session */
+    uint32_t         by_gate;     /* 1: a port gave it on, of itself: no route leads from that address to the session */
 };
 
 struct port_route {
     struct leat_addr peer;
     leat_ref         session;
     uint32_t         worker; /* of the session */
-    uint32_t         flags;  /* enum leat_udp_flags of the route */
+    uint16_t         flags;  /* enum leat_udp_flags of the route */
+    uint16_t         proven; /* 1: the address has answered the session: it is its, whoever had it before */
 };
 _Static_assert(sizeof(struct port_route) <= LEAT_INLINE_MAX, "it travels inline");
 

@@ -1,6 +1,7 @@
 /* The port of a worker: its socket, the gate, and hand-over. It sees the first datagrams of an address only; once a session
  * has accepted a check from there, it has the runtime give that address's datagrams to the session, or hands them over if
- * the session is another worker's.
+ * the session is another worker's. An address that is a living session's becomes another's only when that one has
+ * proven it: whoever has credentials may make up where a check comes from.
  *
  * Nothing that has no valid MESSAGE-INTEGRITY goes further than this actor, or is answered; a datagram costs no memory
  * unless it is handed on. */
@@ -13,10 +14,20 @@
 #define LINGER_NS                                                                                  \
     (5 * LEAT_MS) /* at the end, between two looks whether the sessions have said goodbye */
 
+#define CLAIMS 64u
+
+/* An address that is another session's, from which a session had a check. */
+struct claim {
+    struct leat_addr peer;
+    leat_ref session;
+};
+
 struct port {
     struct media_worker *worker;
     struct handover *handover;
     leat_time look_at;
+    struct claim claims[CLAIMS]; /* the last ones */
+    uint32_t claim_next;
     leat_outbox(4) out;
 };
 
@@ -134,6 +145,8 @@ static void on_data(struct port *self, const struct leat_event *event)
         uint64_t *counter = leat_stun_is(data, len) ? &self->worker->counters.unauthenticated
                                                     : &self->worker->counters.dropped;
         media_count(counter, 1);
+    } else if (worker != self->worker && !media_check_is_authentic(self->worker, data, len)) {
+        media_count(&self->worker->counters.unauthenticated, 1);
     } else if (worker != self->worker) {
         media_count(&self->worker->counters.handovers, 1);
         hand_on(self, event, media_port_of(worker), true);
@@ -145,8 +158,18 @@ static void on_data(struct port *self, const struct leat_event *event)
     }
 }
 
-/* A check that another port has received for one of this worker's sessions, or that this one has received and a session
- * that has the address gave back, since it is another's. */
+static leat_ref claimed_by(const struct port *self, const struct leat_addr *peer)
+{
+    for (uint32_t i = 0; i < CLAIMS; i++) {
+        if (leat_addr_equal(&self->claims[i].peer, peer)) {
+            return self->claims[i].session;
+        }
+    }
+    return LEAT_REF_NONE;
+}
+
+/* A check that another port has received for one of this worker's sessions; or what this one has received and a session
+ * that has the address gave back, since it is another's: a check, or an answer to who asked whether the address is its. */
 static void on_datagram(struct port *self, const struct leat_event *event)
 {
     struct port_datagram datagram;
@@ -160,9 +183,11 @@ static void on_datagram(struct port *self, const struct leat_event *event)
     }
     const struct media_worker *worker = worker_of(self, data + sizeof(datagram), datagram.len);
     leat_ref to = LEAT_REF_NONE;
-    if (worker == self->worker) {
+    if (worker == NULL) {
+        to = claimed_by(self, &datagram.peer);
+    } else if (worker == self->worker) {
         to = pass_gate(self, data + sizeof(datagram), datagram.len);
-    } else if (worker != NULL && leat_ref_equal(datagram.port, leat_self(self))) {
+    } else if (leat_ref_equal(datagram.port, leat_self(self))) {
         to = media_port_of(worker);
     }
     if (leat_ref_equal(to, LEAT_REF_NONE)) {
@@ -176,29 +201,44 @@ static void on_datagram(struct port *self, const struct leat_event *event)
 
 /* ---- routes ---- */
 
+/* One claim for an address: the last. */
+static void claim(struct port *self, const struct port_route *route)
+{
+    uint32_t at = self->claim_next % CLAIMS;
+    for (uint32_t i = 0; i < CLAIMS; i++) {
+        at = leat_addr_equal(&self->claims[i].peer, &route->peer) ? i : at;
+    }
+    self->claim_next += at == self->claim_next % CLAIMS;
+    self->claims[at] = (struct claim){.peer = route->peer, .session = route->session};
+}
+
 static void on_route(struct port *self, const struct port_route *route)
 {
-    if (route->worker == self->worker->index) {
-        struct leat_output *out = leat_outbox_put(&self->out);
-        leat_output_route(out, self->worker->sock, &route->peer, route->session);
-        out->flags = (uint8_t)route->flags;
+    bool is_new;
+    const bool is_here = route->worker == self->worker->index;
+    const int status = handover_put(self->handover, &route->peer, route->session,
+                                    route->proven != 0, &is_new);
+    if (status == -EBUSY) {
+        claim(self, route);
+    }
+    if (status < 0) {
         return;
     }
-    /* It may have been that of a session here. */
-    leat_output_route(leat_outbox_put(&self->out), self->worker->sock, &route->peer, LEAT_REF_NONE);
-    bool is_new;
-    if (handover_put(self->handover, &route->peer, route->session, &is_new) == 0 && is_new) {
+    struct leat_output *out = leat_outbox_put(&self->out); /* it may have been that of a session here */
+    leat_output_route(out, self->worker->sock, &route->peer,
+                      is_here ? route->session : LEAT_REF_NONE);
+    out->flags = is_here ? (uint8_t)route->flags : 0;
+    if (is_new) {
         leat_output_monitor(leat_outbox_put(&self->out), route->session, 0);
     }
 }
 
 static void on_unroute(struct port *self, const struct port_route *route)
 {
-    if (route->worker == self->worker->index) {
+    if (handover_remove(self->handover, &route->peer, route->session) &&
+        route->worker == self->worker->index) {
         leat_output_route(leat_outbox_put(&self->out), self->worker->sock, &route->peer,
                           LEAT_REF_NONE);
-    } else {
-        handover_remove(self->handover, &route->peer, route->session);
     }
 }
 

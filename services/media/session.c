@@ -8,6 +8,7 @@
 
 /* One step of a handshake in this time, while there are viewers: a step takes up to some 0.3 ms. */
 #define STEP_NS (600 * LEAT_US)
+#define STRAYS_NS (5 * LEAT_SEC) /* an answer to another session's request is passed on */
 
 void session_setup_free(struct session_setup *setup)
 {
@@ -148,14 +149,17 @@ static void hold_control(struct media_session *session, const struct port_datagr
     session->held_count += keep(session, to, datagram, data);
 }
 
-/* Whether it is a check for another session: an address may become another client's while this session does not know yet
- * that its own is gone. */
+/* Whether it is a check for another session, or an answer to one: an address may become another client's while this
+ * session does not know yet that its own is gone. */
 static bool is_stray(const struct media_session *session, const uint8_t *data, size_t len)
 {
     const char *ufrag;
     size_t ufrag_len;
-    if (!leat_stun_is(data, len) || leat_ice_username(data, len, &ufrag, &ufrag_len) != 0) {
+    if (!leat_stun_is(data, len)) {
         return false;
+    }
+    if (leat_ice_username(data, len, &ufrag, &ufrag_len) != 0) {
+        return !leat_peer_asked(session->peer, data, len);
     }
     for (uint32_t i = 0; i < 2; i++) {
         if (strlen(session->ufrags[i]) == ufrag_len &&
@@ -164,6 +168,17 @@ static bool is_stray(const struct media_session *session, const uint8_t *data, s
         }
     }
     return true;
+}
+
+/* Whether it may be somebody's: checks that are authentic, and answers for a while after one, to who asks the address. */
+static bool may_be_anothers(struct media_session *session, leat_time now, const uint8_t *data,
+                            size_t len)
+{
+    if (media_check_is_authentic(session->worker, data, len)) {
+        session->strays_until = now + STRAYS_NS;
+        return true;
+    }
+    return now < session->strays_until && data[0] == 1 && data[1] == 1 /* a success */;
 }
 
 static void receive_held(struct media_session *session, leat_time now)
@@ -185,8 +200,9 @@ static void receive(struct media_session *session, void *self, leat_time now,
     switch (kind) {
     case LEAT_PEER_CONTROL:
         if (is_stray(session, data, datagram->len)) {
-            (void)keep(session, session->stray.buf == NULL ? &session->stray : NULL, datagram,
-                       data);
+            const bool may = session->stray.buf == NULL && !datagram->by_gate && /* not twice */
+                             may_be_anothers(session, now, data, datagram->len);
+            (void)keep(session, may ? &session->stray : NULL, datagram, data);
         } else if (session->attend) {
             hold_control(session, datagram, data);
         } else {
@@ -318,7 +334,7 @@ static void route_set(struct media_session *session, const void *self, uint32_t 
     session->route = (struct port_route){.peer = *peer,
                                          .session = leat_self(self),
                                          .worker = session->worker->index,
-                                         .flags = session->flags};
+                                         .flags = (uint16_t)session->flags};
 }
 
 /* A new address of the client: its datagrams are this session's, also where they arrive at another worker's port. */
@@ -336,6 +352,17 @@ static void on_tuple(struct media_session *session, const void *self, const stru
     session->arrival_by_gate = false;
     route_set(session, self, PORT_ROUTE, peer);
     send_route(session, home, ret);
+}
+
+/* It is the client's beyond doubt: also if it was another session's. */
+static void on_verified(struct media_session *session, const void *self,
+                        const struct leat_addr *peer, struct leat_output *ret)
+{
+    const struct session_tuple *tuple = tuple_find(session, peer);
+    session->also = tuple != NULL ? tuple->port : LEAT_REF_NONE;
+    route_set(session, self, PORT_ROUTE, peer);
+    session->route.proven = 1;
+    send_route(session, media_port_of(session->worker), ret);
 }
 
 static void on_tuple_gone(struct media_session *session, const void *self,
@@ -389,6 +416,9 @@ static bool pop_event(struct media_session *session, const void *self, struct le
         switch (event.kind) {
         case LEAT_PEER_TUPLE:
             on_tuple(session, self, &event.address, ret);
+            return true;
+        case LEAT_PEER_VERIFIED:
+            on_verified(session, self, &event.address, ret);
             return true;
         case LEAT_PEER_TUPLE_GONE:
             on_tuple_gone(session, self, &event.address, ret);

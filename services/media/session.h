@@ -37,6 +37,7 @@ struct media_session {
     struct leat_addr arrival_peer;
     struct leat_addr local; /* lent to a DATA */
     struct session_tuple tuples[LEAT_ICE_TUPLES_MAX];
+    leat_time strays_until; /* answers may be another session's */
     leat_slice stray; /* a check for another session, as PORT_DATAGRAM: the port's */
     leat_slice held[SESSION_HELD_MAX]; /* as PORT_DATAGRAM: they wait until the peer has said all */
     char ufrags[2][SESSION_UFRAG_MAX + 1]; /* in the gate: the first, and that of a restart */

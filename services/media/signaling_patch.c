@@ -60,9 +60,8 @@ static int restart_fill(struct signaling *self, const struct ask *ask, struct se
 {
     struct restart *restart = &self->restart;
     struct session_restart message = {.remote = fragment->remote};
-    const char prefix[2] = {media_worker_char(session->worker), '\0'};
     restart->exchange = ask->request->exchange;
-    int status = leat_ice_credentials_make(prefix, &message.local);
+    int status = media_credentials_make(&self->media->workers[session->worker], &message.local);
     if (status == 0) {
         status = RAND_bytes((uint8_t *)&restart->etag, sizeof(restart->etag)) == 1 ? 0 : -EIO;
     }

@@ -198,7 +198,6 @@ static int setup_fill(struct signaling *self, struct session *session)
 {
     struct session_setup *setup = session->setup;
     const struct leat_sdp_offer *offer = &self->offer;
-    const char prefix[2] = {media_worker_char(session->worker), '\0'};
     setup->worker = &self->media->workers[session->worker];
     setup->signaling = leat_self(self);
     setup->session = session->number;
@@ -210,7 +209,7 @@ static int setup_fill(struct signaling *self, struct session *session)
     setup->fingerprint_count = offer->fingerprint_count;
     setup->active = offer->active;
     setup->source = self->source_last += LEAT_RTP_RECEIVER_SOURCES_MAX;
-    int status = leat_ice_credentials_make(prefix, &setup->local);
+    int status = media_credentials_make(setup->worker, &setup->local);
     status = status != 0 ? status : random_name(setup->cname, 16);
     status = status != 0 ? status : copy_tracks(setup, offer);
     if (status == 0) {

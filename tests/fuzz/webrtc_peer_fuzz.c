@@ -87,6 +87,7 @@ static void on_event(struct scene *s, const struct leat_peer_event *event)
     case LEAT_PEER_CLOSED:
         s->closed = true;
         break;
+    case LEAT_PEER_VERIFIED:
     case LEAT_PEER_MOVED:
     case LEAT_PEER_RESTARTED:
         REQUIRE(place_of(s, &event->address)->told);

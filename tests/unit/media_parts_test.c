@@ -126,18 +126,18 @@ TEST(media_handover, finds_removes_and_forgets)
     REQUIRE(handover_open(&handover) == 0);
     const struct leat_addr a = addr_of(1), b = addr_of(2), c = addr_of(3);
     CHECK_EQ(handover_find(handover, &a).id, 0);
-    CHECK_EQ(handover_put(handover, &a, one, &is_new), 0);
+    CHECK_EQ(handover_put(handover, &a, one, true, &is_new), 0);
     CHECK(is_new);
-    CHECK_EQ(handover_put(handover, &b, one, &is_new), 0);
+    CHECK_EQ(handover_put(handover, &b, one, true, &is_new), 0);
     CHECK(!is_new);
-    CHECK_EQ(handover_put(handover, &b, one, &is_new), 0);
-    CHECK_EQ(handover_put(handover, &c, other, &is_new), 0);
+    CHECK_EQ(handover_put(handover, &b, one, true, &is_new), 0);
+    CHECK_EQ(handover_put(handover, &c, other, true, &is_new), 0);
     CHECK(is_new);
     CHECK_EQ(handover_find(handover, &a).id, 1);
     CHECK_EQ(handover_find(handover, &b).id, 1);
     handover_remove(handover, &c, one); /* not its own */
     CHECK_EQ(handover_find(handover, &c).id, 2);
-    CHECK_EQ(handover_put(handover, &a, other, &is_new), 0); /* becomes another's */
+    CHECK_EQ(handover_put(handover, &a, other, true, &is_new), 0); /* becomes another's */
     CHECK(!is_new);
     handover_forget(handover, one);
     CHECK_EQ(handover_find(handover, &b).id, 0);
@@ -152,7 +152,7 @@ TEST(media_handover, finds_removes_and_forgets)
 
 TEST(media_handover, agrees_with_a_model)
 {
-    enum { ADDRESSES = 600, SESSIONS = 40 };
+    enum { ADDRESSES = 600, SESSIONS = 200 };
     struct handover *handover;
     uint64_t owner[ADDRESSES] = {0};
     uint32_t random = 7;
@@ -168,7 +168,7 @@ TEST(media_handover, agrees_with_a_model)
             for (uint32_t at = 0; at < ADDRESSES; at++) {
                 had += owner[at] == session.id;
             }
-            REQUIRE(handover_put(handover, &addr, session, &is_new) == 0);
+            REQUIRE(handover_put(handover, &addr, session, true, &is_new) == 0);
             CHECK_EQ(is_new, had == 0);
             owner[n] = session.id;
         } else if (random >> 28 < 15) {
@@ -186,6 +186,30 @@ TEST(media_handover, agrees_with_a_model)
     handover_close(handover);
 }
 
+TEST(media_handover, takes_nothing_from_another_unless_told_to)
+{
+    struct handover *handover;
+    const leat_ref one = {1}, other = {2};
+    struct leat_addr addr = addr_of(1);
+    bool is_new;
+    REQUIRE(handover_open(&handover) == 0);
+    CHECK_EQ(handover_put(handover, &addr, one, false, &is_new), 0);
+    CHECK_EQ(handover_put(handover, &addr, other, false, &is_new), -EBUSY);
+    CHECK_EQ(handover_find(handover, &addr).id, 1);
+    CHECK(!handover_remove(handover, &addr, other));
+    CHECK_EQ(handover_put(handover, &addr, other, true, &is_new), 0);
+    CHECK_EQ(handover_find(handover, &addr).id, 2);
+    for (uint32_t n = 2; n < 2 + HANDOVER_SESSION_MAX; n++) { /* one too many: the first goes */
+        addr = addr_of(n);
+        CHECK_EQ(handover_put(handover, &addr, other, false, &is_new), 0);
+    }
+    addr = addr_of(1);
+    CHECK_EQ(handover_find(handover, &addr).id, 0);
+    addr = addr_of(2);
+    CHECK_EQ(handover_find(handover, &addr).id, 2);
+    handover_close(handover);
+}
+
 TEST(media_handover, is_bounded)
 {
     struct handover *handover;
@@ -195,12 +219,12 @@ TEST(media_handover, is_bounded)
         struct leat_addr addr = addr_of(n);
         addr.ip[14] = (uint8_t)(n >> 16);
         addr.ip[13] = (uint8_t)(n >> 8);
-        REQUIRE(handover_put(handover, &addr, (leat_ref){1 + n % 1000}, &is_new) == 0);
+        REQUIRE(handover_put(handover, &addr, (leat_ref){1 + n % 10000}, true, &is_new) == 0);
     }
     const struct leat_addr more = {.port = 9, .ip = {1}};
-    CHECK_EQ(handover_put(handover, &more, (leat_ref){5}, &is_new), -ENOSPC);
+    CHECK_EQ(handover_put(handover, &more, (leat_ref){5}, true, &is_new), -ENOSPC);
     handover_forget(handover, (leat_ref){7});
-    CHECK_EQ(handover_put(handover, &more, (leat_ref){5}, &is_new), 0);
+    CHECK_EQ(handover_put(handover, &more, (leat_ref){5}, true, &is_new), 0);
     handover_close(handover);
 }
 
@@ -359,8 +383,7 @@ TEST(media_fanout, has_so_many_sources_and_forgets_the_silent)
         leat_buf_unref(batch.buf);
     }
     for (uint32_t source = 0; source < 2 * RINGS_MAX; source++) {
-        CHECK_EQ(media_fanout_find(stage.fanout, source, 1, &bytes) != NULL,
-                 source >= RINGS_MAX);
+        CHECK_EQ(media_fanout_find(stage.fanout, source, 1, &bytes) != NULL, source >= RINGS_MAX);
     }
     const struct leat_media_state state = {.best_layer = 1};
     media_fanout_state(stage.fanout, 6 * LEAT_SEC, &state);
@@ -389,5 +412,39 @@ TEST(media_fanout, utters_wishes_once_for_all)
     CHECK(media_fanout_want_packet(stage.fanout, 1099 * LEAT_MS, 2, 5, &want));
     CHECK(media_fanout_want_packet(stage.fanout, 1100 * LEAT_MS, 1, 5, &want));
     CHECK(want.index == 5 && want.source == 1);
+    unsigned uttered = 0;
+    for (uint64_t index = 100; index < 1100; index++) { /* a viewer that NACKs anything */
+        uttered += media_fanout_want_packet(stage.fanout, 3 * LEAT_SEC, 1, index, &want);
+    }
+    CHECK_EQ(uttered, FANOUT_WISHES);
+    CHECK(media_fanout_want_packet(stage.fanout, 3100 * LEAT_MS, 1, 2000, &want));
     stage_close(&stage);
+}
+
+/* ---- credentials ---- */
+
+TEST(media_credentials, are_known_to_all_workers_of_a_server_and_to_no_other)
+{
+    struct media_worker workers[2] = {{.index = 0, .ice_key = {1, 2}},
+                                      {.index = 1, .ice_key = {1, 2}}};
+    const struct media_worker stranger = {.index = 1, .ice_key = {1, 3}};
+    struct leat_ice_credentials made, other, client;
+    const uint8_t transaction[LEAT_STUN_TRANSACTION_LEN] = {9};
+    uint8_t data[LEAT_ICE_CHECK_MAX];
+    size_t len;
+    REQUIRE(media_credentials_make(&workers[1], &made) == 0);
+    REQUIRE(media_credentials_make(&workers[1], &other) == 0);
+    REQUIRE(leat_ice_credentials_make("", &client) == 0);
+    CHECK(made.ufrag[0] == media_worker_char(1) && strlen(made.pwd) == 24);
+    CHECK(strcmp(made.pwd, other.pwd) != 0);
+    struct leat_ice_check check = {
+        .local = &client, .remote = &made, .transaction = transaction, .controlling = true};
+    REQUIRE(leat_ice_check_write(&check, data, sizeof(data), &len) == 0);
+    CHECK(media_check_is_authentic(&workers[0], data, len));
+    CHECK(media_check_is_authentic(&workers[1], data, len));
+    CHECK(!media_check_is_authentic(&stranger, data, len));
+    memcpy(made.pwd, other.pwd, sizeof(made.pwd));
+    REQUIRE(leat_ice_check_write(&check, data, sizeof(data), &len) == 0);
+    CHECK(!media_check_is_authentic(&workers[0], data, len));
+    CHECK(!media_check_is_authentic(&workers[0], data, 0));
 }

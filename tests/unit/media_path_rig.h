@@ -241,8 +241,7 @@ static inline struct session_setup *rig_setup(struct media_rig *rig, struct clie
     REQUIRE(setup != NULL);
     REQUIRE(rig->sessions_len < RIG_CLIENTS_MAX);
     const uint32_t at = rig->sessions_len++;
-    const char prefix[2] = {media_worker_char(worker), 0};
-    REQUIRE(leat_ice_credentials_make(prefix, &setup->local) == 0);
+    REQUIRE(media_credentials_make(&rig->workers[worker], &setup->local) == 0);
     setup->worker = &rig->workers[worker];
     setup->signaling = leat_controller_ref(rig->controller);
     setup->session = at;

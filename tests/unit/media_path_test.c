@@ -296,8 +296,7 @@ TEST(media_path, a_restart_goes_on_with_the_old_until_the_new_nominates)
     rig_run(&rig, LEAT_SEC);
     struct session_restart restart;
     struct leat_slice body;
-    const char prefix[2] = {media_worker_char(1), 0};
-    REQUIRE(leat_ice_credentials_make(prefix, &restart.local) == 0);
+    REQUIRE(media_credentials_make(&rig.workers[1], &restart.local) == 0);
     REQUIRE(leat_ice_credentials_make("", &restart.remote) == 0);
     REQUIRE(leat_buf_alloc(sizeof(restart), &body) == 0);
     memcpy(leat_slice_data(body), &restart, sizeof(restart));
@@ -579,6 +578,79 @@ TEST(media_path, sessions_follow_their_clients_to_other_addresses)
         CHECK(!rig.sessions[0].down && !rig.sessions[1].down);
         rig_close(&rig);
     }
+}
+
+/* A datagram as one that came from `peer`, wherever it came from. */
+static void spoof(struct media_rig *rig, leat_ref to, leat_ref port, const struct leat_addr *peer,
+                  const uint8_t *data, size_t len)
+{
+    const struct port_datagram datagram = {.peer = *peer, .port = port, .len = (uint32_t)len};
+    leat_slice body;
+    REQUIRE(leat_buf_alloc((uint32_t)(sizeof(datagram) + len), &body) == 0);
+    memcpy(leat_slice_data(body), &datagram, sizeof(datagram));
+    memcpy(leat_slice_data(body) + sizeof(datagram), data, len);
+    REQUIRE(leat_send_body(rig->controller, to, PORT_DATAGRAM, body) == 0);
+}
+
+/* Who has a session may write anybody's address onto its checks: they are valid, but nothing moves. */
+TEST(media_path, a_made_up_address_takes_nothing_from_whose_it_is)
+{
+    for (uint32_t round = 0; round < 4; round++) {
+        struct media_rig rig;
+        uint8_t data[LEAT_ICE_CHECK_MAX];
+        rig_open(&rig, 2, 1 + round, &quiet);
+        struct client *victim = rig_publisher(&rig, 0, 1, 0);
+        struct client *viewer = rig_viewer(&rig, 0, true);
+        struct client *attacker = rig_viewer(&rig, round % 2, true);
+        const leat_ref port = media_port_of(&rig.workers[0]);
+        const leat_ref home = media_port_of(&rig.workers[round % 2]);
+        rig_run(&rig, LEAT_SEC);
+        const uint64_t before = rig_counters(&rig).packets_in;
+        for (int i = 0; i < 30; i++) {
+            const size_t len = webrtc_client_check(&attacker->rtc, true, data, sizeof(data));
+            if (round < 2) { /* where the victim's arrive */
+                spoof(&rig, rig.sessions[0].ref, port, &victim->rtc.address, data, len);
+            } else { /* at another socket, as with several addresses of ours */
+                spoof(&rig, home, port, &victim->rtc.address, data, len);
+            }
+            rig_run(&rig, 100 * LEAT_MS);
+        }
+        CHECK(rig_counters(&rig).packets_in - before >= 3 * (50 + 50) - 4);
+        CHECK_EQ(video_of(viewer)->nacks, 0);
+        CHECK(rig_check_video(viewer, now_of(&rig)) > 180);
+        CHECK(shown_last(attacker) + 100 * LEAT_MS > now_of(&rig));
+        rig_run(&rig, 40 * LEAT_SEC); /* and nothing goes when the attacker's tuple does */
+        CHECK(shown_last(viewer) + 100 * LEAT_MS > now_of(&rig));
+        rig_close(&rig);
+    }
+}
+
+TEST(media_path, what_is_not_authentic_goes_to_no_other_worker)
+{
+    uint64_t handovers = 0;
+    for (uint64_t seed = 1; seed <= 8; seed++) { /* whose socket gets what is drawn */
+        struct media_rig rig;
+        struct client *clients[2];
+        char right[2];
+        rig_open(&rig, 2, seed, &quiet);
+        for (uint32_t i = 0; i < 2; i++) {
+            clients[i] = rig_viewer(&rig, i, true);
+            right[i] = clients[i]->rtc.remote.pwd[0];
+            clients[i]->rtc.remote.pwd[0] = right[i] == 'a' ? 'b' : 'a';
+        }
+        rig_run(&rig, LEAT_SEC);
+        CHECK(rig_counters(&rig).unauthenticated > 20);
+        CHECK_EQ(rig_counters(&rig).handovers, 0);
+        for (uint32_t i = 0; i < 2; i++) {
+            CHECK(!clients[i]->connected);
+            clients[i]->rtc.remote.pwd[0] = right[i];
+        }
+        rig_run(&rig, LEAT_SEC);
+        CHECK(clients[0]->connected && clients[1]->connected);
+        handovers += rig_counters(&rig).handovers;
+        rig_close(&rig);
+    }
+    CHECK(handovers > 0); /* some did arrive at the other worker's */
 }
 
 TEST(media_path, an_address_may_become_another_clients)
