@@ -37,3 +37,8 @@ if(TARGET leat_webrtc)
     target_link_libraries(whip_load PRIVATE
         leat_webrtc_static leat_http1_static OpenSSL::SSL Threads::Threads)
 endif()
+# What end-to-end tests need of it, where it can be built.
+add_custom_target(leat-load)
+if(TARGET whip_load)
+    add_dependencies(leat-load whip_load)
+endif()

@@ -100,7 +100,6 @@ static int set_options(struct udp_sock *sock, const struct io_op *op)
     int segment = 0;
     socklen_t len = sizeof(segment);
     sock->gso = getsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, &len) == 0;
-    sock->gso_segment_max = LEAT_DATAGRAM_LEN_MAX;
     return 0;
 }
 

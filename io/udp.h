@@ -15,7 +15,9 @@
 #define UDP_SEND_BATCH 256u     /* messages built before the kernel gets them, at most */
 #define UDP_RUN_SEGMENTS 64u    /* per GSO train: what every kernel since 4.18 takes */
 #define UDP_RUN_BYTES 60000u    /* the same; 65,507 less room for headers of any kind */
-#define UDP_SEGMENT_USUAL 1452u /* fits Ethernet behind IPv6 and UDP headers */
+#define UDP_SEGMENT_SMALL 548u  /* fits every path: 576 bytes less the headers (RFC 791, 3.1) */
+#define UDP_NARROW 256u         /* peers with a narrow path that are remembered */
+#define UDP_NARROW_RUNS 1000u   /* so many runs to it leave plain, then a train is tried again */
 #define UDP_VECTORS (UDP_SEND_BATCH * 4 + UDP_RUN_SEGMENTS)
 #define UDP_ERRORS 256u         /* error completions that wait; more are only counted */
 #define UDP_RETRY_NS LEAT_MS    /* after ENOBUFS, which nothing tells the end of */
@@ -62,7 +64,6 @@ struct udp_sock {
     bool     gso;
     bool     gso_worked; /* at least once, so a refusal is about that train */
     uint8_t  gso_refused;
-    uint32_t gso_segment_max; /* longer ones are not made into trains */
     bool     want_writable; /* a submit was refused: WRITABLE is owed */
     uint32_t queued;        /* datagrams */
     uint32_t queue_epoch;   /* of the index when the queue's first run came */
@@ -98,6 +99,15 @@ struct udp_index {
     struct udp_entry at[UDP_SETS][UDP_WAYS];
 };
 
+/* A peer whose path does not take segments of some length: they are not made into trains. A cache: who falls out costs
+ * a refused train again. */
+struct udp_narrow {
+    struct leat_addr peer;
+    uint32_t         sock; /* index */
+    uint32_t         segment_max;
+    uint32_t         runs_left; /* 0: an empty place */
+};
+
 #define UDP_CONTROL_LEN 128u
 
 struct udp_message {
@@ -131,6 +141,8 @@ struct udp {
     struct udp_message send_messages[UDP_SEND_BATCH];
     struct iovec       send_vectors[UDP_VECTORS];
     struct udp_run    *send_runs[UDP_SEND_BATCH]; /* each message's */
+    uint32_t           narrow_len;                /* places that are not empty */
+    struct udp_narrow  narrow[UDP_NARROW];
     struct udp_index   index;
 };
 

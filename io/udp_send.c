@@ -123,17 +123,59 @@ static void free_run(struct udp *udp, struct udp_run *run)
     udp->free_runs = run;
 }
 
+/* ---- narrow paths ---- */
+
+static uint64_t hash_of(const struct udp_sock *sock, const struct leat_addr *peer)
+{
+    const uint8_t *at = (const uint8_t *)peer;
+    uint64_t hash = (load_u64(at) + sock->index) * UINT64_C(0x9e3779b97f4a7c15);
+    hash = (hash ^ (hash >> 29) ^ load_u64(at + 8)) * UINT64_C(0xbf58476d1ce4e5b9);
+    hash = (hash ^ (hash >> 32) ^ load_u64(at + 16)) * UINT64_C(0x94d049bb133111eb);
+    return hash ^ hash >> 32; /* a product's low bits know nothing of the factor's high ones */
+}
+
+static struct udp_narrow *narrow_place(struct udp *udp, const struct udp_sock *sock,
+                                       const struct leat_addr *peer)
+{
+    return &udp->narrow[hash_of(sock, peer) % UDP_NARROW];
+}
+
+/* The path to the peer has refused a train of such segments. */
+static void narrow_add(struct udp *udp, const struct udp_sock *sock, const struct leat_addr *peer,
+                       uint32_t segment_size)
+{
+    struct udp_narrow *place = narrow_place(udp, sock, peer);
+    udp->narrow_len += place->runs_left == 0;
+    *place = (struct udp_narrow){.peer = *peer,
+                                 .sock = sock->index,
+                                 .segment_max = segment_size - 1,
+                                 .runs_left = UDP_NARROW_RUNS};
+}
+
+/* Whether a run must not be a train; a path may widen, so the answer wears out. */
+static bool is_narrow(struct udp *udp, const struct udp_sock *sock, const struct leat_addr *peer,
+                      uint32_t segment_size)
+{
+    if (LEAT_LIKELY(udp->narrow_len == 0) || segment_size <= UDP_SEGMENT_SMALL) {
+        return false;
+    }
+    struct udp_narrow *place = narrow_place(udp, sock, peer);
+    if (place->runs_left == 0 || place->sock != sock->index || !same_addr(&place->peer, peer) ||
+        segment_size <= place->segment_max) {
+        return false;
+    }
+    place->runs_left--;
+    udp->narrow_len -= place->runs_left == 0;
+    return true;
+}
+
 /* ---- queue ---- */
 
 /* The entry of a peer's youngest run; if it has none, a free one or one that can be spared. */
 static struct udp_entry *index_find(struct udp_index *index, const struct udp_sock *sock,
                                     const struct leat_addr *peer, struct udp_run **ret_run)
 {
-    const uint8_t *at = (const uint8_t *)peer;
-    uint64_t hash = (load_u64(at) + sock->index) * UINT64_C(0x9e3779b97f4a7c15);
-    hash = (hash ^ (hash >> 29) ^ load_u64(at + 8)) * UINT64_C(0xbf58476d1ce4e5b9);
-    hash = (hash ^ (hash >> 32) ^ load_u64(at + 16)) * UINT64_C(0x94d049bb133111eb);
-    hash ^= hash >> 32; /* a product's low bits know nothing of the factor's high ones */
+    uint64_t hash = hash_of(sock, peer);
     uint32_t tag = (uint32_t)(hash >> 32);
     struct udp_entry *set = index->at[hash % UDP_SETS];
     struct udp_entry *spare = &set[tag % UDP_WAYS];
@@ -202,7 +244,7 @@ static struct udp_run *run_add(struct udp *udp, struct udp_sock *sock, const str
     run->bytes = body.len;
     run->segments = (uint16_t)segments;
     run->sock = sock->index;
-    run->plain = !sock->gso || segment_size > sock->gso_segment_max;
+    run->plain = !sock->gso || is_narrow(udp, sock, op->data.peer, segment_size);
     run->closed = run->plain || body.len == 0 || body.len < segments * segment_size;
     run->tries = 0;
     run->follows = follows || udp->index.lossy || sock->queue_epoch != udp->index.epoch;
@@ -545,16 +587,14 @@ int udp_sent_each(struct udp *udp, struct udp_sock *sock, uint32_t n)
 }
 
 /* The kernel refused the first run as a train: it goes on datagram by datagram. EIO is the device,
- * which cannot do it; another errno is about that train: its segments exceed the peer's MTU. */
-static void degrade(struct udp_sock *sock, struct udp_run *run, int error)
+ * which cannot do it; another errno is about that train: its segments exceed the peer's MTU, unless they fit
+ * every path. */
+static void degrade(struct udp *udp, struct udp_sock *sock, struct udp_run *run, int error)
 {
     run->plain = true;
     run->tries = 0;
-    if (run->segment_size > UDP_SEGMENT_USUAL && error != EIO) {
-        uint32_t shorter = run->segment_size - 1;
-        if (shorter < sock->gso_segment_max) {
-            sock->gso_segment_max = shorter;
-        }
+    if (run->segment_size > UDP_SEGMENT_SMALL && error != EIO) {
+        narrow_add(udp, sock, &run->peer, run->segment_size);
     } else if (error == EIO || (!sock->gso_worked && ++sock->gso_refused == GSO_REFUSED_MAX)) {
         sock->gso = false;
         for (; run != NULL; run = run->next) {
@@ -582,7 +622,7 @@ bool udp_refused(struct udp *udp, struct udp_sock *sock, int error, enum udp_flu
     case EIO:
     case EINVAL:
         if (train) {
-            degrade(sock, run, error);
+            degrade(udp, sock, run, error);
             return true;
         }
         break;
@@ -596,7 +636,7 @@ bool udp_refused(struct udp *udp, struct udp_sock *sock, int error, enum udp_flu
         return true;
     }
     if (train && error == EMSGSIZE) {
-        degrade(sock, run, error);
+        degrade(udp, sock, run, error);
         return true;
     }
     udp->stats->send_errors += segments;

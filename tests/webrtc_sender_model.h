@@ -1,14 +1,21 @@
-/* A publisher's sources, a network and a viewer around a sender, driven by choices: bytes of a fuzzer, or of a seed. It
- * aborts when one of these does not hold:
- *   - an out (the viewer's extended sequence number) is used for one packet, and a repeat of it has the same bytes;
- *   - a retransmission has the next number of its stream, and is the packet that its first two bytes name;
- *   - a gap in the outs is a gap of the source: its packets never came to the sender, and when one comes, it is sent;
- *   - the newest timestamp is not before any other, and after it where the source changes;
- *   - PictureID, TL0PICIDX and frame numbers go on by one where the source changes, and as the source's else. */
+/* A publisher's sources, a network and a viewer around a sender, driven by choices: bytes of a
+ * fuzzer, or of a seed. It aborts when one of these does not hold:
+ *  - an out (the viewer's extended sequence number) is used for one packet, and a repeat of it
+ *    has the same bytes;
+ *  - what is to be sent can be sealed: SRTP refuses an index that is used again;
+ *  - a retransmission has the next number of its stream, and is the packet that its first two
+ *    bytes name;
+ *  - a gap in the outs is a gap of the source: its packets never came to the sender, and when
+ *    one comes, it is sent;
+ *  - the newest timestamp is not before any other, and after it where the source changes;
+ *  - PictureID, TL0PICIDX and frame numbers go on by one where the source changes, and as the
+ *    source's else. */
 #ifndef LEAT_TESTS_WEBRTC_SENDER_MODEL_H
 #define LEAT_TESTS_WEBRTC_SENDER_MODEL_H
 
 #include <stdio.h>
+
+#include <leat/srtp.h>
 
 #include "webrtc_sender_rig.h"
 
@@ -65,6 +72,7 @@ struct model_numbers {
 struct model {
     struct model_choices choices;
     leat_rtp_sender *sender;
+    leat_srtp *srtp;
     leat_time now;
     enum leat_media_kind kind;
     struct rig_source feeds[MODEL_FEEDS];
@@ -154,6 +162,23 @@ static inline void check_numbers(struct model *model, const struct rig_packet *m
     }
 }
 
+static inline void check_sealed(struct model *model, const struct leat_rtp_sent *sent,
+                                const struct rig_packet *made)
+{
+    const struct leat_srtp_packet clear = {
+        .header = sent->header,
+        .header_len = sent->header_len,
+        .prefix = sent->prefix,
+        .prefix_len = sent->prefix_len,
+        .payload = made->bytes + made->packet.payload_offset + sent->skip,
+        .payload_len = (size_t)made->packet.payload_len - sent->skip,
+        .flags = sent->repeat ? LEAT_SRTP_REPEAT : 0,
+    };
+    uint8_t out[512];
+    size_t len = 0;
+    MODEL_REQUIRE(leat_srtp_protect(model->srtp, &clear, out, sizeof(out), &len) == 0);
+}
+
 /* It is newer than all before. */
 static inline void check_newest(struct model *model, const struct rig_packet *made,
                                 const struct rig_seen *seen, uint64_t out)
@@ -207,6 +232,7 @@ static inline void model_feed(struct model *model, struct model_made *entry)
         return;
     }
     MODEL_REQUIRE(!was_fed && model_agreed(packet));
+    check_sealed(model, &sent, &entry->made);
     rig_see(&seen, &sent, &entry->made);
     const uint64_t out = leat_rtp_extend(model->highest, seen.header.sequence);
     struct model_sent *const place = &model->sent[out % MODEL_SEEN];
@@ -229,10 +255,13 @@ static inline void check_again(struct model *model, struct model_made *entry)
     struct rig_seen seen;
     MODEL_REQUIRE(leat_rtp_sender_again(model->sender, model->now, &entry->made.packet,
                                         entry->made.bytes, &sent) == 0);
+    check_sealed(model, &sent, &entry->made);
     rig_see(&seen, &sent, &entry->made);
     const bool is_rtx = seen.header.ssrc == 0x2222;
-    const uint16_t sequence =
-        is_rtx ? (uint16_t)(rig_body(&seen)[0] << 8 | rig_body(&seen)[1]) : seen.header.sequence;
+    uint16_t sequence = seen.header.sequence;
+    if (is_rtx) {
+        sequence = (uint16_t)(rig_body(&seen)[0] << 8 | rig_body(&seen)[1]);
+    }
     const uint64_t out = leat_rtp_extend(model->highest, sequence);
     const struct model_sent *const place = &model->sent[out % MODEL_SEEN];
     MODEL_REQUIRE(place->out == out);
@@ -359,7 +388,7 @@ static inline void model_step(struct model *model)
     case 0x83:
         switch (choice >> 2 & 31) {
         case 0:
-            leat_rtp_sender_target(model->sender, choose(&model->choices) % 3);
+            leat_rtp_sender_target(model->sender, model->now, choose(&model->choices) % 3);
             break;
         case 1:
             model_feedback(model);
@@ -403,6 +432,8 @@ static inline void model_run(struct model *model, struct model_choices choices)
     const uint16_t sequence = (uint16_t)((how & 0xf0) * 128u); /* up to 30,720 */
     model->highest = 65536 + sequence - 1u;
     model->sender = rig_sender(model->kind, how & 8 ? 0x2222 : 0, sequence, model->now);
+    static const uint8_t key[16] = {1}, salt[16] = {2};
+    MODEL_REQUIRE(leat_srtp_sender_open(LEAT_SRTP_AEAD_AES_128_GCM, key, salt, &model->srtp) == 0);
     for (unsigned i = 0; i < MODEL_FEEDS; i++) {
         model_source(model, &model->feeds[i], (uint8_t)(i % 3));
     }
@@ -413,6 +444,7 @@ static inline void model_run(struct model *model, struct model_choices choices)
     leat_rtp_sender_stats(model->sender, &stats);
     MODEL_REQUIRE(stats.packets == model->sent_count && stats.repeats == model->repeat_count);
     free(model->sender);
+    leat_srtp_close(model->srtp);
 }
 
 #endif

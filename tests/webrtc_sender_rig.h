@@ -1,4 +1,5 @@
-/* For the tests of the viewer's sender: sources that make packets, and a viewer that reads what comes. */
+/* For the tests of the viewer's sender: sources that make packets, and a viewer that reads what
+ * comes. */
 #ifndef LEAT_TESTS_WEBRTC_SENDER_RIG_H
 #define LEAT_TESTS_WEBRTC_SENDER_RIG_H
 

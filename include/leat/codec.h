@@ -39,7 +39,8 @@ LEAT_API uint32_t leat_codec_profile(enum leat_codec codec, const char *fmtp, si
 
 /* What one payload says. */
 struct leat_codec_packet {
-    bool     start;           /* the first packet of a frame */
+    bool     start;           /* the first packet of a frame. H264, H265: one with a sequence parameter set, and the
+                                 first slice, both. AV1: of frames that are not key any that begins with an OBU */
     bool     key;             /* of a key frame: a decoder can begin at its first packet. Where only the first
                                  packet tells (VP8, H264 fragments of an IDR do tell), only there */
     bool     parameters;      /* H264, H265: has a sequence parameter set in it */

@@ -148,7 +148,7 @@ struct leat_httpd_route {
 };
 
 struct leat_httpd_config {
-    struct leat_addr local; /* port 0: the kernel chooses */
+    struct leat_addr local; /* port 0: the kernel chooses; [::] takes IPv4 too */
     const char      *path;  /* a Unix socket instead: one listener, on the first worker; lent */
     uint32_t workers; /* listeners, one each on workers 0 to workers-1; default 1. More than the runtime has:
                          DOWN says -EINVAL. Several share the port, also with another process of the same

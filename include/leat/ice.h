@@ -104,7 +104,9 @@ struct leat_ice_tuple {
 struct leat_ice_config {
     struct leat_ice_credentials local, remote;
     uint64_t                    tie_breaker; /* random */
-    leat_time                   consent_ns;  /* silence after which a tuple is over; default 30 s */
+    /* Silence after which a tuple is over; default 30 s. Silence is when there is no valid check and
+     * no answer to ours: after half of it the selected tuple is asked, if it is verified. */
+    leat_time consent_ns;
 };
 
 /* No credentials, tie-breaker 0, 30 s. */
@@ -176,7 +178,9 @@ LEAT_API bool leat_ice_admit(leat_ice *ice, const struct leat_addr *from,
                              const struct leat_addr *local, size_t len);
 
 /* Where media goes: the tuple nominated last that is verified; before there is one, that whose
- * check was valid first, until another is verified earlier. False: nowhere yet, or no more. */
+ * check was valid first, until another is verified earlier. Where a third of consent_ns passes
+ * without a check, the next verified one that is checked takes its place. False: nowhere yet, or
+ * no more. */
 LEAT_API bool leat_ice_selected(const leat_ice *ice, struct leat_ice_tuple *ret);
 
 /* Whether `bytes` more of UDP payload may be sent to the selected tuple now; if so they are

@@ -95,7 +95,11 @@ LEAT_API int leat_media_start(leat_media *media, leat_controller *controller);
 /* The routes of WHIP and WHEP, for leat_httpd_open; after _start. Returns how many. Patterns live as long as `media`.
  *   POST GET HEAD OPTIONS           /whip/:stream  /whep/:stream       (:stream may be "endpoint")
  *   PATCH DELETE GET HEAD OPTIONS   /whip/:stream/:session  /whep/:stream/:session
- *   GET                             /streams       a JSON list of those that LEAT_MEDIA_LIST allows */
+ *   GET HEAD OPTIONS                /streams       those that LEAT_MEDIA_LIST allows, by name:
+ *     [{"name":"demo","live":true,"viewers":2,"audio":"opus","video":"VP8","width":640,"height":480}]
+ *     live: the publisher is connected; audio, video, width and height are left out where not known.
+ * What is wrong is answered with a problem document (RFC 9457). A body is at most 64 KiB: leave body_len_max of
+ * leat_httpd_config no less. */
 #define LEAT_MEDIA_ROUTES_MAX 24u
 LEAT_API size_t leat_media_routes(leat_media *media, struct leat_httpd_route *routes, size_t cap);
 

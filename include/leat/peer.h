@@ -34,7 +34,7 @@ struct leat_peer_config {
     leat_time expire_ns; /* without consent; 0: 30 s, the most there may be */
 };
 
-/* -EINVAL; -ENOMEM. */
+/* -EINVAL: no or too many fingerprints, or as leat_ice_open; -ENOMEM; -EIO: no random bytes. */
 LEAT_API int leat_peer_open(const struct leat_peer_config *config, leat_time now, leat_peer **ret);
 
 /* NULL is allowed. Says nothing to the other side: leat_peer_goodbye does. */
@@ -68,8 +68,8 @@ LEAT_API int leat_peer_unprotect(leat_peer *peer, const uint8_t *data, size_t le
 LEAT_API int leat_peer_unprotect_rtcp(leat_peer *peer, const uint8_t *data, size_t len, uint8_t *out,
                                       size_t cap, size_t *ret_len);
 
-/* New credentials: the old ones are good until the new ones have nominated a pair (RFC 8445, 9): RESTARTED. -EINVAL: as
- * leat_ice_restart. */
+/* New credentials: the old ones are good until the new ones have nominated a pair (RFC 8445, 9): RESTARTED. -EINVAL,
+ * -ENOTCONN: as leat_ice_restart; after CLOSED too. */
 LEAT_API int leat_peer_restart(leat_peer *peer, const struct leat_ice_credentials *local,
                                const struct leat_ice_credentials *remote);
 
@@ -86,14 +86,16 @@ struct leat_peer_datagram {
 LEAT_API bool leat_peer_transmit(leat_peer *peer, struct leat_peer_datagram *ret);
 
 enum leat_peer_event_kind {
-    LEAT_PEER_TUPLE,     /* address: this session's, by a valid check: its datagrams may be routed here */
+    LEAT_PEER_TUPLE, /* address: this session's, by a valid check: its datagrams may be routed here. Once, to
+                        however many of our addresses it sends; at most LEAT_ICE_TUPLES_MAX at a time. Whoever knows
+                        the credentials may have made the address up: it is no reason to take it from another session */
     LEAT_PEER_TUPLE_GONE,
     LEAT_PEER_CONNECTED, /* keys are there: media may flow */
     LEAT_PEER_MOVED,     /* media goes to another address from now on */
     LEAT_PEER_RESTARTED, /* the old credentials are gone */
-    LEAT_PEER_CLOSED,    /* the last one. status: 0 it is over, as one side wished; -ETIMEDOUT silent too long; of a
-                            handshake that failed as in struct leat_dtls_error, -EACCES: not the certificate of
-                            the SDP */
+    LEAT_PEER_CLOSED,    /* the last one. status: 0 it is over, as one side wished; -ETIMEDOUT silent too long, or
+                            no DTLS within LEAT_DTLS_HANDSHAKE_NS of the first check; of a handshake that failed as
+                            in struct leat_dtls_error, -EACCES: not the certificate of the SDP */
 };
 
 struct leat_peer_event {

@@ -132,8 +132,9 @@ enum leat_rtp_packet_flags {
 /* What every viewer needs to know of a packet, found out once. The bytes it speaks of (the plaintext packet,
  * header included) travel beside it and are never changed. */
 struct leat_rtp_packet {
-    uint64_t  index;    /* its place among the packets of its source: the extended sequence number. Gaps are
-                           packets that are missing, or are still to come */
+    uint64_t  index;    /* its place among the packets of its source: the extended sequence number, but that
+                           padding does not count, and what the receiver puts in does. Gaps are packets that
+                           are missing, or are still to come */
     leat_time received; /* when */
     uint32_t  source;   /* what these indexes and timestamps count in: one layer of one track of one publisher.
                            Never used again for another */

@@ -43,7 +43,9 @@ LEAT_API void leat_rtp_receiver_close(leat_rtp_receiver *receiver);
 
 /* One plaintext RTP packet of *len bytes, with its place in *ret. 0: it is to be forwarded; a retransmission has
  * become the packet it repeats, in place, and *len is shorter. -EAGAIN: it is not to be forwarded (a duplicate,
- * padding, a layer that nobody knows yet); -EBADMSG: no RTP. */
+ * padding, a payload that is none of its codec's, a layer that nobody knows yet); -EBADMSG: no RTP. After either the
+ * bytes may have been changed. Padding that comes when later packets have gone by is forwarded, empty: viewers would ask
+ * for it for ever. */
 LEAT_API int leat_rtp_receiver_packet(leat_rtp_receiver *receiver, leat_time now, uint8_t *packet,
                                       size_t *len, struct leat_rtp_packet *ret);
 
@@ -88,7 +90,7 @@ struct leat_rtp_receiver_stats {
     uint64_t repaired;       /* of those, come later, by RTX or without */
     uint64_t duplicates;
     uint64_t unknown;        /* bound to nothing */
-    uint64_t broken;         /* no RTP, no RTCP */
+    uint64_t broken;         /* no RTP, no RTCP, no payload of its codec */
     uint64_t nacks, key_requests, key_frames;
     uint32_t jitter_us;      /* RFC 3550, 6.4.1, of video's best layer, else of audio */
     uint32_t bitrate;        /* bits per second, of the last second */

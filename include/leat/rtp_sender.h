@@ -59,13 +59,17 @@ struct leat_rtp_sent {
     uint8_t  header_len;
     uint8_t  prefix_len;
     uint8_t  skip;
-    bool     repeat; /* without retransmission streams a packet is repeated under its own index: then each of this
-                        SSRC is to be sealed with LEAT_SRTP_REPEAT, the first time as well */
+    bool     repeat; /* LEAT_SRTP_REPEAT: where no retransmission stream is agreed a packet may be repeated under its
+                        own index. Set on all that may be, the first time as well */
 };
 
 /* The layer of video that is to be shown from its next key frame on; any other is shown until then, if it flows.
- * Layer 0 at first. */
-LEAT_API void leat_rtp_sender_target(leat_rtp_sender *sender, uint8_t layer);
+ * A key frame of it is wanted since `now`. Layer 0 at first. */
+LEAT_API void leat_rtp_sender_target(leat_rtp_sender *sender, leat_time now, uint8_t layer);
+
+/* Packets of that source will not be given. If it is the video that is shown, the viewer goes on with its next key
+ * frame, which is wanted from now on, and sees no gap that it would ask for; else nothing happens. */
+LEAT_API void leat_rtp_sender_skip(leat_rtp_sender *sender, leat_time now, uint32_t source);
 
 /* One packet of a publisher; `bytes` is what packet->payload_offset counts from. 0: send *ret. -EAGAIN: not for this
  * viewer: another layer, waits for a key frame, older than where it began, or already sent; -ENOTSUP: a codec that the
@@ -74,7 +78,8 @@ LEAT_API int leat_rtp_sender_packet(leat_rtp_sender *sender, leat_time now,
                                     const struct leat_rtp_packet *packet, const uint8_t *bytes,
                                     struct leat_rtp_sent *ret);
 
-/* For lip sync: what the publisher reported. Others' sources are ignored. */
+/* For lip sync, and for the timestamps of a change between layers: what the publisher reported. Of any source; those of
+ * the source that is shown and of the three that reported last are kept. */
 LEAT_API void leat_rtp_sender_source_report(leat_rtp_sender *sender,
                                             const struct leat_rtp_report *report);
 
@@ -93,13 +98,14 @@ LEAT_API bool leat_rtp_sender_is_for(const leat_rtp_sender *sender, const struct
 LEAT_API bool leat_rtp_sender_repeat(leat_rtp_sender *sender, leat_time now, uint32_t *ret_source,
                                      uint64_t *ret_index);
 
-/* The same packet once more. 0; -EAGAIN: it was never sent. */
+/* The same packet once more. 0; -EAGAIN: it was never sent, or too long ago (1,024 packets, eight changes), or the viewer
+ * has agreed to no repeats of this codec. */
 LEAT_API int leat_rtp_sender_again(leat_rtp_sender *sender, leat_time now,
                                    const struct leat_rtp_packet *packet, const uint8_t *bytes,
                                    struct leat_rtp_sent *ret);
 
-/* A sender report (RFC 3550, 6.4.1) with SDES if it is due: each second once something was sent. `ntp_now` is the wall
- * time as NTP has it, 32.32. Bytes written; 0: not due. cap is at least 128. */
+/* A sender report (RFC 3550, 6.4.1) with SDES if it is due: at once when something was sent, then each second.
+ * `ntp_now` is the wall time as NTP has it, 32.32. Bytes written; 0: not due. cap is at least 128. */
 LEAT_API size_t leat_rtp_sender_report(leat_rtp_sender *sender, leat_time now, uint64_t ntp_now,
                                        const char *cname, uint8_t *out, size_t cap);
 

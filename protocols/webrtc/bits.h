@@ -37,7 +37,8 @@ static inline void bits_skip(struct bits *bits, size_t count)
     bits->at = bits->over ? bits->len * 8 : bits->at + count;
 }
 
-/* ue(v) of H.264 (9.1) and H.265, uvlc() of AV1 (4.10.3): Exp-Golomb. Values are below 2^31, or it is over. */
+/* ue(v) of H.264 (9.1) and H.265, uvlc() of AV1 (4.10.3): Exp-Golomb. Values are below 2^31, or
+ * it is over. */
 static inline uint32_t bits_golomb(struct bits *bits)
 {
     unsigned zeros = 0;

@@ -1,6 +1,6 @@
-/* Codecs by name, what of their parameters must match, and the entry to the codecs' own files: codec_vpx.c,
- * codec_h264.c, codec_h265.c, codec_av1.c. Pure functions on bytes that any thread may call; nothing here
- * trusts a length that came with the bytes. */
+/* Codecs by name, what of their parameters must match, and the entry to the codecs' own files:
+ * codec_vpx.c, codec_h264.c, codec_h265.c, codec_av1.c. Pure functions on bytes that any thread
+ * may call; nothing here trusts a length that came with the bytes. */
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -86,8 +86,9 @@ static int hex_of(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* profile_idc and profile-iop with the bits that say nothing taken out, so that what is the same profile is the same
- * number (RFC 6184, 8.1, table 5). Without a profile-level-id it is Baseline. */
+/* profile_idc and profile-iop with the bits that say nothing taken out, so that what is the same
+ * profile is the same number (RFC 6184, 8.1, table 5). Without a profile-level-id it is
+ * Baseline. */
 static uint32_t h264_profile(const char *fmtp, size_t fmtp_len)
 {
     enum { CONSTRAINED_BASELINE = 0x4240, BASELINE = 0x4200, MAIN = 0x4d00, EXTENDED = 0x5800 };

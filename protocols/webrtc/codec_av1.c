@@ -1,6 +1,6 @@
-/* AV1: the aggregation header of a payload (AV1 RTP specification, 4.4), the sequence header (AV1 bitstream
- * specification, 5.5) for the size, and the part of the dependency descriptor that forwarding changes (RTP
- * specification, A.8.2). Called by codec.c, the sender, and anyone. */
+/* AV1: the aggregation header of a payload (AV1 RTP specification, 4.4), the sequence header
+ * (AV1 bitstream specification, 5.5) for the size, and the part of the dependency descriptor
+ * that forwarding changes (RTP specification, A.8.2). Called by codec.c, the sender, and anyone. */
 #include <errno.h>
 
 #include "bits.h"
@@ -111,13 +111,15 @@ int leat__codec_look_av1(const uint8_t *payload, size_t len, struct leat_codec_p
     if (first == 0) {
         return -EBADMSG;
     }
-    /* Of the frames that are not key, none says where it begins; one that continues an OBU does not. */
+    /* Of the frames that are not key, none says where it begins; one that continues an OBU does
+     * not. */
     ret->start = !(payload[0] & Z);
     ret->key = payload[0] & N;
     return ret->start ? look_obu(payload + at, first, ret) : 0;
 }
 
-/* ---- the dependency descriptor: start, end, template (6 bits), frame_number (16), what may follow ---- */
+/* ---- the dependency descriptor: start, end, template (6 bits), frame_number (16), what may
+ * follow ---- */
 
 int leat_codec_frame_number(const uint8_t *descriptor, size_t len, uint16_t *ret)
 {

@@ -1,5 +1,6 @@
-/* H264 (RFC 6184): which packets begin a picture, at which of them a decoder can begin, the size from a sequence
- * parameter set (H.264, 7.3.2.1.1), and parameter sets out of an fmtp. Called by codec.c. */
+/* H264 (RFC 6184): which packets begin a picture, at which of them a decoder can begin, the size
+ * from a sequence parameter set (H.264, 7.3.2.1.1), and parameter sets out of an fmtp. Called by
+ * codec.c. */
 #include <errno.h>
 #include <string.h>
 

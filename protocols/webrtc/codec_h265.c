@@ -1,4 +1,5 @@
-/* H265 (RFC 7798): which packets begin a picture, and at which of them a decoder can begin. Called by codec.c. */
+/* H265 (RFC 7798): which packets begin a picture, and at which of them a decoder can begin.
+ * Called by codec.c. */
 #include <errno.h>
 
 #include "codec_look.h"

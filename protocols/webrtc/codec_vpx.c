@@ -1,5 +1,5 @@
-/* The payload descriptors of VP8 (RFC 7741, 4.2) and VP9 (RFC 9628, 4.2), and of VP8's key frames the size (RFC 6386,
- * 9.1). Called by codec.c. What is cut short is refused whole. */
+/* The payload descriptors of VP8 (RFC 7741, 4.2) and VP9 (RFC 9628, 4.2), and of VP8's key
+ * frames the size (RFC 6386, 9.1). Called by codec.c. What is cut short is refused whole. */
 #include <errno.h>
 
 #include "codec_look.h"
@@ -121,7 +121,8 @@ int leat__codec_look_vp9(const uint8_t *payload, size_t len, struct leat_codec_p
     if (cursor.broken || cursor.at == len) {
         return -EBADMSG;
     }
-    /* A picture begins with its lowest spatial layer, and is a key picture if that is not predicted. */
+    /* A picture begins with its lowest spatial layer, and is a key picture if that is not
+     * predicted. */
     ret->start = (first & B) && ret->spatial == 0;
     ret->key = !(first & P) && ret->spatial == 0;
     return 0;

@@ -30,6 +30,7 @@ enum { EVENTS_MAX = LEAT_ICE_TUPLES_MAX + 4 };
 
 struct leat_ice {
     leat_time consent_ns, opened_at;
+    leat_time refresh_at; /* not before: the silent selected tuple is asked again */
     uint64_t tie_breaker;
     struct leat_ice_counters counters;
     struct leat_ice_credentials local[GENERATIONS], remote[GENERATIONS];
@@ -62,7 +63,7 @@ int leat__ice_heard(leat_ice *ice, leat_time now, const struct leat_ice_tuple *a
 
 /* Its check said USE-CANDIDATE, or did not. */
 void leat__ice_nominate(leat_ice *ice, int index);
-void leat__ice_settle(leat_ice *ice, int index);
+void leat__ice_settle(leat_ice *ice, leat_time now, int index);
 
 /* It has answered. */
 void leat__ice_verified(leat_ice *ice, int index);

@@ -10,7 +10,10 @@
 
 #include <openssl/crypto.h>
 
-enum { BUDGET = 3 };
+enum {
+    BUDGET = 3,
+    QUIET_PART = 3 /* of consent_ns: 10 s; browsers check every 2.5 to 6 s */
+};
 
 static void tell(leat_ice *ice, enum leat_ice_event_kind kind, const struct leat_ice_tuple *at)
 {
@@ -155,9 +158,18 @@ void leat__ice_nominate(leat_ice *ice, int index)
     }
 }
 
-void leat__ice_settle(leat_ice *ice, int index)
+/* Who nominates several pairs at once (RFC 5245, 8.1.1.2; Firefox does) uses the best of them, which
+ * need not be the last; from then on it checks that one alone. So the checks say where it is. */
+void leat__ice_settle(leat_ice *ice, leat_time now, int index)
 {
     if (ice->selected == NO_TUPLE) {
+        select_tuple(ice, index);
+        return;
+    }
+    const struct tuple *const tuple = &ice->tuples[index];
+    const struct tuple *const selected = &ice->tuples[ice->selected];
+    if (tuple->verified && tuple->generation == selected->generation &&
+        now >= selected->valid_at + ice->consent_ns / QUIET_PART) {
         select_tuple(ice, index);
     }
 }

@@ -22,6 +22,12 @@ struct waiting {
     size_t   len;
 };
 
+/* An address of the client, and how many tuples of ICE have it: one for each of our addresses it sends to. */
+struct remote {
+    struct leat_addr addr;
+    uint32_t         tuples;
+};
+
 struct leat_peer {
     leat_ice          *ice;
     leat_dtls         *dtls; /* NULL: nothing of it was needed yet */
@@ -37,6 +43,9 @@ struct leat_peer {
     struct waiting held; /* the first of what DTLS says */
     bool           held_sent; /* and it was lent */
 
+    struct remote remotes[LEAT_ICE_TUPLES_MAX]; /* that TUPLE was said of */
+    uint32_t      remote_count;
+
     bool connected, connected_told;
     bool settled; /* the client was heard with the keys */
     bool closed, closed_told; /* nothing more happens */
@@ -45,6 +54,7 @@ struct leat_peer {
     bool                  has_selected;
     struct leat_ice_tuple selected; /* what leat_peer_target lends */
     leat_time             opened;
+    leat_time             start_by; /* DTLS; LEAT_NEVER: no address is known yet */
     leat_time             checked_ns, connected_ns;
     uint64_t              dropped;
 };
@@ -60,18 +70,19 @@ int leat_peer_open(const struct leat_peer_config *config, leat_time now, leat_pe
     if (config->fingerprint_count == 0 || config->fingerprint_count > LEAT_DTLS_FINGERPRINTS_MAX) {
         return -EINVAL;
     }
+    peer = calloc(1, sizeof(*peer));
+    if (peer == NULL) {
+        return -ENOMEM;
+    }
     leat_ice_config_default(&ice);
+    if (RAND_bytes((unsigned char *)&ice.tie_breaker, sizeof(ice.tie_breaker)) != 1) {
+        free(peer);
+        return -EIO;
+    }
     ice.local = *config->local;
     ice.remote = *config->remote;
     if (config->expire_ns != 0) {
         ice.consent_ns = config->expire_ns;
-    }
-    if (RAND_bytes((unsigned char *)&ice.tie_breaker, sizeof(ice.tie_breaker)) != 1) {
-        return -EIO;
-    }
-    peer = calloc(1, sizeof(*peer));
-    if (peer == NULL) {
-        return -ENOMEM;
     }
     status = leat_ice_open(&ice, now, &peer->ice);
     OPENSSL_cleanse(&ice, sizeof(ice));
@@ -85,6 +96,7 @@ int leat_peer_open(const struct leat_peer_config *config, leat_time now, leat_pe
     peer->fingerprint_count = config->fingerprint_count;
     peer->active = config->active;
     peer->opened = now;
+    peer->start_by = LEAT_NEVER;
     *ret = peer;
     return 0;
 }
@@ -136,6 +148,10 @@ static int open_srtp(leat_peer *peer)
     status = leat_srtp_sender_open(profile, keys.local_key, keys.local_salt, &peer->srtp_out);
     if (status == 0) {
         status = leat_srtp_receiver_open(profile, keys.remote_key, keys.remote_salt, &peer->srtp_in);
+        if (status < 0) {
+            leat_srtp_close(peer->srtp_out);
+            peer->srtp_out = NULL;
+        }
     }
     OPENSSL_cleanse(&keys, sizeof(keys));
     return status;
@@ -250,8 +266,9 @@ void leat_peer_receive(leat_peer *peer, leat_time now, const struct leat_addr *f
     } else if (leat_stun_is(data, len)) {
         leat_ice_receive(peer->ice, now, from, local, data, len);
         follow_ice(peer);
-        if (peer->checked_ns == 0 && peer->has_selected) {
+        if (peer->start_by == LEAT_NEVER && peer->has_selected) {
             peer->checked_ns = now - peer->opened;
+            peer->start_by = now + LEAT_DTLS_HANDSHAKE_NS;
         }
     } else if (leat_dtls_is(data, len) && leat_ice_admit(peer->ice, from, local, len)) {
         receive_dtls(peer, now, data, len);
@@ -289,7 +306,7 @@ int leat_peer_unprotect_rtcp(leat_peer *peer, const uint8_t *data, size_t len, u
 int leat_peer_restart(leat_peer *peer, const struct leat_ice_credentials *local,
                       const struct leat_ice_credentials *remote)
 {
-    return leat_ice_restart(peer->ice, local, remote);
+    return peer->closed ? -ENOTCONN : leat_ice_restart(peer->ice, local, remote);
 }
 
 leat_time leat_peer_deadline(const leat_peer *peer)
@@ -300,7 +317,7 @@ leat_time leat_peer_deadline(const leat_peer *peer)
         return LEAT_NEVER;
     }
     ice = leat_ice_deadline(peer->ice);
-    dtls = peer->dtls != NULL ? leat_dtls_deadline(peer->dtls) : LEAT_NEVER;
+    dtls = peer->dtls != NULL ? leat_dtls_deadline(peer->dtls) : peer->start_by;
     return ice < dtls ? ice : dtls;
 }
 
@@ -314,6 +331,8 @@ void leat_peer_timeout(leat_peer *peer, leat_time now)
     if (peer->dtls != NULL) {
         leat_dtls_timeout(peer->dtls, now);
         follow_dtls(peer, now);
+    } else if (now >= peer->start_by) { /* checks alone keep nothing alive */
+        close_with(peer, -ETIMEDOUT);
     }
 }
 
@@ -396,6 +415,27 @@ bool leat_peer_transmit(leat_peer *peer, struct leat_peer_datagram *ret)
     return true;
 }
 
+/* Whether this is the first tuple with that address; or, of one that is dropped, was the last. */
+static bool count_remote(leat_peer *peer, const struct leat_addr *addr, bool is_added)
+{
+    uint32_t at = 0;
+
+    while (at < peer->remote_count && !leat_addr_equal(&peer->remotes[at].addr, addr)) {
+        at++;
+    }
+    if (is_added) {
+        if (at == peer->remote_count) {
+            peer->remotes[peer->remote_count++] = (struct remote){.addr = *addr};
+        }
+        return peer->remotes[at].tuples++ == 0;
+    }
+    if (--peer->remotes[at].tuples > 0) {
+        return false;
+    }
+    peer->remotes[at] = peer->remotes[--peer->remote_count];
+    return true;
+}
+
 /* An event of ICE as one of the session; false: it is nobody else's business. */
 static bool event_of_ice(leat_peer *peer, const struct leat_ice_event *event,
                          struct leat_peer_event *ret)
@@ -405,10 +445,10 @@ static bool event_of_ice(leat_peer *peer, const struct leat_ice_event *event,
     switch (event->kind) {
     case LEAT_ICE_ADDED:
         ret->kind = LEAT_PEER_TUPLE;
-        return true;
+        return count_remote(peer, &ret->address, true);
     case LEAT_ICE_DROPPED:
         ret->kind = LEAT_PEER_TUPLE_GONE;
-        return true;
+        return count_remote(peer, &ret->address, false);
     case LEAT_ICE_SELECTED:
         ret->kind = LEAT_PEER_MOVED;
         return true;

@@ -103,7 +103,8 @@ struct source {
     uint16_t width, height;
     struct rate rate;
     struct key key;
-    bool parameters_seen;
+    bool parameters_seen, parameters_differ; /* in the stream; from those of the offer */
+    uint32_t parameters_timestamp;           /* of the frame that had them last */
 
     bool report_new;
     struct leat_rtp_report report;
@@ -204,7 +205,7 @@ bool leat__source_flows(const struct source *source, leat_time now);
 void leat__source_note_flow(leat_rtp_receiver *receiver, struct source *source, leat_time now,
                             size_t bytes);
 void leat__source_note_key(leat_rtp_receiver *receiver, struct source *source, leat_time now,
-                           const struct place *place, uint32_t timestamp, bool start);
+                           const struct place *place, uint32_t timestamp);
 void leat__source_ask_key(leat_rtp_receiver *receiver, struct source *source, leat_time now);
 bool leat__source_put_key_request(leat_rtp_receiver *receiver, struct source *source, leat_time now,
                                   uint8_t *out, size_t cap, size_t *len);

@@ -3,6 +3,7 @@
  *
  * Nothing is allocated after open; what a packet costs does not depend on how many came before. One thread at a
  * time. */
+#define _GNU_SOURCE /* memmem */
 #include "receiver.h"
 
 #include <errno.h>
@@ -188,18 +189,32 @@ static bool is_new_key(const struct source *source, uint32_t timestamp)
     return !source->key.begun || source->key.timestamp != timestamp;
 }
 
-/* A key frame of H264 whose parameter sets were in the offer only: they are put in before its first packet. Where that
- * cannot be any more, nobody can begin at this frame, and it is none. */
+/* Parameter sets in the stream: of this frame, and whether they are the offer's. */
+static void note_parameters(const leat_rtp_receiver *receiver, struct source *source,
+                            const struct leat_rtp_header *header, const uint8_t *payload)
+{
+    const uint8_t *const offered = receiver->parameters + receiver->parameters_at[source->codec];
+    source->parameters_seen = true;
+    source->parameters_timestamp = header->timestamp;
+    if (receiver->parameters_len[source->codec] > 3) { /* the first unit of a STAP-A */
+        source->parameters_differ |=
+            memmem(payload, header->payload_len, offered + 3, get16(offered + 1)) == NULL;
+    }
+}
+
+/* A key frame of H264 that came without the parameter sets that were in the offer: they are put in before its first
+ * packet, unless the stream has others. Where that cannot be any more, nobody can begin at this frame, and it is
+ * none. */
 static void complete_key(leat_rtp_receiver *receiver, struct source *source,
                          const struct leat_rtp_header *header, struct place *place,
                          struct leat_codec_packet *payload)
 {
     const uint8_t codec = source->codec;
-    if (payload->parameters) {
-        source->parameters_seen = true;
-    }
-    if (!payload->key || source->kind != LEAT_MEDIA_VIDEO || source->parameters_seen ||
-        receiver->parameters_len[codec] == 0 || !is_new_key(source, header->timestamp)) {
+    const bool has_them =
+        source->parameters_seen && source->parameters_timestamp == header->timestamp;
+    if (!payload->key || source->kind != LEAT_MEDIA_VIDEO || source->parameters_differ ||
+        has_them || receiver->parameters_len[codec] == 0 ||
+        !is_new_key(source, header->timestamp)) {
         return;
     }
     if (!payload->start || !leat__source_put_in(source, place)) {
@@ -252,20 +267,26 @@ static int accept(leat_rtp_receiver *receiver, struct source *source, leat_time 
     const enum leat_codec codec = receiver->tracks[source->kind].codecs[source->codec].codec;
     const uint8_t *const payload = packet + header->header_len;
     if (header->payload_len == 0) {
-        (void)leat__source_leave_out(source, &place);
-        return -EAGAIN;
+        if (leat__source_leave_out(source, &place)) {
+            return -EAGAIN;
+        }
+        describe(receiver, source, packet, header, &place, &found); /* viewers have a gap there */
+        *ret = found;
+        return 0;
     }
     if (leat_codec_look(codec, payload, header->payload_len, &found.payload) != 0) {
         receiver->stats.broken++;
         (void)leat__source_leave_out(source, &place);
         return -EAGAIN;
     }
+    if (found.payload.parameters) {
+        note_parameters(receiver, source, header, payload);
+    }
     complete_key(receiver, source, header, &place, &found.payload);
     leat__source_note_flow(receiver, source, now, header->payload_len);
     if (source->kind == LEAT_MEDIA_VIDEO) {
-        if (found.payload.key) {
-            leat__source_note_key(receiver, source, now, &place, header->timestamp,
-                                  found.payload.start);
+        if (found.payload.key && found.payload.start) { /* without its start it helps nobody */
+            leat__source_note_key(receiver, source, now, &place, header->timestamp);
         }
         if (found.payload.width && !place.late) {
             source->width = found.payload.width;

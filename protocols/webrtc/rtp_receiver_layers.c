@@ -144,7 +144,7 @@ leat_time leat__receiver_judge_deadline(const leat_rtp_receiver *receiver)
 /* ---- key frames ---- */
 
 void leat__source_note_key(leat_rtp_receiver *receiver, struct source *source, leat_time now,
-                           const struct place *place, uint32_t timestamp, bool start)
+                           const struct place *place, uint32_t timestamp)
 {
     struct key *const key = &source->key;
     if (key->begun && (timestamp == key->timestamp || place->raw < key->raw)) {
@@ -156,9 +156,7 @@ void leat__source_note_key(leat_rtp_receiver *receiver, struct source *source, l
     key->timestamp = timestamp;
     key->raw = place->raw;
     receiver->stats.key_frames++;
-    if (start) {
-        leat__source_forget_older(source, place->raw);
-    }
+    leat__source_forget_older(source, place->raw);
     if (!source->key_in_flow) {
         source->key_in_flow = true;
         leat__receiver_judge(receiver, now);

@@ -254,7 +254,7 @@ static bool begin(leat_rtp_receiver *receiver, struct source *source, uint16_t s
     source->missing_count = 0;
     source->nack_due = LEAT_NEVER;
     source->key.begun = source->key.wanted = false;
-    source->parameters_seen = false;
+    source->parameters_seen = source->parameters_differ = false;
     source->width = source->height = 0;
     source->report_new = false;
     return true;

@@ -1,8 +1,10 @@
-/* Which packets of a publisher a viewer gets, and as which of its own: the mapping, and its changes.
+/* Which packets of a publisher a viewer gets, and as which of its own: the mapping, and its
+ * changes.
  *
- * A change is a line in (source, index, out): out = first_out + (index - first), from `first` on until the
- * next change's first_out. Lines do not overlap in outs, so no out ever stands for two packets; `sent` keeps any
- * from leaving twice but as a repeat. Called by the owner of the sender, on one thread. */
+ * A change is a line in (source, index, out): out = first_out + (index - first), from `first` on
+ * until the next change's first_out. Lines do not overlap in outs, so no out ever stands for two
+ * packets; `sent` keeps any from leaving twice but as a repeat. Called by the owner of the
+ * sender, on one thread. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -30,6 +32,7 @@ void leat_rtp_sender_init(leat_rtp_sender *sender, const struct leat_rtp_sender_
         .rtx_ssrc = config->rtx_ssrc,
         .timestamp = config->timestamp,
         .repeat_tokens = SENDER_REPEAT_BURST * SENDER_REPEAT_COST,
+        .questions = SENDER_QUESTION_BURST,
         .codec_count = track->codec_count,
         .kind = (uint8_t)track->kind,
         .ext_mid = track->ext[LEAT_RTP_EXT_MID],
@@ -234,8 +237,8 @@ static void begin(leat_rtp_sender *sender, leat_time now, const struct leat_rtp_
     sender->wants_since = now;
 }
 
-/* A key frame that did not begin anything with its first packet does not with a later one (H264 and H265 have
- * packets of parameters before the picture, without which it is worth nothing). */
+/* A key frame that did not begin anything with its first packet does not with a later one (H264
+ * and H265 have packets of parameters before the picture, without which it is worth nothing). */
 static bool was_refused(const leat_rtp_sender *sender, const struct leat_rtp_packet *packet)
 {
     return sender->has_refused && sender->refused_source == packet->source &&
@@ -250,6 +253,10 @@ static int try_begin(leat_rtp_sender *sender, leat_time now, const struct leat_r
         if (may_begin(sender, now, packet)) {
             begin(sender, now, packet, bytes, codec);
             return 0;
+        }
+        if ((packet->flags & LEAT_RTP_LATE) && wants_key(sender) &&
+            (sender->waiting || packet->layer == sender->target)) {
+            sender->wants_since = now; /* it was no answer: the next key frame is wanted */
         }
         sender->has_refused = true;
         sender->refused_source = packet->source;
@@ -317,7 +324,8 @@ static void note_newest(leat_rtp_sender *sender, leat_time now,
 {
     const uint32_t timestamp = packet->timestamp + change->timestamp;
     uint16_t number = 0;
-    if (sender->packets == 0 || (int32_t)(timestamp - sender->timestamp) >= 0) {
+    /* Where a change begins it is newer, by however many hours. */
+    if (sender->highest == change->first_out || (int32_t)(timestamp - sender->timestamp) >= 0) {
         sender->timestamp = timestamp;
         sender->received_at = packet->received;
     }
@@ -331,9 +339,6 @@ static void note_newest(leat_rtp_sender *sender, leat_time now,
     }
     if (frame_number(sender, packet, bytes, &number)) {
         sender->frame_number = (uint16_t)(number + change->frame_number);
-    }
-    if (is_key_start(sender, packet)) {
-        sender->asked = false;
     }
 }
 
@@ -386,23 +391,38 @@ int leat_rtp_sender_packet(leat_rtp_sender *sender, leat_time now,
         sender->highest = out;
         note_newest(sender, now, packet, bytes, change);
     }
+    if (is_key_start(sender, packet)) { /* a late one too: the rest has gone by */
+        sender->asked = false;
+    }
     sender->packets++;
     sender->bytes += packet->payload_len;
     sender->repeat_tokens += SENDER_REPEAT_SHARE;
     if (sender->repeat_tokens > SENDER_REPEAT_BURST * SENDER_REPEAT_COST) {
         sender->repeat_tokens = SENDER_REPEAT_BURST * SENDER_REPEAT_COST;
     }
+    sender->questions += SENDER_QUESTION_SHARE;
+    if (sender->questions > SENDER_QUESTION_BURST) {
+        sender->questions = SENDER_QUESTION_BURST;
+    }
     return 0;
 }
 
 /* ---- what is wanted ---- */
 
-void leat_rtp_sender_target(leat_rtp_sender *sender, uint8_t layer)
+void leat_rtp_sender_target(leat_rtp_sender *sender, leat_time now, uint8_t layer)
 {
     if (sender->target != layer) {
-        /* No time comes with it: the last one that is known is near enough. */
-        leat__sender_want(sender, sender->sent_at);
+        leat__sender_want(sender, now); /* a key frame that it began with has gone by */
         sender->target = layer;
+    }
+}
+
+void leat_rtp_sender_skip(leat_rtp_sender *sender, leat_time now, uint32_t source)
+{
+    if (sender->kind == LEAT_MEDIA_VIDEO && !sender->waiting &&
+        leat__sender_current(sender)->source == source) {
+        leat__sender_want(sender, now);
+        sender->waiting = true;
     }
 }
 

@@ -1,6 +1,7 @@
-/* What a viewer says (RTCP feedback), and what it asks for again. A repeat is paid for with what was earned
- * by sending, so that a viewer that asks for everything costs no more than 15 % and a burst; what was
- * answered a moment ago is not answered again, the answer being on its way. Called by the owner of the sender. */
+/* What a viewer says (RTCP feedback), and what it asks for again. A repeat is paid for with what
+ * was earned by sending, so that a viewer that asks for everything costs no more than 15 % and a
+ * burst; what was answered a moment ago is not answered again, the answer being on its way.
+ * Called by the owner of the sender. */
 #include <errno.h>
 #include <string.h>
 
@@ -28,7 +29,8 @@ static bool is_fresh(const leat_rtp_sender *sender, unsigned slot, leat_time now
            (uint16_t)(ms_of(now) - sender->repeats[slot].at_ms) < wait;
 }
 
-/* Where to note what is asked for: its own place, or the one that was answered longest ago. -1: all are pending. */
+/* Where to note what is asked for: its own place, or the one that was answered longest ago. -1:
+ * all are pending. */
 static int slot_for(const leat_rtp_sender *sender, uint16_t sequence, leat_time now)
 {
     int best = -1;
@@ -55,6 +57,11 @@ static void ask(leat_rtp_sender *sender, leat_time now, uint16_t sequence)
         sender->repeats_unknown++;
         return;
     }
+    if (sender->questions == 0) { /* a datagram can ask six thousand, and looking them up costs */
+        sender->repeats_capped++;
+        return;
+    }
+    sender->questions--;
     const int slot = slot_for(sender, sequence, now);
     if (slot < 0) {
         sender->repeats_capped++;

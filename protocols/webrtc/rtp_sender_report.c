@@ -1,6 +1,7 @@
-/* Clocks. A source's media clock is tied to its publisher's wall time by the publisher's reports, and that wall time to
- * ours by when the reports came; what a viewer is told is in our time, for sound and picture by the same rule, so
- * that it can put them side by side. Called by the owner of the sender. */
+/* Clocks. A source's media clock is tied to its publisher's wall time by the publisher's
+ * reports, and that wall time to ours by when the reports came; what a viewer is told is in our
+ * time, for sound and picture by the same rule, so that it can put them side by side. Called by
+ * the owner of the sender. */
 #include "rtp_sender_state.h"
 
 #define REPORT_EACH LEAT_SEC

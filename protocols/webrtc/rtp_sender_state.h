@@ -1,9 +1,9 @@
-/* What a viewer's sender remembers; about a KiB, and thousands of them. rtp_sender.c owns the mapping of a source's
- * packets to the viewer's and is the only one to move it; rtp_sender_repeat.c (what is asked for again) and
- * rtp_sender_report.c (clocks, RTCP) read it.
+/* What a viewer's sender remembers; about a KiB, and thousands of them. rtp_sender.c owns the
+ * mapping of a source's packets to the viewer's and is the only one to move it;
+ * rtp_sender_repeat.c (what is asked for again) and rtp_sender_report.c (clocks, RTCP) read it.
  *
- * An "out" is the place of a packet in what the viewer sees: its sequence number, extended. It is used for
- * one packet of one source ever: SRTP encrypts one packet with it. */
+ * An "out" is the place of a packet in what the viewer sees: its sequence number, extended. It
+ * is used for one packet of one source ever: SRTP encrypts one packet with it. */
 #ifndef LEAT_PROTOCOLS_WEBRTC_RTP_SENDER_STATE_H
 #define LEAT_PROTOCOLS_WEBRTC_RTP_SENDER_STATE_H
 
@@ -15,6 +15,8 @@ enum {
     SENDER_REPEAT_COST = 100,  /* a repeat, in hundredths of a packet */
     SENDER_REPEAT_SHARE = 15,  /* what a packet that is sent earns */
     SENDER_REPEAT_BURST = 100, /* packets */
+    SENDER_QUESTION_SHARE = 4, /* packets that may be asked for, for each that is sent */
+    SENDER_QUESTION_BURST = 1024,
     SENDER_DEPENDENCY_MAX =
         116, /* bytes of a descriptor; nine layers with their structure have about 80 */
 };
@@ -34,8 +36,8 @@ struct sender_repeat {
     uint16_t at_ms; /* of the last answer, modulo: valid where `answered` has the bit */
 };
 
-/* What a source reported, with our time for it: the least delay there was, so that the reports of both kinds of
- * a publisher, each delayed in its own way, come to the same. */
+/* What a source reported, with our time for it: the least delay there was, so that the reports
+ * of both kinds of a publisher, each delayed in its own way, come to the same. */
 struct sender_report {
     uint64_t ntp_ns; /* since 1900, the publisher's */
     uint64_t offset; /* leat_time - ntp_ns, modulo */
@@ -54,6 +56,7 @@ struct leat_rtp_sender {
     uint32_t
         change_count; /* so far; the newest is at (change_count - 1) % LEAT_RTP_SENDER_CHANGES */
     uint16_t repeat_tokens;            /* hundredths of a packet */
+    uint16_t questions;                /* that may be asked */
     uint16_t picture_id, frame_number; /* the last that were sent */
     uint8_t tl0;
     uint8_t codec_count, codec; /* which is sent now */

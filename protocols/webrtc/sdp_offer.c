@@ -126,6 +126,22 @@ static int check_bundle(struct reading *reading)
 
 /* ---- the transport ---- */
 
+/* A bundle-only section leaves out what the tagged one says for all (RFC 8829, 5.2.1; RFC 9143, 9.3.1.1). */
+static int share_rtcp(struct reading *reading)
+{
+    struct leat_sdp_offer *const offer = &reading->offer;
+    const struct facts *const tagged = &reading->facts[offer->tagged];
+    if (!tagged->rtcp_mux) {
+        return leat__sdp_refuse(reading->error, 422, "no a=rtcp-mux in the tagged m-section");
+    }
+    for (size_t i = 0; i < offer->track_count; i++) {
+        if (reading->facts[i].bundle_only && !reading->facts[i].rtcp_mux) {
+            offer->tracks[i].reduced_rtcp = tagged->rtcp_rsize;
+        }
+    }
+    return 0;
+}
+
 /* The first of the tagged section, the other, the session, and a section that is not served, to say
  * it. */
 static void list_facts(const struct reading *reading, const struct facts *ret[4])
@@ -212,7 +228,7 @@ static int check_section(const struct reading *reading, const struct section *se
         return leat__sdp_refuse(reading->error, 422, "m-section %u: must be %s", section->number,
                                 publish ? "sendonly or sendrecv" : "recvonly or sendrecv");
     }
-    if (!facts->rtcp_mux) { /* RFC 8858; RFC 9725, 4.4.1 */
+    if (!facts->rtcp_mux && !facts->bundle_only) { /* RFC 8858; RFC 9725, 4.4.1 */
         return leat__sdp_refuse(reading->error, 422, "m-section %u: no a=rtcp-mux",
                                 section->number);
     }
@@ -368,6 +384,9 @@ int leat_sdp_offer_read(const char *text, size_t len, enum leat_sdp_use use,
     }
     if (status == 0) {
         status = check_bundle(&reading);
+    }
+    if (status == 0) {
+        status = share_rtcp(&reading);
     }
     if (status == 0) {
         status = read_transport(&reading);

@@ -21,7 +21,10 @@ static bool key_block(const void *key, size_t key_len, uint8_t ret[BLOCK])
     SHA_CTX sha;
     memset(ret, 0, BLOCK);
     if (key_len > BLOCK) {
-        return SHA1_Init(&sha) && SHA1_Update(&sha, key, key_len) && SHA1_Final(ret, &sha);
+        const bool done =
+            SHA1_Init(&sha) && SHA1_Update(&sha, key, key_len) && SHA1_Final(ret, &sha);
+        OPENSSL_cleanse(&sha, sizeof(sha));
+        return done;
     }
     if (key_len) {
         memcpy(ret, key, key_len);

@@ -33,7 +33,8 @@ static int listener_init(void *state, const void *arg, leat_time now)
     struct leat_output *out = leat_outbox_put(&self->out);
     leat_output_listen(out, config->path == NULL ? &self->local : NULL, 0);
     out->path = config->path;
-    out->options = config->workers > 1 ? LEAT_STREAM_REUSEPORT : 0;
+    out->options = config->path == NULL ? LEAT_STREAM_DUAL_STACK : 0;
+    out->options |= config->workers > 1 ? LEAT_STREAM_REUSEPORT : 0;
     return 0;
 }
 

@@ -1,5 +1,5 @@
-/* Which addresses answers offer as candidates (RFC 8445, 5.1.1). Found once, at the start: a machine that gets another
- * address later is to be told so with `advertised`, or started again. */
+/* Which addresses answers offer as candidates (RFC 8445, 5.1.1). Found once, at the start: a
+ * machine that gets another address later is to be told so with `advertised`, or started again. */
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -40,7 +40,8 @@ static bool is_taken(const struct leat_addr *local, const struct leat_addr *addr
     return is_v4 || !leat_addr_is_v4(local); /* a socket on [::] takes both */
 }
 
-/* Those of the interfaces that are up; of loopback ones, or of the others; IPv4 first, which more clients have. */
+/* Those of the interfaces that are up; of loopback ones, or of the others; IPv4 first, which more
+ * clients have. */
 static void collect(leat_media *media, const struct ifaddrs *list, bool of_loopback)
 {
     for (int pass = 0; pass < 2; pass++) {
@@ -48,8 +49,9 @@ static void collect(leat_media *media, const struct ifaddrs *list, bool of_loopb
             struct leat_addr addr;
             const bool is_loopback = (at->ifa_flags & IFF_LOOPBACK) != 0;
             if ((at->ifa_flags & IFF_UP) != 0 && is_loopback == of_loopback &&
-                media->address_count < LEAT_MEDIA_ADDRESSES_MAX && address_of(at->ifa_addr, &addr) &&
-                leat_addr_is_v4(&addr) == (pass == 0) && is_taken(&media->config.local, &addr)) {
+                media->address_count < LEAT_MEDIA_ADDRESSES_MAX &&
+                address_of(at->ifa_addr, &addr) && leat_addr_is_v4(&addr) == (pass == 0) &&
+                is_taken(&media->config.local, &addr)) {
                 media->addresses[media->address_count++] = addr;
             }
         }
@@ -63,8 +65,8 @@ int media_addresses_find(leat_media *media)
     if (media->config.advertised_count > 0 || !is_any(&media->config.local)) {
         const uint32_t count =
             media->config.advertised_count > 0 ? media->config.advertised_count : 1;
-        const struct leat_addr *from = media->config.advertised_count > 0 ? media->advertised
-                                                                          : &media->config.local;
+        const struct leat_addr *from =
+            media->config.advertised_count > 0 ? media->advertised : &media->config.local;
         memcpy(media->addresses, from, count * sizeof(*from));
         media->address_count = media->near_from = count;
         if (media->config.advertised_count == 0) {

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SOURCE_SILENT_NS (5 * LEAT_SEC)
+#define STALE_NS LEAT_SEC /* too late to be sent for the first time, unless it was asked for */
 #define KEY_EVERY_NS (100 * LEAT_MS)
 #define PACKET_EVERY_NS (100 * LEAT_MS)
 
@@ -44,73 +44,16 @@ void media_fanout_close(struct media_fanout *fanout)
         link = &(*link)->next;
     }
     *link = fanout->next;
-    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
-        media_ring_close(&fanout->ring[i]);
-    }
+    media_rings_close(&fanout->rings);
     leat_buf_unref(fanout->batch.buf);
     free(fanout);
 }
 
-/* ---- rings ---- */
-
-static struct media_ring *ring_find(const struct media_fanout *fanout, uint32_t source)
-{
-    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
-        if (fanout->ring[i].source == source && media_ring_is_open(&fanout->ring[i])) {
-            return (struct media_ring *)&fanout->ring[i];
-        }
-    }
-    return NULL;
-}
-
-/* The ring of a source that has just appeared, in a free place or in that of who was silent longest. NULL: no memory. */
-static struct media_ring *ring_make(struct media_fanout *fanout,
-                                    const struct leat_rtp_packet *packet)
-{
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
-        if (!media_ring_is_open(&fanout->ring[i])) {
-            at = i;
-            break;
-        }
-        at = fanout->heard[i] < fanout->heard[at] ? i : at;
-    }
-    media_ring_close(&fanout->ring[at]);
-    const uint32_t len = packet->kind == LEAT_MEDIA_AUDIO ? RING_AUDIO_LEN : RING_VIDEO_LEN;
-    return media_ring_open(&fanout->ring[at], packet->source, len) == 0 ? &fanout->ring[at] : NULL;
-}
-
-static void keep(struct media_fanout *fanout, leat_time now, const struct fanout_packet *packet)
-{
-    struct media_ring *ring = ring_find(fanout, packet->packet->source);
-    if (ring == NULL) {
-        ring = ring_make(fanout, packet->packet);
-    }
-    if (ring != NULL) {
-        media_ring_put(ring, packet->packet->index, packet->slice);
-        fanout->heard[ring - fanout->ring] = now;
-    }
-}
-
-static void expire(struct media_fanout *fanout, leat_time now)
-{
-    for (uint32_t i = 0; i < FANOUT_SOURCES; i++) {
-        struct media_ring *ring = &fanout->ring[i];
-        if (!media_ring_is_open(ring)) {
-            continue;
-        }
-        media_ring_expire(ring, now);
-        if (fanout->heard[i] + SOURCE_SILENT_NS < now) {
-            media_ring_close(ring);
-        }
-    }
-}
-
-const struct leat_rtp_packet *media_fanout_find(const struct media_fanout *fanout, uint32_t source,
+const struct leat_rtp_packet *media_fanout_find(struct media_fanout *fanout, uint32_t source,
                                                 uint64_t index, const uint8_t **ret_bytes)
 {
-    const struct media_ring *ring = ring_find(fanout, source);
-    size_t                   len;
+    const struct media_ring *ring = media_rings_find(&fanout->rings, source);
+    size_t len;
     if (ring == NULL) {
         return NULL;
     }
@@ -119,13 +62,60 @@ const struct leat_rtp_packet *media_fanout_find(const struct media_fanout *fanou
 
 /* ---- batches ---- */
 
-static void add(struct media_fanout *fanout, leat_slice slice, enum leat_media_kind kind)
+static bool is_wished(const struct media_fanout *fanout, uint32_t source, uint64_t index)
+{
+    for (uint32_t i = 0; i < FANOUT_WISHES; i++) {
+        if (fanout->wishes[i].index == index && fanout->wishes[i].source == source) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A worker that has more to do than it can is behind with its batches; what waited too long is passed over, so that it
+ * catches up, and what waits stays bounded. */
+static bool is_stale(const struct media_fanout *fanout, leat_time now,
+                     const struct leat_rtp_packet *packet)
+{
+    return packet->received + STALE_NS < now && !is_wished(fanout, packet->source, packet->index);
+}
+
+/* Whether nothing as new has been seen of its source: what is published again for another worker leaves no hole here. */
+static bool is_newest(struct media_fanout *fanout, const struct leat_rtp_packet *packet)
+{
+    const struct media_ring *ring = media_rings_find(&fanout->rings, packet->source);
+    return ring == NULL || packet->index >= ring->end;
+}
+
+static void note_skipped(struct media_fanout *fanout, uint32_t source)
+{
+    for (uint32_t i = 0; i < fanout->skipped_len; i++) {
+        if (fanout->skipped[i] == source) {
+            return;
+        }
+    }
+    if (fanout->skipped_len < RINGS_MAX) {
+        fanout->skipped[fanout->skipped_len++] = source;
+    }
+}
+
+static void add(struct media_fanout *fanout, leat_time now, leat_slice slice,
+                enum leat_media_kind kind)
 {
     struct fanout_packet packet = {.slice = slice};
-    size_t               len;
+    size_t len;
     packet.packet = leat_media_packet_of(slice, &packet.bytes, &len);
-    if (packet.packet != NULL && packet.packet->kind == kind &&
-        fanout->batch_len < FANOUT_BATCH_MAX) {
+    if (packet.packet == NULL || packet.packet->kind != kind) {
+        return;
+    }
+    const bool is_new = is_newest(fanout, packet.packet);
+    media_rings_put(&fanout->rings, now, packet.packet, slice);
+    if (fanout->batch_len == FANOUT_BATCH_MAX || is_stale(fanout, now, packet.packet)) {
+        media_count(&fanout->worker->counters.dropped, 1);
+        if (is_new && kind == LEAT_MEDIA_VIDEO) {
+            note_skipped(fanout, packet.packet->source);
+        }
+    } else {
         fanout->packets[fanout->batch_len++] = packet;
     }
 }
@@ -133,22 +123,60 @@ static void add(struct media_fanout *fanout, leat_slice slice, enum leat_media_k
 void media_fanout_take(struct media_fanout *fanout, leat_time now, leat_slice batch)
 {
     fanout->has_sent = false;
+    fanout->catch_at = fanout->catch_end = 0;
     if (batch.buf == fanout->batch.buf) {
         return; /* it is held, so no other batch has this address */
     }
     leat_buf_unref(fanout->batch.buf);
     fanout->batch = leat_slice_ref(batch);
-    fanout->batch_len = 0;
+    fanout->batch_len = fanout->skipped_len = 0;
     const uint32_t len = leat_batch_len(batch);
     for (uint32_t kind = 0; kind < LEAT_MEDIA_KINDS; kind++) {
         for (uint32_t i = 0; i < len; i++) {
-            add(fanout, leat_batch_at(batch, i), (enum leat_media_kind)kind);
+            add(fanout, now, leat_batch_at(batch, i), (enum leat_media_kind)kind);
         }
     }
-    for (uint32_t i = 0; i < fanout->batch_len; i++) {
-        keep(fanout, now, &fanout->packets[i]);
+    media_rings_expire(&fanout->rings, now);
+}
+
+const struct fanout_packet *media_fanout_at(struct media_fanout *fanout, const uint32_t *at)
+{
+    struct fanout_packet *caught = &fanout->caught;
+    size_t len;
+    while (fanout->catch_at < fanout->catch_end) {
+        caught->slice = media_ring_find(fanout->catch_ring, fanout->catch_at);
+        caught->packet = leat_media_packet_of(caught->slice, &caught->bytes, &len);
+        if (caught->packet != NULL) {
+            return caught;
+        }
+        fanout->catch_at++;
     }
-    expire(fanout, now);
+    return *at < fanout->batch_len ? &fanout->packets[*at] : NULL;
+}
+
+void media_fanout_next(struct media_fanout *fanout, uint32_t *at)
+{
+    if (fanout->catch_at < fanout->catch_end) {
+        fanout->catch_at++;
+    } else {
+        ++*at;
+    }
+}
+
+uint32_t media_fanout_left(const struct media_fanout *fanout, uint32_t at)
+{
+    return (uint32_t)(fanout->catch_end - fanout->catch_at) + fanout->batch_len - at;
+}
+
+void media_fanout_catch_up(struct media_fanout *fanout, const struct leat_rtp_packet *packet)
+{
+    struct media_ring *ring = media_rings_find(&fanout->rings, packet->source);
+    if (ring != NULL && fanout->catch_at == fanout->catch_end &&
+        media_ring_find(ring, packet->index).buf != NULL) {
+        fanout->catch_ring = ring;
+        fanout->catch_at = packet->index;
+        fanout->catch_end = ring->end;
+    }
 }
 
 void media_fanout_state(struct media_fanout *fanout, leat_time now,
@@ -156,7 +184,7 @@ void media_fanout_state(struct media_fanout *fanout, leat_time now,
 {
     fanout->state = *state;
     fanout->has_state = true;
-    expire(fanout, now);
+    media_rings_expire(&fanout->rings, now);
 }
 
 /* ---- wishes ---- */

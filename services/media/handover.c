@@ -10,17 +10,17 @@
 
 struct entry {
     struct leat_addr peer;
-    leat_ref         session;
-    uint32_t         next;              /* of its bucket; of those that are free */
-    uint32_t         older;             /* of the session's */
-    uint32_t         session_next;      /* the session's newest entry stands for it in its bucket */
-    uint32_t         zero;
+    leat_ref session;
+    uint32_t next;         /* of its bucket; of those that are free */
+    uint32_t older;        /* of the session's */
+    uint32_t session_next; /* the session's newest entry stands for it in its bucket */
+    uint32_t zero;
 };
 
 struct handover {
     struct entry *entries; /* the first is not used */
-    uint32_t      cap, used, free_first;
-    uint32_t      by_peer[BUCKETS], by_session[BUCKETS];
+    uint32_t cap, used, free_first;
+    uint32_t by_peer[BUCKETS], by_session[BUCKETS];
 };
 
 int handover_open(struct handover **ret)
@@ -98,7 +98,7 @@ static int take_entry(struct handover *handover, uint32_t *ret)
     }
     if (handover->used >= handover->cap) {
         const uint32_t cap = handover->cap == 0 ? 64 : 2 * handover->cap;
-        struct entry  *entries = realloc(handover->entries, cap * sizeof(*entries));
+        struct entry *entries = realloc(handover->entries, cap * sizeof(*entries));
         if (entries == NULL) {
             return -ENOMEM;
         }
@@ -113,7 +113,7 @@ static int take_entry(struct handover *handover, uint32_t *ret)
 static void leave_session(struct handover *handover, uint32_t at)
 {
     struct entry *entries = handover->entries;
-    uint32_t     *head = find_session(handover, entries[at].session);
+    uint32_t *head = find_session(handover, entries[at].session);
     ENSURE(*head != 0);
     if (*head == at) {
         const uint32_t older = entries[at].older;

@@ -9,7 +9,7 @@
 struct handover;
 
 /* -ENOMEM. */
-int  handover_open(struct handover **ret);
+int handover_open(struct handover **ret);
 void handover_close(struct handover *handover);
 
 /* LEAT_REF_NONE: of none. */

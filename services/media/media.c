@@ -1,5 +1,5 @@
-/* A server's settings, its start and its counters. All memory that its actors share is made at open and freed at close; nobody
- * writes it in between but who media.h says. */
+/* A server's settings, its start and its counters. All memory that its actors share is made at
+ * open and freed at close; nobody writes it in between but who media.h says. */
 #include "media.h"
 
 #include <errno.h>
@@ -117,7 +117,8 @@ static int workers_open(leat_media *media)
             worker->local.port = (uint16_t)(worker->local.port + i);
         }
         /* A session that restarts has two. */
-        const int status = leat_ice_gate_open(2 * (size_t)media->config.sessions_max, &worker->gate);
+        const int status =
+            leat_ice_gate_open(2 * (size_t)media->config.sessions_max, &worker->gate);
         if (status != 0) {
             return status;
         }
@@ -186,7 +187,8 @@ int leat_media_start(leat_media *media, leat_controller *controller)
         media->workers[i].unix_ns = unix_ns;
     }
     leat_ref signaling;
-    status = leat_spawn(controller, &media_signaling_behavior, &media, sizeof(media), 0, &signaling);
+    status =
+        leat_spawn(controller, &media_signaling_behavior, &media, sizeof(media), 0, &signaling);
     if (status != 0) {
         return status;
     }
@@ -200,7 +202,7 @@ size_t leat_media_routes(leat_media *media, struct leat_httpd_route *routes, siz
 {
     static const struct {
         enum leat_http_method methods[6];
-        const char           *patterns[2];
+        const char *patterns[2];
     } table[] = {
         {{LEAT_HTTP_POST, LEAT_HTTP_GET, LEAT_HTTP_HEAD, LEAT_HTTP_OPTIONS},
          {"/whip/:stream", "/whep/:stream"}},

@@ -9,19 +9,20 @@
 #include "handover.h"
 #include "media.h"
 
-#define SOCKET_BUF (4u << 20)      /* bytes; the system cuts it to what it allows */
-#define LINGER_NS (5 * LEAT_MS)    /* at the end, between two looks whether the sessions have said goodbye */
+#define SOCKET_BUF (4u << 20) /* bytes; the system cuts it to what it allows */
+#define LINGER_NS                                                                                  \
+    (5 * LEAT_MS) /* at the end, between two looks whether the sessions have said goodbye */
 
 struct port {
     struct media_worker *worker;
-    struct handover     *handover;
-    leat_time            look_at;
+    struct handover *handover;
+    leat_time look_at;
     leat_outbox(4) out;
 };
 
 static int port_init(void *state, const void *arg, leat_time now)
 {
-    struct port         *self = state;
+    struct port *self = state;
     struct media_worker *worker = *(struct media_worker *const *)arg;
     (void)now;
     int status = handover_open(&self->handover);
@@ -72,7 +73,7 @@ static void on_opened(struct port *self, const struct leat_event *event)
 /* Copies a datagram for another actor. Receive buffers are few and large: none is kept. */
 static void hand_on(struct port *self, const struct leat_event *event, leat_ref to, bool by_gate)
 {
-    leat_slice           body;
+    leat_slice body;
     struct port_datagram datagram = {
         .peer = event->data.peer,
         .port = leat_self(self),
@@ -98,7 +99,7 @@ static void hand_on(struct port *self, const struct leat_event *event, leat_ref 
 static struct media_worker *worker_of(const struct port *self, const uint8_t *data, size_t len)
 {
     const char *ufrag;
-    size_t      ufrag_len;
+    size_t ufrag_len;
     if (!leat_stun_is(data, len) || leat_ice_username(data, len, &ufrag, &ufrag_len) != 0 ||
         ufrag_len == 0) {
         return NULL;
@@ -121,8 +122,8 @@ static leat_ref pass_gate(struct port *self, const uint8_t *data, size_t len)
 static void on_data(struct port *self, const struct leat_event *event)
 {
     const uint8_t *data = leat_slice_data(event->data.body);
-    const size_t   len = event->data.body.len;
-    leat_ref       session = handover_find(self->handover, &event->data.peer);
+    const size_t len = event->data.body.len;
+    leat_ref session = handover_find(self->handover, &event->data.peer);
     if (!leat_ref_equal(session, LEAT_REF_NONE)) {
         media_count(&self->worker->counters.handovers, 1);
         hand_on(self, event, session, false);
@@ -144,23 +145,33 @@ static void on_data(struct port *self, const struct leat_event *event)
     }
 }
 
-/* From another port, or back from a session that it was not for: a check for one of this worker's sessions. */
+/* A check that another port has received for one of this worker's sessions, or that this one has received and a session
+ * that has the address gave back, since it is another's. */
 static void on_datagram(struct port *self, const struct leat_event *event)
 {
     struct port_datagram datagram;
     if (event->len != LEAT_LEN_BODY || event->body.len < sizeof(datagram)) {
         return;
     }
-    const uint8_t *data = leat_slice_data(event->body);
+    uint8_t *data = leat_slice_data(event->body);
     memcpy(&datagram, data, sizeof(datagram));
     if (datagram.len != event->body.len - sizeof(datagram)) {
         return;
     }
-    const leat_ref session = pass_gate(self, data + sizeof(datagram), datagram.len);
-    if (!leat_ref_equal(session, LEAT_REF_NONE)) {
-        leat_output_send_body(leat_outbox_put(&self->out), session, PORT_DATAGRAM,
-                              leat_slice_ref(event->body));
+    const struct media_worker *worker = worker_of(self, data + sizeof(datagram), datagram.len);
+    leat_ref to = LEAT_REF_NONE;
+    if (worker == self->worker) {
+        to = pass_gate(self, data + sizeof(datagram), datagram.len);
+    } else if (worker != NULL && leat_ref_equal(datagram.port, leat_self(self))) {
+        to = media_port_of(worker);
     }
+    if (leat_ref_equal(to, LEAT_REF_NONE)) {
+        return;
+    }
+    datagram.by_gate = 1; /* nobody else holds the body */
+    memcpy(data, &datagram, sizeof(datagram));
+    leat_output_send_body(leat_outbox_put(&self->out), to, PORT_DATAGRAM,
+                          leat_slice_ref(event->body));
 }
 
 /* ---- routes ---- */
@@ -173,6 +184,8 @@ static void on_route(struct port *self, const struct port_route *route)
         out->flags = (uint8_t)route->flags;
         return;
     }
+    /* It may have been that of a session here. */
+    leat_output_route(leat_outbox_put(&self->out), self->worker->sock, &route->peer, LEAT_REF_NONE);
     bool is_new;
     if (handover_put(self->handover, &route->peer, route->session, &is_new) == 0 && is_new) {
         leat_output_monitor(leat_outbox_put(&self->out), route->session, 0);

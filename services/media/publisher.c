@@ -7,55 +7,54 @@
 #include "ring.h"
 #include "session.h"
 
-#define BATCH_LEN 32u    /* published when it has so many */
-#define BATCH_CAP 112u   /* an event brings at most 64, and extras: it fits into a buffer of a pool */
+#define BATCH_LEN 32u  /* published when it has so many */
+#define BATCH_CAP 112u /* an event brings at most 64, and extras: it fits into a buffer of a pool */
 #define HOLD_NS (2 * LEAT_MS)
 #define SILENT_NS (2 * LEAT_SEC)
 #define STATE_NS LEAT_SEC
 #define RTCP_MAX 1200u
 #define RTCP_SSRC 1u /* ours, who never send media here */
-#define SOURCES (LEAT_MEDIA_KINDS * LEAT_RTP_LAYERS_MAX)
 #define WISH_NS (20 * LEAT_MS) /* a packet is not published again twice within */
 #define WISHES 16u
 
 /* A packet that was published again. */
 struct wish {
-    uint64_t  index;
+    uint64_t index;
     leat_time again;
-    uint32_t  source;
-    uint32_t  zero;
+    uint32_t source;
+    uint32_t zero;
 };
 
 struct publisher {
     struct media_session session;
-    leat_rtp_receiver   *receiver;
-    leat_channel         media, back;
-    uint32_t             source;
-    uint8_t              kinds;
-    bool                 subscribed; /* or at least asked for */
-    bool                 due;        /* the batch is to be published */
-    bool                 video_waits; /* in the batch */
-    bool                 silent;
-    bool                 poll;        /* RTCP may be due */
-    bool                 state_due;
-    bool                 tell_due;    /* signaling is to hear of a changed state */
-    bool                 left;        /* told that it has */
-    leat_slice           batch;       /* no buffer: none */
-    leat_time            batch_since;
-    leat_time            heard;       /* media */
-    leat_time            state_at;    /* when the state is told again */
+    leat_rtp_receiver *receiver;
+    leat_channel media, back;
+    uint32_t source;
+    uint8_t kinds;
+    bool subscribed;  /* or at least asked for */
+    bool due;         /* the batch is to be published */
+    bool video_waits; /* in the batch */
+    bool silent;
+    bool poll; /* RTCP may be due */
+    bool state_due;
+    bool tell_due;    /* signaling is to hear of a changed state */
+    bool left;        /* told that it has */
+    leat_slice batch; /* no buffer: none */
+    leat_time batch_since;
+    leat_time heard;    /* media */
+    leat_time state_at; /* when the state is told again */
     struct leat_media_state state;
     struct leat_rtp_receiver_stats counted;
-    struct media_ring    ring[SOURCES];
-    struct wish          wishes[WISHES];
-    uint32_t             wish_next;
+    struct media_rings rings;
+    struct wish wishes[WISHES];
+    uint32_t wish_next;
 };
 
 /* ---- life ---- */
 
 static int publisher_init(void *state, const void *arg, leat_time now)
 {
-    struct publisher     *self = state;
+    struct publisher *self = state;
     struct session_setup *setup = *(struct session_setup *const *)arg;
     const struct leat_rtp_receiver_config config = {
         .tracks = setup->tracks,
@@ -87,7 +86,7 @@ static int publisher_init(void *state, const void *arg, leat_time now)
 /* What the receiver has found since the last time. */
 static void count_receiver(struct publisher *self)
 {
-    struct media_counters         *counters = &self->session.worker->counters;
+    struct media_counters *counters = &self->session.worker->counters;
     struct leat_rtp_receiver_stats stats;
     leat_rtp_receiver_stats(self->receiver, &stats);
     media_count(&counters->lost_in, stats.missing - self->counted.missing);
@@ -100,9 +99,7 @@ static void publisher_fini(void *state)
     struct publisher *self = state;
     count_receiver(self);
     leat_buf_unref(self->batch.buf);
-    for (uint32_t i = 0; i < SOURCES; i++) {
-        media_ring_close(&self->ring[i]);
-    }
+    media_rings_close(&self->rings);
     media_session_fini(&self->session);
     leat_rtp_receiver_close(self->receiver);
 }
@@ -137,31 +134,16 @@ static void batch_publish(struct publisher *self, struct leat_output *ret)
     self->video_waits = false;
 }
 
-static struct media_ring *ring_of(struct publisher *self, const struct leat_rtp_packet *packet)
-{
-    const uint32_t at = packet->source - self->source;
-    ENSURE(at < SOURCES);
-    struct media_ring *ring = &self->ring[at];
-    if (!media_ring_is_open(ring)) {
-        const uint32_t len = packet->kind == LEAT_MEDIA_AUDIO ? RING_AUDIO_LEN : RING_VIDEO_LEN;
-        (void)media_ring_open(ring, packet->source, len); /* without memory it stays closed */
-    }
-    return ring;
-}
-
 /* A packet with its place: kept, and to be published. */
 static void forward(struct publisher *self, leat_time now, leat_slice slice)
 {
     const struct leat_rtp_packet *packet =
         (const struct leat_rtp_packet *)(const void *)leat_slice_data(slice);
     const enum leat_media_kind kind = (enum leat_media_kind)packet->kind;
-    struct media_counters     *counters = &self->session.worker->counters;
-    struct media_ring         *ring = ring_of(self, packet);
-    const bool                 ends = kind == LEAT_MEDIA_VIDEO && (packet->flags & LEAT_RTP_MARKER);
-    if (media_ring_is_open(ring)) {
-        media_ring_expire(ring, now);
-        media_ring_put(ring, packet->index, slice);
-    }
+    struct media_counters *counters = &self->session.worker->counters;
+    const bool ends = kind == LEAT_MEDIA_VIDEO && (packet->flags & LEAT_RTP_MARKER);
+    media_rings_expire(&self->rings, now);
+    media_rings_put(&self->rings, now, packet, slice);
     self->state_due |= kind == LEAT_MEDIA_VIDEO && (packet->flags & LEAT_RTP_KEY) &&
                        (packet->flags & LEAT_RTP_START);
     media_count(&counters->packets_in, 1);
@@ -175,7 +157,7 @@ static void forward(struct publisher *self, leat_time now, leat_slice slice)
 static void on_rtcp(struct publisher *self, leat_time now, const uint8_t *data, size_t len)
 {
     uint8_t plain[LEAT_RTP_PACKET_MAX];
-    size_t  plain_len;
+    size_t plain_len;
     if (leat_peer_unprotect_rtcp(self->session.peer, data, len, plain, sizeof(plain), &plain_len) !=
         0) {
         media_count(&self->session.worker->counters.dropped, 1);
@@ -187,10 +169,10 @@ static void on_rtcp(struct publisher *self, leat_time now, const uint8_t *data, 
 /* What the publisher left out before this packet. */
 static void forward_extra(struct publisher *self, leat_time now)
 {
-    leat_slice             slice;
+    leat_slice slice;
     struct leat_rtp_packet packet;
-    uint8_t                bytes[LEAT_RTP_PACKET_MAX];
-    const size_t           len = leat_rtp_receiver_extra(self->receiver, bytes, sizeof(bytes), &packet);
+    uint8_t bytes[LEAT_RTP_PACKET_MAX];
+    const size_t len = leat_rtp_receiver_extra(self->receiver, bytes, sizeof(bytes), &packet);
     if (len == 0 || leat_buf_alloc((uint32_t)(sizeof(packet) + len), &slice) != 0) {
         return;
     }
@@ -202,23 +184,21 @@ static void forward_extra(struct publisher *self, leat_time now)
 static void on_rtp(struct publisher *self, leat_time now, const uint8_t *data, size_t len)
 {
     leat_slice slice;
-    size_t     plain_len;
+    size_t plain_len;
     if (len > LEAT_RTP_PACKET_MAX ||
         leat_buf_alloc((uint32_t)(sizeof(struct leat_rtp_packet) + len), &slice) != 0) {
         media_count(&self->session.worker->counters.dropped, 1);
         return;
     }
-    uint8_t                *bytes = leat_slice_data(slice) + sizeof(struct leat_rtp_packet);
-    struct leat_rtp_packet *packet =
-        (struct leat_rtp_packet *)(void *)leat_slice_data(slice);
+    uint8_t *bytes = leat_slice_data(slice) + sizeof(struct leat_rtp_packet);
+    struct leat_rtp_packet *packet = (struct leat_rtp_packet *)(void *)leat_slice_data(slice);
     if (leat_peer_unprotect(self->session.peer, data, len, bytes, len, &plain_len) != 0) {
         media_count(&self->session.worker->counters.dropped, 1);
         leat_buf_unref(slice.buf);
         return;
     }
     self->heard = now;
-    const int status =
-        leat_rtp_receiver_packet(self->receiver, now, bytes, &plain_len, packet);
+    const int status = leat_rtp_receiver_packet(self->receiver, now, bytes, &plain_len, packet);
     if (status != 0) {
         leat_buf_unref(slice.buf);
         return;
@@ -244,11 +224,11 @@ static void on_packet(void *state, leat_time now, enum leat_peer_kind kind, cons
 static void on_want_packet(struct publisher *self, leat_time now,
                            const struct leat_media_want *want)
 {
-    const uint32_t at = want->source - self->source;
-    if (at >= SOURCES || !media_ring_is_open(&self->ring[at])) {
+    const struct media_ring *ring = media_rings_find(&self->rings, want->source);
+    if (ring == NULL) {
         return;
     }
-    const leat_slice slice = media_ring_find(&self->ring[at], want->index);
+    const leat_slice slice = media_ring_find(ring, want->index);
     if (slice.buf == NULL) {
         return;
     }
@@ -264,7 +244,8 @@ static void on_want_packet(struct publisher *self, leat_time now,
         return;
     }
     *wish = (struct wish){.index = want->index, .source = want->source, .again = now + WISH_NS};
-    batch_add(self, now, leat_slice_ref(slice), LEAT_MEDIA_VIDEO); /* more may be wanted in a moment */
+    batch_add(self, now, leat_slice_ref(slice),
+              LEAT_MEDIA_VIDEO); /* more may be wanted in a moment */
 }
 
 static void on_published(struct publisher *self, const struct leat_event *event)
@@ -313,7 +294,7 @@ static void publisher_on_event(void *state, const struct leat_event *event)
 static bool pop_rtcp(struct publisher *self, leat_time now, struct leat_output *ret)
 {
     uint8_t rtcp[RTCP_MAX];
-    size_t  len;
+    size_t len;
     while ((len = leat_rtp_receiver_poll(self->receiver, now, rtcp, sizeof(rtcp))) > 0) {
         if (media_session_send_rtcp(&self->session, rtcp, len, ret)) {
             return true;
@@ -330,7 +311,7 @@ static bool pop_rtcp(struct publisher *self, leat_time now, struct leat_output *
 
 static bool pop_state(struct publisher *self, leat_time now, struct leat_output *ret)
 {
-    const int               best = leat_rtp_receiver_best_layer(self->receiver, now);
+    const int best = leat_rtp_receiver_best_layer(self->receiver, now);
     struct leat_media_state state = {
         .source = self->source,
         .best_layer = best >= 0 ? (uint8_t)best : self->state.best_layer,
@@ -403,12 +384,16 @@ static bool publisher_pop_output(void *state, leat_time now, struct leat_output 
         return true;
     }
     if (self->session.connected && !self->session.ending) {
+        /* First which layer is the best: its key frame may be in the batch. */
+        if (self->state_due && pop_state(self, now, ret)) {
+            return true;
+        }
         if (self->due) {
             batch_publish(self, ret);
             return true;
         }
         if ((self->poll && pop_rtcp(self, now, ret)) ||
-            ((self->state_due || now >= self->state_at) && pop_state(self, now, ret))) {
+            (now >= self->state_at && pop_state(self, now, ret))) {
             return true;
         }
     }
@@ -434,7 +419,7 @@ static leat_time earlier(leat_time a, leat_time b)
 static leat_time publisher_deadline(const void *state)
 {
     const struct publisher *self = state;
-    leat_time               at = media_session_deadline(&self->session);
+    leat_time at = media_session_deadline(&self->session);
     if (!self->silent) {
         at = earlier(at, self->heard + SILENT_NS);
     }

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define SOURCE_SILENT_NS (5 * LEAT_SEC)
+
 int media_ring_open(struct media_ring *ring, uint32_t source, uint32_t len)
 {
     ENSURE(len > 0 && (len & (len - 1)) == 0);
@@ -96,5 +98,65 @@ void media_ring_expire(struct media_ring *ring, leat_time now)
             }
         }
         drop_first(ring);
+    }
+}
+
+/* ---- of all sources ---- */
+
+struct media_ring *media_rings_find(struct media_rings *rings, uint32_t source)
+{
+    for (uint32_t i = 0; i < RINGS_MAX; i++) {
+        if (rings->ring[i].source == source && media_ring_is_open(&rings->ring[i])) {
+            return &rings->ring[i];
+        }
+    }
+    return NULL;
+}
+
+static struct media_ring *make(struct media_rings *rings, const struct leat_rtp_packet *packet)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < RINGS_MAX; i++) {
+        if (!media_ring_is_open(&rings->ring[i])) {
+            at = i;
+            break;
+        }
+        at = rings->heard[i] < rings->heard[at] ? i : at;
+    }
+    media_ring_close(&rings->ring[at]);
+    const uint32_t len = packet->kind == LEAT_MEDIA_AUDIO ? RING_AUDIO_LEN : RING_VIDEO_LEN;
+    return media_ring_open(&rings->ring[at], packet->source, len) == 0 ? &rings->ring[at] : NULL;
+}
+
+void media_rings_put(struct media_rings *rings, leat_time now, const struct leat_rtp_packet *packet,
+                     leat_slice slice)
+{
+    struct media_ring *ring = media_rings_find(rings, packet->source);
+    if (ring == NULL) {
+        ring = make(rings, packet);
+    }
+    if (ring != NULL) {
+        media_ring_put(ring, packet->index, slice);
+        rings->heard[ring - rings->ring] = now;
+    }
+}
+
+void media_rings_expire(struct media_rings *rings, leat_time now)
+{
+    for (uint32_t i = 0; i < RINGS_MAX; i++) {
+        if (!media_ring_is_open(&rings->ring[i])) {
+            continue;
+        }
+        media_ring_expire(&rings->ring[i], now);
+        if (rings->heard[i] + SOURCE_SILENT_NS < now) {
+            media_ring_close(&rings->ring[i]);
+        }
+    }
+}
+
+void media_rings_close(struct media_rings *rings)
+{
+    for (uint32_t i = 0; i < RINGS_MAX; i++) {
+        media_ring_close(&rings->ring[i]);
     }
 }

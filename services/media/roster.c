@@ -1,5 +1,6 @@
-/* Signaling's tables. Names of streams are the clients' choice, so they are in a sorted array, which nobody can make slow; ids
- * of sessions are random and ours, so a plain hash does. A number is a slot and how often it was used. */
+/* Signaling's tables. Names of streams are the clients' choice, so they are in a sorted array,
+ * which nobody can make slow; ids of sessions are random and ours, so a plain hash does. A number
+ * is a slot and how often it was used. */
 #include "roster.h"
 
 #include <errno.h>
@@ -164,7 +165,8 @@ static int slots_grow(struct roster *roster)
 
 static int id_make(char ret[WHIP_ID_LEN + 1])
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint8_t bytes[WHIP_ID_LEN];
     if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
         return -EIO;
@@ -176,17 +178,17 @@ static int id_make(char ret[WHIP_ID_LEN + 1])
     return 0;
 }
 
-static struct session **bucket_of(struct roster *roster, const char *id)
+static uint32_t bucket_of(const char *id)
 {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < WHIP_ID_LEN; i++) {
         hash = (hash ^ (uint8_t)id[i]) * 16777619u;
     }
-    return &roster->ids[hash % ROSTER_BUCKETS];
+    return hash % ROSTER_BUCKETS;
 }
 
 int roster_session_add(struct roster *roster, struct stream *stream, enum leat_media_use use,
-                         uint32_t worker, struct session **ret)
+                       uint32_t worker, struct session **ret)
 {
     if (roster->free_count == 0 && slots_grow(roster) != 0) {
         return -ENOMEM;
@@ -215,7 +217,7 @@ int roster_session_add(struct roster *roster, struct stream *stream, enum leat_m
     stream->session_count++;
     stream->viewers += use == LEAT_MEDIA_VIEW;
     roster->viewers += use == LEAT_MEDIA_VIEW;
-    struct session **bucket = bucket_of(roster, session->id);
+    struct session **bucket = &roster->ids[bucket_of(session->id)];
     session->id_next = *bucket;
     *bucket = session;
     roster->worker_sessions[worker]++;
@@ -242,7 +244,7 @@ void roster_session_remove(struct roster *roster, struct session *session)
     stream->session_count--;
     stream->viewers -= session->use == LEAT_MEDIA_VIEW;
     roster->viewers -= session->use == LEAT_MEDIA_VIEW;
-    struct session **at = bucket_of(roster, session->id);
+    struct session **at = &roster->ids[bucket_of(session->id)];
     while (*at != session) {
         at = &(*at)->id_next;
     }
@@ -255,7 +257,10 @@ void roster_session_remove(struct roster *roster, struct session *session)
     free(session->remote);
     free(session->tracks);
     free(session->origin);
-    session_setup_free(session->setup);
+    if (!session
+             ->is_given) { /* else it is the session's, or was never found by it: at a forced end */
+        session_setup_free(session->setup);
+    }
     leat_buf_unref(session->answer.buf);
     free(session);
 }
@@ -272,7 +277,7 @@ struct session *roster_session_by_id(const struct roster *roster, leat_http_str 
     if (id.len != WHIP_ID_LEN) {
         return NULL;
     }
-    struct session *session = *bucket_of((struct roster *)(uintptr_t)roster, id.data);
+    struct session *session = roster->ids[bucket_of(id.data)];
     while (session != NULL && CRYPTO_memcmp(session->id, id.data, WHIP_ID_LEN) != 0) {
         session = session->id_next;
     }

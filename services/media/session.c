@@ -18,6 +18,9 @@ void session_setup_free(struct session_setup *setup)
     }
 }
 
+/* A client that answers checks and never begins, or ends, a handshake has a place for so long. */
+#define CONNECT_NS (30 * LEAT_SEC)
+
 /* ---- life ---- */
 
 static int enter_gate(struct media_session *session, const void *self,
@@ -58,6 +61,7 @@ int media_session_init(struct media_session *session, const void *self,
         .worker = setup->worker,
         .signaling = setup->signaling,
         .id = setup->session,
+        .give_up = now + CONNECT_NS,
         .step_at = LEAT_NEVER,
         .is_viewer = is_viewer,
         .flags = is_viewer ? 0 : LEAT_UDP_TRAINS,
@@ -77,7 +81,7 @@ int media_session_init(struct media_session *session, const void *self,
 
 void media_session_fini(struct media_session *session)
 {
-    struct media_worker   *worker = session->worker;
+    struct media_worker *worker = session->worker;
     struct leat_peer_stats stats;
     leat_peer_stats(session->peer, &stats);
     media_count(&worker->counters.dropped, stats.dropped);
@@ -88,6 +92,7 @@ void media_session_fini(struct media_session *session)
     for (uint32_t i = 0; i < session->held_count; i++) {
         leat_buf_unref(session->held[i].buf);
     }
+    leat_buf_unref(session->stray.buf);
     leave_gate(session, 0);
     leave_gate(session, 1);
     leat_peer_close(session->peer);
@@ -121,25 +126,50 @@ static void receive_control(struct media_session *session, leat_time now,
     session->attend = true;
 }
 
-/* Keeps a copy until the peer has said all. Too many: they are dropped, as on a network. */
+/* Keeps a copy in *to, if there is room. */
+static bool keep(struct media_session *session, leat_slice *to,
+                 const struct port_datagram *datagram, const uint8_t *data)
+{
+    if (to == NULL || leat_buf_alloc((uint32_t)sizeof(*datagram) + datagram->len, to) != 0) {
+        media_count(&session->worker->counters.dropped, 1);
+        return false;
+    }
+    memcpy(leat_slice_data(*to), datagram, sizeof(*datagram));
+    memcpy(leat_slice_data(*to) + sizeof(*datagram), data, datagram->len);
+    return true;
+}
+
+/* Until the peer has said all. Too many: they are dropped, as on a network. */
 static void hold_control(struct media_session *session, const struct port_datagram *datagram,
                          const uint8_t *data)
 {
-    leat_slice body;
-    if (session->held_count == SESSION_HELD_MAX ||
-        leat_buf_alloc((uint32_t)sizeof(*datagram) + datagram->len, &body) != 0) {
-        media_count(&session->worker->counters.dropped, 1);
-        return;
+    leat_slice *to =
+        session->held_count < SESSION_HELD_MAX ? &session->held[session->held_count] : NULL;
+    session->held_count += keep(session, to, datagram, data);
+}
+
+/* Whether it is a check for another session: an address may become another client's while this session does not know yet
+ * that its own is gone. */
+static bool is_stray(const struct media_session *session, const uint8_t *data, size_t len)
+{
+    const char *ufrag;
+    size_t ufrag_len;
+    if (!leat_stun_is(data, len) || leat_ice_username(data, len, &ufrag, &ufrag_len) != 0) {
+        return false;
     }
-    memcpy(leat_slice_data(body), datagram, sizeof(*datagram));
-    memcpy(leat_slice_data(body) + sizeof(*datagram), data, datagram->len);
-    session->held[session->held_count++] = body;
+    for (uint32_t i = 0; i < 2; i++) {
+        if (strlen(session->ufrags[i]) == ufrag_len &&
+            memcmp(session->ufrags[i], ufrag, ufrag_len) == 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void receive_held(struct media_session *session, leat_time now)
 {
     struct port_datagram datagram;
-    const leat_slice     body = session->held[0];
+    const leat_slice body = session->held[0];
     session->held_count--;
     memmove(&session->held[0], &session->held[1], session->held_count * sizeof(session->held[0]));
     memcpy(&datagram, leat_slice_data(body), sizeof(datagram));
@@ -154,7 +184,10 @@ static void receive(struct media_session *session, void *self, leat_time now,
     const enum leat_peer_kind kind = leat_peer_kind(data, datagram->len);
     switch (kind) {
     case LEAT_PEER_CONTROL:
-        if (session->attend) {
+        if (is_stray(session, data, datagram->len)) {
+            (void)keep(session, session->stray.buf == NULL ? &session->stray : NULL, datagram,
+                       data);
+        } else if (session->attend) {
             hold_control(session, datagram, data);
         } else {
             receive_control(session, now, datagram, data);
@@ -178,16 +211,16 @@ static void on_data(struct media_session *session, void *self, const struct leat
                     media_session_packet *packet)
 {
     const struct leat_addr *local = leat_event_local(event);
-    const uint8_t          *data = leat_slice_data(event->data.body);
-    uint32_t                left = event->data.body.len;
-    struct port_datagram    datagram = {.peer = event->data.peer,
-                                        .port = media_port_of(session->worker)};
+    const uint8_t *data = leat_slice_data(event->data.body);
+    uint32_t left = event->data.body.len;
+    struct port_datagram datagram = {.peer = event->data.peer,
+                                     .port = media_port_of(session->worker)};
     if (local != NULL) {
         datagram.local = *local;
     }
     while (left > 0) {
-        datagram.len = event->segment_size != 0 && event->segment_size < left ? event->segment_size
-                                                                             : left;
+        datagram.len =
+            event->segment_size != 0 && event->segment_size < left ? event->segment_size : left;
         receive(session, self, event->now, &datagram, data, packet);
         data += datagram.len;
         left -= datagram.len;
@@ -209,6 +242,17 @@ static void on_datagram(struct media_session *session, void *self, const struct 
 }
 
 /* ---- messages ---- */
+
+/* It is to say goodbye and stop; the first reason counts. */
+static void end(struct media_session *session, int status)
+{
+    struct media_counters *counters = &session->worker->counters;
+    if (session->ending) {
+        return;
+    }
+    session->ending = true;
+    media_count(status == -ETIMEDOUT ? &counters->expired : &counters->closed, 1);
+}
 
 static void on_restart(struct media_session *session, const void *self,
                        const struct leat_event *event)
@@ -239,7 +283,7 @@ void media_session_event(struct media_session *session, void *self, const struct
         } else if (event->type == SESSION_RESTART) {
             on_restart(session, self, event);
         } else if (event->type == SESSION_END) {
-            session->ending = true;
+            end(session, 0);
         }
         break;
     case LEAT_EVENT_DEADLINE:
@@ -247,9 +291,12 @@ void media_session_event(struct media_session *session, void *self, const struct
             leat_peer_timeout(session->peer, event->now);
         }
         session->attend = true; /* or a step may be done */
+        if (event->now >= session->give_up) {
+            end(session, -ETIMEDOUT);
+        }
         break;
     case LEAT_EVENT_SHUTDOWN:
-        session->ending = true;
+        end(session, 0);
         break;
     default:
         break;
@@ -279,8 +326,8 @@ static void on_tuple(struct media_session *session, const void *self, const stru
                      struct leat_output *ret)
 {
     const leat_ref home = media_port_of(session->worker);
-    const bool     elsewhere = leat_addr_equal(peer, &session->arrival_peer) &&
-                           !leat_ref_equal(session->arrival, home);
+    const bool elsewhere =
+        leat_addr_equal(peer, &session->arrival_peer) && !leat_ref_equal(session->arrival, home);
     session->also = elsewhere ? session->arrival : LEAT_REF_NONE;
     if (session->tuple_count < LEAT_ICE_TUPLES_MAX) {
         session->tuples[session->tuple_count++] =
@@ -325,17 +372,13 @@ static bool route_again(struct media_session *session, const void *self, struct 
 static void on_connected(struct media_session *session, struct leat_output *ret)
 {
     session->connected = true;
+    session->give_up = LEAT_NEVER;
+    session->overhead =
+        (uint32_t)leat_srtp_overhead(leat_srtp_profile_of(leat_peer_srtp(session->peer)));
     session->worker->viewers += session->is_viewer;
     media_count(&session->worker->counters.connected, 1);
     leat_output_send(ret, session->signaling, SESSION_CONNECTED, &session->id, sizeof(session->id));
     leat_output_wait(ret);
-}
-
-static void on_closed(struct media_session *session, int status)
-{
-    struct media_counters *counters = &session->worker->counters;
-    session->ending = true;
-    media_count(status == -ETIMEDOUT ? &counters->expired : &counters->closed, 1);
 }
 
 /* Whether an event of the peer has caused an output. */
@@ -361,7 +404,7 @@ static bool pop_event(struct media_session *session, const void *self, struct le
             session->ufrags[1][0] = 0;
             break;
         case LEAT_PEER_CLOSED:
-            on_closed(session, event.status);
+            end(session, event.status);
             break;
         }
     }
@@ -371,7 +414,7 @@ static bool pop_event(struct media_session *session, const void *self, struct le
 static bool pop_datagram(struct media_session *session, struct leat_output *ret)
 {
     static const struct leat_addr unknown;
-    struct leat_peer_datagram     datagram;
+    struct leat_peer_datagram datagram;
     while (leat_peer_transmit(session->peer, &datagram)) {
         leat_slice body;
         if (leat_buf_alloc((uint32_t)datagram.len, &body) != 0) {
@@ -413,6 +456,13 @@ static bool step(struct media_session *session, leat_time now)
 bool media_session_pop(struct media_session *session, const void *self, leat_time now,
                        struct leat_output *ret)
 {
+    if (session->stray.buf != NULL) { /* back to where it arrived */
+        struct port_datagram datagram;
+        memcpy(&datagram, leat_slice_data(session->stray), sizeof(datagram));
+        leat_output_send_body(ret, datagram.port, PORT_DATAGRAM, session->stray);
+        session->stray = (leat_slice){0};
+        return true;
+    }
     if (!session->attend) {
         return false;
     }
@@ -458,7 +508,8 @@ bool media_session_end(struct media_session *session, const void *self, leat_tim
 leat_time media_session_deadline(const struct media_session *session)
 {
     const leat_time peer = leat_peer_deadline(session->peer);
-    return session->step_at < peer ? session->step_at : peer;
+    const leat_time own = session->step_at < session->give_up ? session->step_at : session->give_up;
+    return own < peer ? own : peer;
 }
 
 /* ---- media ---- */
@@ -467,7 +518,8 @@ bool media_session_send(struct media_session *session, leat_slice body, uint32_t
                         struct leat_output *ret)
 {
     const struct leat_addr *to, *local;
-    if (!leat_peer_target(session->peer, &to, &local) || !leat_peer_allow(session->peer, body.len)) {
+    if (!leat_peer_target(session->peer, &to, &local) ||
+        !leat_peer_allow(session->peer, body.len)) {
         leat_buf_unref(body.buf);
         return false;
     }
@@ -483,7 +535,7 @@ bool media_session_send_rtcp(struct media_session *session, const uint8_t *rtcp,
 {
     leat_srtp *srtp = leat_peer_srtp(session->peer);
     leat_slice body;
-    size_t     sealed;
+    size_t sealed;
     if (srtp == NULL || leat_buf_alloc((uint32_t)(len + LEAT_SRTCP_OVERHEAD_MAX), &body) != 0) {
         return false;
     }

@@ -11,33 +11,35 @@
 /* An address of the client. */
 struct session_tuple {
     struct leat_addr peer;
-    leat_ref         port; /* where its datagrams arrive, if that is not this worker's; else NONE */
+    leat_ref port; /* where its datagrams arrive, if that is not this worker's; else NONE */
 };
 
 struct media_session {
     struct media_worker *worker;
-    leat_peer           *peer;
-    leat_ref             signaling;
-    uint64_t             id;
-    leat_time            step_at;  /* when a step of the handshake may be done; LEAT_NEVER: none waits */
-    uint32_t             flags;    /* of its routes: enum leat_udp_flags */
-    uint8_t              tuple_count, held_count;
-    bool                 is_viewer;
-    bool                 attend;    /* the peer may have something to say */
-    bool                 connected; /* media may flow */
-    bool                 ending;    /* goodbye is to be said, */
-    bool                 parted;    /* and was */
-    uint8_t              routes_due; /* 1: `route` goes to `also` still */
-    uint32_t             route_type;
-    struct port_route    route;
-    leat_ref             also;
-    leat_ref             arrival; /* the port where what is being handled arrived */
-    bool                 arrival_by_gate;
-    struct leat_addr     arrival_peer;
-    struct leat_addr     local; /* lent to a DATA */
+    leat_peer *peer;
+    leat_ref signaling;
+    uint64_t id;
+    leat_time give_up; /* it is ended then, unless it is connected */
+    leat_time step_at; /* when a step of the handshake may be done; LEAT_NEVER: none waits */
+    uint32_t flags;    /* of its routes: enum leat_udp_flags */
+    uint32_t overhead; /* once connected: what sealing adds to a packet */
+    uint8_t tuple_count, held_count;
+    bool is_viewer;
+    bool attend;    /* the peer may have something to say */
+    bool connected; /* media may flow */
+    bool ending;    /* goodbye is to be said, */
+    bool parted;    /* and was */
+    uint32_t route_type;
+    struct port_route route;
+    leat_ref also;
+    leat_ref arrival; /* the port where what is being handled arrived */
+    bool arrival_by_gate;
+    struct leat_addr arrival_peer;
+    struct leat_addr local; /* lent to a DATA */
     struct session_tuple tuples[LEAT_ICE_TUPLES_MAX];
-    leat_slice           held[SESSION_HELD_MAX]; /* as PORT_DATAGRAM: they wait until the peer has said all */
-    char ufrags[2][SESSION_UFRAG_MAX + 1];       /* in the gate: the first, and that of a restart */
+    leat_slice stray; /* a check for another session, as PORT_DATAGRAM: the port's */
+    leat_slice held[SESSION_HELD_MAX]; /* as PORT_DATAGRAM: they wait until the peer has said all */
+    char ufrags[2][SESSION_UFRAG_MAX + 1]; /* in the gate: the first, and that of a restart */
 };
 
 /* In init; `self` is the actor's. On an error nothing is left. 0; -EEXIST: the ufrag is taken; -EINVAL; -ENOMEM. */

@@ -1,6 +1,7 @@
-/* The signaling actor: a table of streams and sessions that answers HTTP. It is on the first worker, the sessions are anywhere.
- * Each input is done with at once: what an answer must wait for is in the session, and comes back as SPAWNED. A session is
- * in the tables from its POST until its DOWN, so nothing that is late finds another one. */
+/* The signaling actor: a table of streams and sessions that answers HTTP. It is on the first
+ * worker, the sessions are anywhere. Each input is done with at once: what an answer must wait for
+ * is in the session, and comes back as SPAWNED. A session is in the tables from its POST until its
+ * DOWN, so nothing that is late finds another one. */
 #include "signaling.h"
 
 #include <errno.h>
@@ -179,8 +180,7 @@ static void show(struct signaling *self)
     const struct roster *roster = &self->roster;
     media_count(&stats->streams, roster->stream_count - stats->streams);
     media_count(&stats->viewers, roster->viewers - stats->viewers);
-    media_count(&stats->publishers,
-                roster->session_count - roster->viewers - stats->publishers);
+    media_count(&stats->publishers, roster->session_count - roster->viewers - stats->publishers);
 }
 
 static void signaling_on_event(void *state, const struct leat_event *event)
@@ -253,6 +253,9 @@ static void signaling_on_refused(void *state, struct leat_output *output, int st
     case LEAT_OUTPUT_SPAWN_MEMBER:
         on_spawned(self, output->cookie, status, LEAT_REF_NONE);
         break;
+    case LEAT_OUTPUT_MONITOR:
+        signaling_monitor_refused(self, output, status);
+        break;
     case LEAT_OUTPUT_SEND:
         signaling_send_refused(self, output, status);
         break;
@@ -267,7 +270,8 @@ static leat_time signaling_deadline(const void *state)
     return ((const struct signaling *)state)->retry_at;
 }
 
-/* The mailbox is long: each connection has one request in it at most, and each session a word or two. */
+/* The mailbox is long: each connection has one request in it at most, and each session a word or
+ * two. */
 const struct leat_behavior media_signaling_behavior = {
     .name = "media signaling",
     .state_size = sizeof(struct signaling),

@@ -15,37 +15,38 @@
 #include "roster.h"
 #include "whip.h"
 
-#define PENDING_MAX 1024u         /* POSTs that wait for their session: each holds an answer of some KiB */
-#define RETRY_NS (100 * LEAT_MS)  /* a goodbye that a full mailbox has refused */
+#define PENDING_MAX 1024u /* POSTs that wait for their session: each holds an answer of some KiB */
+#define RETRY_NS (100 * LEAT_MS) /* a goodbye that a full mailbox has refused */
 
 /* Seconds of Retry-After. */
-#define RETRY_BUSY 5u  /* a limit is reached */
-#define RETRY_SOON 2u  /* the stream is taken, or has nobody yet */
+#define RETRY_BUSY 5u /* a limit is reached */
+#define RETRY_SOON 2u /* the stream is taken, or has nobody yet */
 
 /* A restart that is on its way to its session: the answer depends on whether that takes it. */
 struct restart {
-    struct session            *session; /* NULL: none */
+    struct session *session; /* NULL: none */
     struct leat_httpd_exchange exchange;
-    leat_slice                 answer;
-    char                      *remote; /* the client's new credentials, as in the session */
-    char                      *origin;
-    uint64_t                   etag;
-    bool                       is_refused;
+    leat_slice answer;
+    char *remote; /* the client's new credentials, as in the session */
+    char *origin;
+    uint64_t etag;
+    bool is_refused;
 };
 
 struct signaling {
-    leat_media    *media;
-    leat_time      now;
-    struct roster  roster;
-    uint32_t       ports; /* that are open */
-    bool           is_shutdown, is_stopping;
+    leat_media *media;
+    leat_time now;
+    struct roster roster;
+    uint32_t ports; /* that are open */
+    bool is_shutdown, is_stopping;
     struct media_worker *port; /* the argument of the last one spawned */
-    uint32_t       source_last;
-    leat_time      retry_at;  /* LEAT_NEVER: no goodbye is owed */
-    uint64_t       answering; /* number of the session whose 201 is being sent */
-    struct session *waiting;  /* a list: those with an exchange */
-    uint32_t       waiting_count;
-    struct session *todo, *todo_last; /* a list: those of which something is to be popped; empty between inputs */
+    uint32_t source_last;
+    leat_time retry_at;      /* LEAT_NEVER: no goodbye is owed */
+    uint64_t answering;      /* number of the session whose 201 is being sent */
+    struct session *waiting; /* a list: those with an exchange */
+    uint32_t waiting_count;
+    struct session *todo,
+        *todo_last; /* a list: those of which something is to be popped; empty between inputs */
     struct restart restart;
     struct leat_sdp_offer offer; /* of the request at hand */
     leat_outbox(LEAT_WORKERS_MAX + 8) out;
@@ -54,10 +55,10 @@ struct signaling {
 /* A request, and what was found out about it. Strings are lent with the request. */
 struct ask {
     const struct leat_httpd_request *request;
-    struct whip_target               target;
-    leat_http_str                    origin; /* that may read the answer; empty: none */
-    enum leat_media_verdict          verdict;
-    char                             stream[LEAT_MEDIA_STREAM_MAX + 1];
+    struct whip_target target;
+    leat_http_str origin; /* that may read the answer; empty: none */
+    enum leat_media_verdict verdict;
+    char stream[LEAT_MEDIA_STREAM_MAX + 1];
 };
 
 /* ---- cookies: what an answer of the runtime is for ---- */
@@ -91,9 +92,11 @@ static inline uint64_t group_cookie(const struct stream *stream, uint32_t worker
 void signaling_request(struct signaling *self, const struct leat_httpd_request *request);
 void signaling_post(struct signaling *self, const struct ask *ask);
 void signaling_patch(struct signaling *self, const struct ask *ask, struct session *session);
-void signaling_restarted(struct signaling *self); /* the restart has been taken, or refused: answers */
+void signaling_restarted(
+    struct signaling *self); /* the restart has been taken, or refused: answers */
 void signaling_restart_forget(struct signaling *self);
-char *signaling_credentials(const struct leat_ice_credentials *of); /* "ufrag pwd", malloc'ed; NULL */
+char *signaling_credentials(
+    const struct leat_ice_credentials *of); /* "ufrag pwd", malloc'ed; NULL */
 void signaling_list(struct signaling *self, const struct ask *ask);
 
 /* Begins a session that is in its stream's list and waits for its answer. */
@@ -104,8 +107,11 @@ void signaling_session_down(struct signaling *self, uint64_t number);
 void signaling_session_end(struct signaling *self, struct session *session);
 void signaling_session_gone(struct signaling *self, struct leat_httpd_exchange exchange);
 void signaling_todo(struct signaling *self, struct session *session);
-bool signaling_todo_pop(struct signaling *self, struct leat_output *ret); /* takes one; false: no output */
+bool signaling_todo_pop(struct signaling *self,
+                        struct leat_output *ret); /* takes one; false: no output */
 void signaling_publisher_choose(struct stream *stream);
+void signaling_monitor_refused(struct signaling *self, const struct leat_output *output,
+                               int status);
 void signaling_send_refused(struct signaling *self, const struct leat_output *output, int status);
 
 /* Takes a session out of everything, and its stream with it if that was the last. */
@@ -114,10 +120,10 @@ void signaling_session_drop(struct signaling *self, struct session *session);
 /* ---- responses ---- */
 
 struct reply {
-    unsigned            status;
+    unsigned status;
     struct whip_headers headers;
-    leat_slice          body;
-    char                number[12]; /* of Retry-After */
+    leat_slice body;
+    char number[12]; /* of Retry-After */
 };
 
 /* With the fields of CORS. */
@@ -132,7 +138,8 @@ void reply_problem(struct signaling *self, struct leat_httpd_exchange exchange, 
                    const char *detail);
 
 /* What is wrong with a request, without more fields. */
-void reply_error(struct signaling *self, const struct ask *ask, unsigned status, const char *detail);
+void reply_error(struct signaling *self, const struct ask *ask, unsigned status,
+                 const char *detail);
 void reply_error_retry(struct signaling *self, const struct ask *ask, unsigned status,
                        const char *detail, unsigned seconds);
 

@@ -1,6 +1,6 @@
 /* The list of streams, as JSON:
  *
- *   [{"name":"demo","live":true,"viewers":2,"audio":"opus","video":"VP8","width":1280,"height":720}]
+ *   [{"name":"demo","live":true,"viewers":2,"audio":"opus","video":"VP8","width":640,"height":480}]
  *
  * In the order of their names; of those that LEAT_MEDIA_LIST allows to who asks. */
 #include <stdio.h>
@@ -19,7 +19,8 @@ static bool may_list(const struct signaling *self, const struct stream *stream, 
            config->authorize(config->authorize_context, &question, name) != LEAT_MEDIA_DENY;
 }
 
-/* The codec that a publisher most likely sends: the first of its offer, whose order the answer keeps. */
+/* The codec that a publisher most likely sends: the first of its offer, whose order the answer
+ * keeps. */
 static const char *codec_of(const struct session *publisher, enum leat_media_kind kind)
 {
     for (size_t i = 0; publisher != NULL && i < publisher->track_count; i++) {

@@ -1,5 +1,6 @@
-/* PATCH (RFC 9725, 4.3): trickled candidates, of which an ICE-lite agent needs none, and restarts. A restart counts when its
- * session has taken the message; until then, and if it does not, everything stays as it was. */
+/* PATCH (RFC 9725, 4.3): trickled candidates, of which an ICE-lite agent needs none, and restarts.
+ * A restart counts when its session has taken the message; until then, and if it does not,
+ * everything stays as it was. */
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -101,7 +102,8 @@ void signaling_restarted(struct signaling *self)
     if (restart->is_refused) {
         reply_begin(&reply, 503, leat_http_str_of(restart->origin));
         reply_retry(&reply, RETRY_SOON);
-        reply_problem(self, restart->exchange, &reply, "The session is busy. It goes on as it was.");
+        reply_problem(self, restart->exchange, &reply,
+                      "The session is busy. It goes on as it was.");
     } else {
         char *before = session->remote;
         session->etag = restart->etag;

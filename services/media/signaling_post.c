@@ -1,6 +1,7 @@
-/* POST: an offer becomes a session. Everything that can be wrong with it is found before anything is made, so that a bad one
- * touches nobody: the media type, the offer, the limits, who else publishes, what there is to watch. The answer is written
- * here and leaves when the session lives. */
+/* POST: an offer becomes a session. Everything that can be wrong with it is found before anything
+ * is made, so that a bad one touches nobody: the media type, the offer, the limits, who else
+ * publishes, what there is to watch. The answer is written here and leaves when the session
+ * lives. */
 #include <errno.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
@@ -8,10 +9,9 @@
 #include "signaling.h"
 
 #define ANSWER_MAX (LEAT_SDP_LEN_MAX)
-#define SOURCES 16u /* of a publisher, from its base on: a layer of a track each */
 
-static void refuse(struct signaling *self, const struct ask *ask, unsigned status, const char *detail,
-                   unsigned retry)
+static void refuse(struct signaling *self, const struct ask *ask, unsigned status,
+                   const char *detail, unsigned retry)
 {
     struct reply reply;
     media_count(&self->media->stats.refused, 1);
@@ -50,12 +50,17 @@ static bool read_offer(struct signaling *self, const struct ask *ask)
     return true;
 }
 
-static bool within_limits(struct signaling *self, const struct ask *ask, const struct stream *stream)
+static bool within_limits(struct signaling *self, const struct ask *ask,
+                          const struct stream *stream)
 {
     const struct leat_media_config *config = &self->media->config;
     uint8_t address[16];
     roster_address(&ask->request->peer, address);
     const char *full = NULL;
+    if (ask->target.use == LEAT_MEDIA_PUBLISH && stream != NULL && stream->publisher != NULL &&
+        self->waiting_count < PENDING_MAX) {
+        return true; /* it takes a place that another leaves */
+    }
     if (self->roster.session_count >= config->sessions_max || self->waiting_count >= PENDING_MAX) {
         full = "The server has as many sessions as it may.";
     } else if (stream == NULL && self->roster.stream_count >= config->streams_max) {
@@ -76,8 +81,7 @@ static bool within_limits(struct signaling *self, const struct ask *ask, const s
 static bool may_publish(struct signaling *self, const struct ask *ask, const struct stream *stream)
 {
     const struct session *other = stream != NULL ? stream->publisher : NULL;
-    if (other == NULL || ask->verdict == LEAT_MEDIA_OWNER ||
-        other->is_silent) {
+    if (other == NULL || ask->verdict == LEAT_MEDIA_OWNER || other->is_silent) {
         return true;
     }
     refuse(self, ask, 409, "Another publisher has this stream.", RETRY_SOON);
@@ -205,7 +209,7 @@ static int setup_fill(struct signaling *self, struct session *session)
     memcpy(setup->fingerprints, offer->fingerprints, sizeof(setup->fingerprints));
     setup->fingerprint_count = offer->fingerprint_count;
     setup->active = offer->active;
-    setup->source = self->source_last += SOURCES;
+    setup->source = self->source_last += LEAT_RTP_RECEIVER_SOURCES_MAX;
     int status = leat_ice_credentials_make(prefix, &setup->local);
     status = status != 0 ? status : random_name(setup->cname, 16);
     status = status != 0 ? status : copy_tracks(setup, offer);
@@ -273,9 +277,10 @@ void signaling_post(struct signaling *self, const struct ask *ask)
     struct stream *stream = roster_stream(&self->roster, name);
     struct session *session;
     media_count(&self->media->stats.posts, 1);
-    if (!read_offer(self, ask) || !within_limits(self, ask, stream) ||
-        !(ask->target.use == LEAT_MEDIA_PUBLISH ? may_publish(self, ask, stream)
-                                                : may_view(self, ask, stream))) {
+    const bool publishes = ask->target.use == LEAT_MEDIA_PUBLISH;
+    if (!read_offer(self, ask) ||
+        !(publishes ? may_publish(self, ask, stream) : may_view(self, ask, stream)) ||
+        !within_limits(self, ask, stream)) {
         return;
     }
     if (stream == NULL && roster_stream_add(&self->roster, name, &stream) != 0) {

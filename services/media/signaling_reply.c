@@ -1,4 +1,5 @@
-/* Responses of the signaling actor. Whatever cannot be built is aborted, so that a client always hears something. */
+/* Responses of the signaling actor. Whatever cannot be built is aborted, so that a client always
+ * hears something. */
 #include <stdio.h>
 
 #include "signaling.h"

@@ -1,5 +1,6 @@
-/* What a request is for and who may, in this order: the Host, the path, preflight, the token, the session; what none of
- * them refuses goes to its part. Tokens are looked at here and nowhere else, and never written anywhere. */
+/* What a request is for and who may, in this order: the Host, the path, preflight, the token, the
+ * session; what none of them refuses goes to its part. Tokens are looked at here and nowhere else,
+ * and never written anywhere. */
 #include "signaling.h"
 
 /* ---- who may ---- */
@@ -94,8 +95,8 @@ static void answer_options(struct signaling *self, const struct ask *ask, bool i
     reply_send(self, ask->request->exchange, &reply);
 }
 
-/* GET and HEAD have nothing to give, and say so with a 2xx (RFC 9725, 4.1). A player finds out by HEAD that this is
- * WHEP. */
+/* GET and HEAD have nothing to give, and say so with a 2xx (RFC 9725, 4.1). A player finds out by
+ * HEAD that this is WHEP. */
 static void answer_nothing(struct signaling *self, const struct ask *ask)
 {
     struct reply reply;

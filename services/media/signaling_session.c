@@ -2,8 +2,8 @@
  *
  *   POST -> WAITS (a viewer, for its group) -> SPAWNING -> LIVE -> ENDING -> DOWN
  *
- * The answer to the POST leaves when the session is LIVE. What is to be popped for many sessions at once (all that waited for a
- * group; all at shutdown) is a list through them, not an outbox. */
+ * The answer to the POST leaves when the session is LIVE. What is to be popped for many sessions
+ * at once (all that waited for a group; all at shutdown) is a list through them, not an outbox. */
 #include <errno.h>
 
 #include "signaling.h"
@@ -150,7 +150,8 @@ void signaling_session_down(struct signaling *self, uint64_t number)
 /* The client of a POST does not wait any more: nobody knows the session's URL. */
 void signaling_session_gone(struct signaling *self, struct leat_httpd_exchange exchange)
 {
-    for (struct session *session = self->waiting; session != NULL; session = session->waiting_next) {
+    for (struct session *session = self->waiting; session != NULL;
+         session = session->waiting_next) {
         if (leat_ref_equal(session->exchange.session, exchange.session) &&
             session->exchange.number == exchange.number) {
             waiting_remove(self, session);
@@ -191,8 +192,8 @@ static void answer_created(struct signaling *self, struct session *session)
     char etag[ETAG_LEN + 1];
     char location[LEAT_MEDIA_STREAM_MAX + WHIP_ID_LEN + 16];
     struct leat_http_out out = {.data = location, .cap = sizeof(location)};
-    (void)leat_http_out_add(&out, leat_http_str_of(session->use == LEAT_MEDIA_PUBLISH ? "/whip/"
-                                                                                    : "/whep/"));
+    (void)leat_http_out_add(
+        &out, leat_http_str_of(session->use == LEAT_MEDIA_PUBLISH ? "/whip/" : "/whep/"));
     (void)leat_http_out_add(&out, leat_http_str_of(session->stream->name));
     (void)leat_http_out_add(&out, leat_http_str_of("/"));
     (void)leat_http_out_add(&out, leat_http_str_of(session->id));
@@ -212,6 +213,7 @@ static void answer_created(struct signaling *self, struct session *session)
 
 static void put_spawn(struct session *session, struct leat_output *ret)
 {
+    session->is_given = true;
     const uint64_t cookie = cookie_of(COOKIE_SESSION, session->number);
     if (session->use == LEAT_MEDIA_PUBLISH) {
         leat_output_spawn(ret, &media_publisher_behavior, &session->setup, sizeof(session->setup),
@@ -284,6 +286,7 @@ void signaling_session_spawned(struct signaling *self, uint64_t number, int stat
 {
     struct session *session = roster_session(&self->roster, number);
     ENSURE(session != NULL && session->phase == SESSION_SPAWNING);
+    session->is_given = false;
     if (status != 0) {
         if (status == -ESRCH && session->use == LEAT_MEDIA_VIEW) { /* its group has ended */
             session->stream->groups[session->worker].phase = GROUP_NONE;
@@ -330,6 +333,19 @@ bool signaling_todo_pop(struct signaling *self, struct leat_output *ret)
     answer_failure(self, session, 503, "The session could not be made.");
     signaling_session_drop(self, session);
     return false;
+}
+
+/* Without one its end would not be known: it is stopped, and forgotten. */
+void signaling_monitor_refused(struct signaling *self, const struct leat_output *output, int status)
+{
+    struct session *session = roster_session(&self->roster, cookie_number(output->cookie));
+    if (cookie_kind(output->cookie) == COOKIE_PORT) {
+        leat_output_fail(leat_outbox_put(&self->out), status);
+    } else if (session != NULL) {
+        leat_output_stop_other(leat_outbox_put(&self->out), session->ref);
+        answer_failure(self, session, 503, "The session could not be made.");
+        signaling_session_drop(self, session);
+    }
 }
 
 static struct session *session_of(struct signaling *self, leat_ref ref)

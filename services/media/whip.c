@@ -1,5 +1,5 @@
-/* The rules of WHIP and WHEP on requests, and the fields of answers. Nothing here keeps anything, so that all of it can be
- * tried with any bytes: tests/fuzz/media_whip_fuzz.c does. */
+/* The rules of WHIP and WHEP on requests, and the fields of answers. Nothing here keeps anything,
+ * so that all of it can be tried with any bytes: tests/fuzz/media_whip_fuzz.c does. */
 #include "whip.h"
 
 #include <arpa/inet.h>
@@ -12,7 +12,8 @@ static bool is_word(leat_http_str text, const char *more)
 {
     for (size_t i = 0; i < text.len; i++) {
         const char c = text.data[i];
-        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        const bool is_letter =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         if (!is_letter && (c == '\0' || strchr(more, c) == NULL)) {
             return false;
         }
@@ -78,7 +79,8 @@ enum whip_token whip_token_of(const struct leat_http_head *head, leat_http_str *
     if (!leat_http_head_next(head, "Authorization", &at, &value)) {
         return WHIP_TOKEN_NONE;
     }
-    if (leat_http_head_next(head, "Authorization", &at, &more) || !leat_http_bearer(value, &token)) {
+    if (leat_http_head_next(head, "Authorization", &at, &more) ||
+        !leat_http_bearer(value, &token)) {
         return WHIP_TOKEN_OTHER;
     }
     *ret = token;
@@ -221,9 +223,9 @@ void whip_cors(struct whip_headers *headers, leat_http_str origin)
 
 void whip_preflight(struct whip_headers *headers, const struct whip_target *target)
 {
-    const char *methods = target->use == LEAT_MEDIA_LIST  ? "GET, HEAD, OPTIONS"
-                          : target->session.len > 0       ? "PATCH, DELETE, GET, HEAD, OPTIONS"
-                                                          : "POST, GET, HEAD, OPTIONS";
+    const char *methods = target->use == LEAT_MEDIA_LIST ? "GET, HEAD, OPTIONS"
+                          : target->session.len > 0      ? "PATCH, DELETE, GET, HEAD, OPTIONS"
+                                                         : "POST, GET, HEAD, OPTIONS";
     whip_header(headers, "Access-Control-Allow-Methods", leat_http_str_of(methods));
     whip_header(headers, "Access-Control-Allow-Headers",
                 leat_http_str_of("Authorization, Content-Type, If-Match"));

@@ -1,5 +1,6 @@
-/* The rules of WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) on requests and answers, as functions on what a client
- * sent: no actor, no memory. Whatever the bytes, they only say what these are. */
+/* The rules of WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) on requests and answers, as
+ * functions on what a client sent: no actor, no memory. Whatever the bytes, they only say what
+ * these are. */
 #ifndef MEDIA_WHIP_H
 #define MEDIA_WHIP_H
 
@@ -10,15 +11,15 @@
 #define WHIP_FRAGMENT "application/trickle-ice-sdpfrag"
 #define WHIP_PROBLEM "application/problem+json"
 
-#define WHIP_ID_LEN 24u     /* of a session, base64url of 144 bits */
+#define WHIP_ID_LEN 24u      /* of a session, base64url of 144 bits */
 #define WHIP_ORIGIN_MAX 300u /* bytes; a longer one is nobody's */
 
 /* ---- what a request is for ---- */
 
 struct whip_target {
     enum leat_media_use use;
-    leat_http_str       stream;   /* a valid name; empty: "endpoint", the token is to name it. Lent */
-    leat_http_str       session;  /* empty: the endpoint itself */
+    leat_http_str stream;  /* a valid name; empty: "endpoint", the token is to name it. Lent */
+    leat_http_str session; /* empty: the endpoint itself */
 };
 
 /* A path, not decoded. -ENOENT: it can be none of ours. */
@@ -40,8 +41,8 @@ bool whip_host_is_loopback(leat_http_str host);
 /* "http://" or "https://" and such a host. */
 bool whip_origin_is_loopback(leat_http_str origin);
 
-/* What Access-Control-Allow-Origin says to the Origin of a request: those given, and loopback ones; "" when there is none or it is
- * not allowed. Lent with the head. */
+/* What Access-Control-Allow-Origin says to the Origin of a request: those given, and loopback
+ * ones; "" when there is none or it is not allowed. Lent with the head. */
 leat_http_str whip_allowed_origin(const struct leat_http_head *head, const char *const *origins,
                                   uint32_t count);
 
@@ -64,7 +65,7 @@ enum whip_match whip_match_of(const struct leat_http_head *head, leat_http_str e
 
 struct whip_headers {
     struct leat_http_header list[WHIP_HEADERS_MAX];
-    size_t                  count;
+    size_t count;
 };
 
 /* Values are lent until the answer is sent. */

@@ -1,6 +1,6 @@
-/* A payload, and an fmtp: the first byte is the codec. Properties: nothing outside the payload is read (the
- * bytes stand in a block of their own, which ASan guards), offsets lie in what is rewritten, and a rewritten payload
- * says the same but for the numbers, which are shifted. */
+/* A payload, and an fmtp: the first byte is the codec. Properties: nothing outside the payload
+ * is read (the bytes stand in a block of their own, which ASan guards), offsets lie in what is
+ * rewritten, and a rewritten payload says the same but for the numbers, which are shifted. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* Whatever sources, losses, switches and questions there are: webrtc_sender_model.h says what must hold. */
+/* Whatever sources, losses, switches and questions there are: webrtc_sender_model.h says what
+ * must hold. */
 #include "webrtc_sender_model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,4 +1,5 @@
-/* What the tests of WHIP and WHEP share: a media server behind a web server, in simulation, and a client of both. */
+/* What the tests of WHIP and WHEP share: a media server behind a web server, in simulation, and a
+ * client of both. */
 #ifndef LEAT_TESTS_MEDIA_RIG_H
 #define LEAT_TESTS_MEDIA_RIG_H
 
@@ -8,10 +9,10 @@
 #include "unit/httpd_rig.h"
 
 struct whip {
-    struct site   site;
-    leat_media   *media;
+    struct site site;
+    leat_media *media;
     struct client client;
-    char          location[160], etag[40]; /* of the last answer that had them */
+    char location[160], etag[40]; /* of the last answer that had them */
 };
 
 /* Everybody's, on an address of this machine. */
@@ -82,6 +83,18 @@ static inline const char *whip_field(const struct client *client, const char *na
     return out;
 }
 
+/* Keeps where the session is that an answer tells of. */
+static inline void whip_note(struct whip *whip, const struct client *client)
+{
+    char value[160];
+    if (whip_field(client, "Location", value, sizeof(value))[0] != '\0') {
+        snprintf(whip->location, sizeof(whip->location), "%s", value);
+    }
+    if (whip_field(client, "ETag", value, sizeof(value))[0] != '\0') {
+        snprintf(whip->etag, sizeof(whip->etag), "%.39s", value);
+    }
+}
+
 /* Asks with one client; `fields` are whole lines. The status; the answer is in client->text. */
 static inline unsigned whip_ask_as(struct whip *whip, struct client *client, const char *request,
                                    const char *fields, const char *body)
@@ -96,13 +109,7 @@ static inline unsigned whip_ask_as(struct whip *whip, struct client *client, con
     free(text);
     unsigned status = 0;
     (void)sscanf(client->text, "HTTP/1.1 %u", &status);
-    char value[160];
-    if (whip_field(client, "Location", value, sizeof(value))[0] != '\0') {
-        snprintf(whip->location, sizeof(whip->location), "%s", value);
-    }
-    if (whip_field(client, "ETag", value, sizeof(value))[0] != '\0') {
-        snprintf(whip->etag, sizeof(whip->etag), "%.39s", value);
-    }
+    whip_note(whip, client);
     return status;
 }
 
@@ -115,7 +122,8 @@ static inline unsigned whip_ask(struct whip *whip, const char *request, const ch
 #define SDP_TYPE "Content-Type: application/sdp\r\n"
 #define FRAGMENT_TYPE "Content-Type: application/trickle-ice-sdpfrag\r\n"
 
-/* An offer as browsers make it. `direction`: "sendonly"; `video`: lines of a codec with payload type 96. */
+/* An offer as browsers make it. `direction`: "sendonly"; `video`: lines of a codec with payload
+ * type 96. */
 #define OFFER_UFRAG "EsAw"
 #define OFFER_PWD "P2uYro0UCOQ4zxjKXaWCBui1"
 #define OFFER_SECTION(media, types, mid)                                                           \
@@ -139,8 +147,8 @@ static inline unsigned whip_ask(struct whip *whip, const char *request, const ch
     "a=rtpmap:96 VP9/90000\r\na=fmtp:96 profile-id=0\r\na=rtcp-fb:96 nack\r\n"                     \
     "a=rtcp-fb:96 nack pli\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
 #define OFFER_OF(direction, codec)                                                                 \
-    OFFER_HEAD OFFER_AUDIO "a=" direction "\r\n" OFFER_SECTION("video", "96 97", "1")              \
-        codec "a=" direction "\r\n"
+    OFFER_HEAD OFFER_AUDIO "a=" direction "\r\n" OFFER_SECTION("video", "96 97", "1") codec        \
+        "a=" direction "\r\n"
 #define OFFER_SEND OFFER_OF("sendonly", OFFER_VP8)
 #define OFFER_RECV OFFER_OF("recvonly", OFFER_VP8)
 

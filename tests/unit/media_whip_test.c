@@ -28,6 +28,17 @@ TEST(whip, rfc9725_4_1_get_and_head_are_2xx_without_content)
     whip_close(&whip);
 }
 
+TEST(whip, rfc9725_4_1_other_methods_are_405)
+{
+    struct whip whip;
+    whip_open(&whip);
+    CHECK_EQ(whip_ask(&whip, "PUT /whip/demo", SDP_TYPE, OFFER_SEND), 405);
+    CHECK_HAS(&whip.client, "\r\nAllow: ");
+    CHECK_EQ(whip_publish(&whip, "demo", ""), 201);
+    CHECK_EQ(whip_session(&whip, "POST", SDP_TYPE, OFFER_SEND), 405);
+    whip_close(&whip);
+}
+
 TEST(whip, rfc9725_4_1_errors_are_problem_details)
 {
     struct whip whip;
@@ -86,8 +97,8 @@ TEST(whip, rfc9725_4_2_another_content_type_is_4xx)
     CHECK_EQ(whip_ask(&whip, "POST /whip/demo", "", OFFER_SEND), 415);
     CHECK_EQ(whip_ask(&whip, "POST /whip/demo", "Content-Type: application/sdpx\r\n", OFFER_SEND),
              415);
-    CHECK_EQ(whip_ask(&whip, "POST /whip/demo",
-                      "Content-Type: Application/SDP; charset=utf-8\r\n", OFFER_SEND),
+    CHECK_EQ(whip_ask(&whip, "POST /whip/demo", "Content-Type: Application/SDP; charset=utf-8\r\n",
+                      OFFER_SEND),
              201);
     whip_close(&whip);
 }
@@ -263,9 +274,8 @@ TEST(whip, rfc9725_4_3_3_a_restart_may_say_star_without_quotes_and_have_no_m_lin
     struct whip whip;
     whip_open(&whip);
     CHECK_EQ(whip_publish(&whip, "demo", ""), 201);
-    CHECK_EQ(
-        whip_trickle(&whip, "*", "a=ice-ufrag:ysXw\r\na=ice-pwd:vw5LmwG4y/e6dPP/zAP9Gp5k\r\n"),
-        200);
+    CHECK_EQ(whip_trickle(&whip, "*", "a=ice-ufrag:ysXw\r\na=ice-pwd:vw5LmwG4y/e6dPP/zAP9Gp5k\r\n"),
+             200);
     CHECK_NO(&whip, "\nm=");
     CHECK_HAS(&whip.client, "a=candidate:");
     whip_close(&whip);
@@ -298,6 +308,36 @@ TEST(whip, rfc9725_4_3_3_a_failed_restart_keeps_the_session)
 }
 
 /* ---- 4.4 ---- */
+
+TEST(whip, rfc9725_4_4_1_without_bundle_or_rtcp_mux_is_4xx)
+{
+    static const char *const parts[] = {"a=group:BUNDLE 0 1\r\n", "a=rtcp-mux\r\n"};
+    struct whip whip;
+    whip_open(&whip);
+    for (int i = 0; i < 2; i++) {
+        char offer[] = OFFER_SEND;
+        for (char *at = strstr(offer, parts[i]); at != NULL; at = strstr(offer, parts[i])) {
+            memmove(at, at + strlen(parts[i]), strlen(at + strlen(parts[i])) + 1);
+        }
+        CHECK(whip_ask(&whip, "POST /whip/demo", SDP_TYPE, offer) / 100 == 4);
+    }
+    CHECK_EQ(whip_stats(&whip).publishers, 0);
+    whip_close(&whip);
+}
+
+TEST(whip, rfc9725_4_4_2_two_tracks_of_a_kind_are_4xx)
+{
+    struct whip whip;
+    whip_open(&whip);
+    CHECK(whip_ask(&whip, "POST /whip/demo", SDP_TYPE,
+                   OFFER_HEAD OFFER_SECTION("video", "96 97", "0") OFFER_VP8
+                   "a=sendonly\r\n" OFFER_SECTION("video", "96 97", "1") OFFER_VP8
+                   "a=sendonly\r\n") /
+              100 ==
+          4);
+    CHECK_EQ(whip_stats(&whip).publishers, 0);
+    whip_close(&whip);
+}
 
 TEST(whip, rfc9725_4_4_3_nothing_is_answered_in_part)
 {

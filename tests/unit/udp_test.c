@@ -405,22 +405,74 @@ TEST(udp, a_peer_without_room_for_the_segment)
     bench_close(&bench);
 }
 
-TEST(udp, long_segments_are_not_tried_again)
+TEST(udp, a_narrow_path_gets_no_trains_and_costs_nobody_else_his)
 {
     struct bench bench;
-    bench_open(&bench, 1024);
-    send_len(&bench, 1, 3000);
-    send_len(&bench, 1, 3000);
-    SCRIPT(-EMSGSIZE, -EMSGSIZE, -EMSGSIZE);
+    bench_open(&bench, 4096);
+    for (uint32_t errno_at = 0; errno_at < 2; errno_at++) {
+        const uint32_t peer = 10 + errno_at;
+        send_len(&bench, peer, 1250);
+        send_len(&bench, peer, 1250);
+        send_len(&bench, 1, 1250);
+        send_len(&bench, 1, 1250);
+        if (errno_at == 0) {
+            SCRIPT(-EINVAL);
+        } else {
+            SCRIPT(-EMSGSIZE, -EMSGSIZE, -EMSGSIZE); /* which may be about an earlier one */
+        }
+        CHECK_EQ(udp_flush(bench.udp, &bench.sock), UDP_EMPTY);
+        CHECK_EQ(kernel.messages, 3);
+        CHECK_EQ(kernel.trains, 1);
+        send_len(&bench, peer, 1250);
+        send_len(&bench, peer, 1250);
+        CHECK_EQ(count_runs(&bench), 2);
+        send_len(&bench, peer, 1200); /* shorter ones are tried */
+        send_len(&bench, peer, 1200);
+        CHECK_EQ(count_runs(&bench), 3);
+        send_len(&bench, 1, 1250);
+        send_len(&bench, 1, 1250);
+        CHECK_EQ(count_runs(&bench), 4);
+        udp_flush(bench.udp, &bench.sock);
+    }
+    CHECK(bench.sock.gso);
+    CHECK_EQ(bench.stats.send_errors, 0);
+    bench_close(&bench);
+}
+
+TEST(udp, a_narrow_path_is_tried_again_some_time)
+{
+    struct bench bench;
+    bench_open(&bench, 4096);
+    leat_slice train = bytes(2600);
+    REQUIRE(submit(&bench, 1, leat_slice_ref(train), 1300) == 0);
+    SCRIPT(-EINVAL);
     CHECK_EQ(udp_flush(bench.udp, &bench.sock), UDP_EMPTY);
-    CHECK_EQ(kernel.messages, 2);
-    CHECK_EQ(bench.sock.gso_segment_max, 2999);
-    send_len(&bench, 1, 3000);
-    send_len(&bench, 1, 3000);
-    CHECK_EQ(count_runs(&bench), 2);
-    send_len(&bench, 2, 1400);
-    send_len(&bench, 2, 1400);
-    CHECK_EQ(count_runs(&bench), 3);
+    CHECK_EQ(bench.udp->narrow_len, 1);
+    for (uint32_t i = 0; i <= UDP_NARROW_RUNS; i++) {
+        REQUIRE(submit(&bench, 1, leat_slice_ref(train), 1300) == 0);
+        SCRIPT(2);
+        CHECK_EQ(udp_flush(bench.udp, &bench.sock), UDP_EMPTY);
+        CHECK_EQ(kernel.trains, i == UDP_NARROW_RUNS);
+        CHECK_EQ(kernel.datagrams, 2);
+    }
+    CHECK_EQ(bench.udp->narrow_len, 0);
+    leat_buf_unref(train.buf);
+    bench_close(&bench);
+}
+
+TEST(udp, more_narrow_paths_than_are_remembered)
+{
+    struct bench bench;
+    bench_open(&bench, 4096);
+    for (uint32_t i = 0; i < 4 * UDP_NARROW; i++) {
+        leat_slice train = bytes(2600);
+        REQUIRE(submit(&bench, i, train, 1300) == 0);
+        SCRIPT(-EINVAL);
+        CHECK_EQ(udp_flush(bench.udp, &bench.sock), UDP_EMPTY);
+        CHECK_EQ(kernel.datagrams, 2);
+    }
+    CHECK(bench.udp->narrow_len > UDP_NARROW / 2 && bench.udp->narrow_len <= UDP_NARROW);
+    CHECK(bench.sock.gso); /* however many there are: it is not the device */
     bench_close(&bench);
 }
 

@@ -1,5 +1,5 @@
-/* What the payloads of the codecs say. The parameter sets are of real encoders (x264, SVT-AV1); the descriptors are
- * built bit by bit from their RFCs. */
+/* What the payloads of the codecs say. The parameter sets are of real encoders (x264, SVT-AV1);
+ * the descriptors are built bit by bit from their RFCs. */
 #include "check.h"
 
 #include <errno.h>

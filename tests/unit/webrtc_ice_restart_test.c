@@ -68,6 +68,19 @@ TEST(ice_restart, the_old_pair_flows_until_the_new_nominates)
     rig_close(r);
 }
 
+TEST(ice_restart, silence_of_the_old_pair_nominates_nothing)
+{
+    rig_open(r);
+    REQUIRE(rig_verify(r, 1, true));
+    struct ice_client before = restart(next_client("newc", "news"));
+    rig_wait(r, 12 * LEAT_SEC);
+    REQUIRE(rig_verify(r, 2, false));
+    rig_check(r, 2, false);
+    CHECK_EQ(rig_selected(r), 1);
+    CHECK(is_answered(&before, 1, false)); /* the old credentials are not forgotten */
+    rig_close(r);
+}
+
 TEST(ice_restart, on_the_address_that_is_in_use)
 {
     rig_open(r);

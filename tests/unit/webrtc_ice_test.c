@@ -505,17 +505,69 @@ TEST(ice, silent_tuples_go_and_another_takes_over)
     REQUIRE(rig_verify(r, 1, true));
     REQUIRE(rig_verify(r, 2, false));
     REQUIRE(rig_verify(r, 3, false));
-    rig_wait(r, 20 * LEAT_SEC);
+    rig_wait(r, 9 * LEAT_SEC);
     rig_check(r, 2, false);
-    rig_wait(r, 10 * LEAT_SEC);
+    CHECK_EQ(rig_selected(r), 1);
+    rig_wait(r, 21 * LEAT_SEC);
     CHECK(rig_events(r, LEAT_ICE_DROPPED, 3) == 1 && rig_events(r, LEAT_ICE_DROPPED, 1) == 1);
     CHECK_EQ(rig_events(r, LEAT_ICE_SELECTED, 2), 1);
     CHECK_EQ(r->events_len, 3);
     CHECK_EQ(rig_selected(r), 2);
     rig_check(r, 4, true); /* one that never answers does not */
-    rig_wait(r, 19 * LEAT_SEC);
+    rig_wait(r, 8 * LEAT_SEC);
     rig_check(r, 4, true);
     rig_wait(r, LEAT_SEC);
     CHECK_EQ(rig_events(r, LEAT_ICE_EXPIRED, 2), 1);
+    rig_close(r);
+}
+
+/* A client that sends indications, or nothing, but answers. */
+TEST(ice, a_silent_client_that_answers_stays)
+{
+    rig_open(r);
+    REQUIRE(rig_verify(r, 1, true));
+    for (unsigned i = 0; i < 10; i++) {
+        rig_wait(r, 15 * LEAT_SEC - 1);
+        rig_wait(r, 1);
+        CHECK_EQ(r->sent_len, 1);
+        REQUIRE(rig_answer(r, 1));
+        CHECK_EQ(r->events_len, 0);
+        CHECK_EQ(rig_selected(r), 1);
+    }
+    CHECK_EQ(rig_counters(r)->verified, 1);
+    struct leat_stun_message message;
+    uint8_t transactions[3][LEAT_STUN_TRANSACTION_LEN];
+    rig_wait(r, 10 * LEAT_SEC);
+    for (unsigned i = 0; i < 3; i++) { /* and no longer than that: 15, 20, 25 and the end */
+        rig_wait(r, 5 * LEAT_SEC);
+        REQUIRE(r->sent_len == 1 && rig_find(r, 1, true, &message));
+        memcpy(transactions[i], message.transaction, sizeof(transactions[i]));
+    }
+    CHECK(memcmp(transactions[0], transactions[1], sizeof(transactions[0])) != 0);
+    CHECK(memcmp(transactions[1], transactions[2], sizeof(transactions[0])) != 0);
+    rig_wait(r, 5 * LEAT_SEC);
+    CHECK_EQ(rig_events(r, LEAT_ICE_EXPIRED, 1), 1);
+    CHECK_EQ(r->sent_len, 0);
+    rig_close(r);
+}
+
+/* RFC 5245's aggressive nomination: both are, the client uses the first and checks only that. */
+TEST(ice, of_several_nominated_the_one_that_is_checked_wins)
+{
+    rig_open(r);
+    REQUIRE(rig_verify(r, 1, true));
+    REQUIRE(rig_verify(r, 2, true));
+    CHECK_EQ(rig_selected(r), 2);
+    rig_check(r, 3, false); /* this one never answers */
+    rig_wait(r, 5 * LEAT_SEC);
+    rig_check(r, 1, false);
+    rig_wait(r, 5 * LEAT_SEC - 1);
+    rig_check(r, 1, false);
+    CHECK_EQ(rig_selected(r), 2);
+    rig_wait(r, 1);
+    rig_check(r, 3, false);
+    CHECK_EQ(rig_selected(r), 2);
+    rig_check(r, 1, false);
+    CHECK(rig_selected(r) == 1 && rig_events(r, LEAT_ICE_SELECTED, 1) == 1);
     rig_close(r);
 }

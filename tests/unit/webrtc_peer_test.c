@@ -17,8 +17,10 @@ struct pair {
     leat_peer           *peer;
     struct webrtc_client client;
     struct leat_addr     local; /* the server's */
+    bool                 has_local;
     unsigned             kinds[LEAT_PEER_CLOSED + 1]; /* events seen */
     int                  closed_status;
+    struct leat_addr     gone;
     size_t               sent;     /* bytes the peer sent to the client */
     unsigned             dropping; /* of what the peer sends: every n-th is lost; 0: none */
     unsigned             count;
@@ -73,6 +75,8 @@ static bool drain(struct pair *pair)
         pair->kinds[event.kind]++;
         if (event.kind == LEAT_PEER_CLOSED) {
             pair->closed_status = event.status;
+        } else if (event.kind == LEAT_PEER_TUPLE_GONE) {
+            pair->gone = event.address;
         }
     }
     while (leat_peer_transmit(pair->peer, &datagram)) {
@@ -89,7 +93,8 @@ static bool drain(struct pair *pair)
 
 static void to_peer(struct pair *pair, const uint8_t *data, size_t len)
 {
-    leat_peer_receive(pair->peer, pair->now, &pair->client.address, NULL, data, len);
+    leat_peer_receive(pair->peer, pair->now, &pair->client.address, pair->has_local ? &pair->local : NULL, data,
+                      len);
     drain(pair);
     while (leat_peer_work(pair->peer)) {
         leat_peer_step(pair->peer, pair->now);
@@ -116,12 +121,14 @@ static void client_to_peer(struct pair *pair)
     }
 }
 
-static void check(struct pair *pair, bool nominate)
+/* Its length. */
+static size_t check(struct pair *pair, bool nominate)
 {
     uint8_t      data[LEAT_ICE_CHECK_MAX];
     const size_t len = webrtc_client_check(&pair->client, nominate, data, sizeof(data));
     to_peer(pair, data, len);
     client_to_peer(pair);
+    return len;
 }
 
 /* Time goes on by 10 ms steps until both have keys; 10 s at most. */
@@ -235,12 +242,15 @@ TEST(webrtc_peer, queues_so_many_datagrams_of_a_handshake_and_no_more)
     const uint8_t          garbage[40] = {22, 0xfe, 0xfd};
     struct leat_peer_stats stats;
     pair_open(&pair, false);
+    static const uint8_t   huge[2049] = {22, 0xfe, 0xfd};
     check(&pair, true);
+    leat_peer_receive(pair.peer, pair.now, &pair.client.address, NULL, huge, sizeof(huge));
+    CHECK(!leat_peer_work(pair.peer));
     for (unsigned i = 0; i < 3 * LEAT_PEER_QUEUE_MAX; i++) {
         leat_peer_receive(pair.peer, pair.now, &pair.client.address, NULL, garbage, sizeof(garbage));
     }
     leat_peer_stats(pair.peer, &stats);
-    CHECK_EQ(stats.dropped, 2 * LEAT_PEER_QUEUE_MAX);
+    CHECK_EQ(stats.dropped, 1 + 2 * LEAT_PEER_QUEUE_MAX);
     for (unsigned i = 0; i < LEAT_PEER_QUEUE_MAX; i++) {
         CHECK(leat_peer_work(pair.peer));
         leat_peer_step(pair.peer, pair.now);
@@ -255,9 +265,8 @@ TEST(webrtc_peer, an_address_that_never_answers_gets_three_times_what_it_sent)
     struct pair pair;
     pair_open(&pair, false);
     pair.client.silent = true;
-    check(&pair, true);
     const uint8_t *data;
-    size_t         len, received = 0;
+    size_t         len, received = check(&pair, true);
     webrtc_client_receive(&pair.client, 0, NULL, 0);
     while (leat_dtls_transmit(pair.client.dtls, &data, &len)) {
         uint8_t copy[2048];
@@ -270,8 +279,11 @@ TEST(webrtc_peer, an_address_that_never_answers_gets_three_times_what_it_sent)
         leat_peer_timeout(pair.peer, pair.now);
         drain(&pair);
     }
-    CHECK(pair.sent <= 3 * (received + LEAT_ICE_CHECK_MAX));
-    CHECK(!leat_peer_allow(pair.peer, 1200 * 3));
+    CHECK(pair.sent > received && pair.sent <= 3 * received);
+    const size_t left = 3 * received - pair.sent;
+    CHECK(!leat_peer_allow(pair.peer, left + 1));
+    CHECK(leat_peer_allow(pair.peer, left));
+    CHECK(!leat_peer_allow(pair.peer, 1));
     pair_close(&pair);
 }
 
@@ -381,6 +393,85 @@ TEST(webrtc_peer, silence_ends_it)
     }
     CHECK_EQ(pair.closed_status, -ETIMEDOUT);
     CHECK(pair.now - since <= 31 * LEAT_SEC);
+    pair_close(&pair);
+}
+
+TEST(webrtc_peer, checks_without_a_handshake_do_not_hold_it)
+{
+    for (unsigned active = 0; active < 2; active++) {
+        struct pair pair;
+        pair_open(&pair, active != 0);
+        pair.now = 10 * LEAT_SEC;
+        pair.dropping = 1; /* all: the client has never heard of a ClientHello, nor sends one */
+        while (pair.kinds[LEAT_PEER_CLOSED] == 0 && pair.now < 100 * LEAT_SEC) {
+            check(&pair, true);
+            const leat_time next = pair.now + 2500 * LEAT_MS;
+            while (leat_peer_deadline(pair.peer) <= next) {
+                pair.now = leat_peer_deadline(pair.peer);
+                leat_peer_timeout(pair.peer, pair.now);
+                drain(&pair);
+            }
+            pair.now = next;
+        }
+        CHECK_EQ(pair.closed_status, -ETIMEDOUT);
+        CHECK(pair.now > 39 * LEAT_SEC && pair.now < 43 * LEAT_SEC);
+        pair_close(&pair);
+    }
+}
+
+/* A client with one socket that sends to two addresses of the server. */
+TEST(webrtc_peer, an_address_is_gone_with_its_last_tuple)
+{
+    const struct leat_addr first = {.ip = {[10] = 0xff, [11] = 0xff, 10, 0, 0, 1}, .port = 1};
+    struct leat_addr       second = first;
+    struct pair            pair;
+    second.ip[15]++;
+    pair_open(&pair, false);
+    pair.has_local = true;
+    pair.local = first;
+    REQUIRE(connect_both(&pair));
+    pair.local = second;
+    check(&pair, false);
+    pair.local = first;
+    CHECK_EQ(pair.kinds[LEAT_PEER_TUPLE], 1);
+    const leat_time since = pair.now;
+    while (pair.now < since + 60 * LEAT_SEC) {
+        pair.now += 2500 * LEAT_MS;
+        leat_peer_timeout(pair.peer, pair.now);
+        drain(&pair);
+        check(&pair, true);
+    }
+    CHECK_EQ(pair.kinds[LEAT_PEER_TUPLE_GONE], 0); /* but that tuple is: it may come again */
+    pair.local = second;
+    check(&pair, false);
+    CHECK_EQ(pair.kinds[LEAT_PEER_TUPLE], 1);
+    const struct leat_addr old = pair.client.address;
+    pair.client.address.port++;
+    check(&pair, true);
+    CHECK_EQ(pair.kinds[LEAT_PEER_TUPLE], 2);
+    for (unsigned i = 0; i < 13; i++) {
+        pair.now += 2500 * LEAT_MS;
+        leat_peer_timeout(pair.peer, pair.now);
+        drain(&pair);
+        check(&pair, true);
+    }
+    CHECK_EQ(pair.kinds[LEAT_PEER_TUPLE_GONE], 1); /* both tuples of the old address */
+    CHECK(leat_addr_equal(&pair.gone, &old));
+    CHECK_EQ(pair.kinds[LEAT_PEER_CLOSED], 0);
+    pair_close(&pair);
+}
+
+TEST(webrtc_peer, there_is_no_restart_after_the_end)
+{
+    struct leat_ice_credentials local, remote;
+    struct pair                 pair;
+    pair_open(&pair, false);
+    REQUIRE(connect_both(&pair));
+    leat_dtls_finish(pair.client.dtls);
+    client_to_peer(&pair);
+    REQUIRE(pair.kinds[LEAT_PEER_CLOSED] == 1);
+    REQUIRE(leat_ice_credentials_make("A", &local) == 0 && leat_ice_credentials_make("", &remote) == 0);
+    CHECK_EQ(leat_peer_restart(pair.peer, &local, &remote), -ENOTCONN);
     pair_close(&pair);
 }
 

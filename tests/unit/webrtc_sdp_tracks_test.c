@@ -49,6 +49,27 @@ TEST(webrtc_sdp_tracks, transport_of_the_tagged_section_rfc9143_7_2)
     CHECK(sdp_has(&answer, "m=video 8080 UDP/TLS/RTP/SAVPF 96 97"));
 }
 
+/* RFC 8829, 5.2.1: what is of the transport stands in the tagged section alone. */
+TEST(webrtc_sdp_tracks, a_bundle_only_section_says_nothing_of_the_transport)
+{
+    sdp_set(&text, sdp_plain);
+    sdp_change(&text, "a=rtcp-mux\r\na=rtpmap:111", "a=rtcp-mux\r\na=rtcp-rsize\r\na=rtpmap:111");
+    sdp_change(&text, "m=video 9", "m=video 0");
+    sdp_change(&text, "a=ice-ufrag:wxyz\r\na=ice-pwd:zzzzzzzzzzzzzzzzzzzzzzzz\r\n", "");
+    sdp_change(&text, "a=mid:1", "a=mid:1\r\na=bundle-only");
+    sdp_change(&text, "a=rtcp-mux\r\na=rtpmap:96", "a=rtpmap:96");
+    sdp_answer(&text, LEAT_SDP_PUBLISH, &offer, &answer);
+    CHECK_STR(offer.remote.ufrag, "abcd");
+    CHECK(offer.tracks[0].reduced_rtcp && offer.tracks[1].reduced_rtcp);
+    CHECK_EQ(sdp_count(&answer, "a=rtcp-mux"), 2);
+    sdp_change(&text, "a=rtcp-mux\r\n", "");
+    CHECK_EQ(sdp_status(&text, LEAT_SDP_PUBLISH), 422);
+    sdp_set(&text, sdp_plain); /* nor may the tagged one leave it out, though it is bundle-only */
+    sdp_change(&text, "a=mid:0", "a=mid:0\r\na=bundle-only");
+    sdp_change(&text, "a=rtcp-mux\r\na=rtpmap:111", "a=rtpmap:111");
+    CHECK_EQ(sdp_status(&text, LEAT_SDP_PUBLISH), 422);
+}
+
 TEST(webrtc_sdp_tracks, transport_of_the_session)
 {
     sdp_set(&text, sdp_plain);

@@ -1,5 +1,5 @@
-/* The sender among sources, losses and questions that seeds choose; webrtc_sender_model.h aborts on what may not
- * be. The fuzzer has the same model. */
+/* The sender among sources, losses and questions that seeds choose; webrtc_sender_model.h aborts
+ * on what may not be. The fuzzer has the same model. */
 #include "check.h"
 
 #include "webrtc_sender_model.h"

@@ -30,8 +30,10 @@ async function refusalOf(response) {
 }
 
 export class Session {
-  constructor(pc, endpoint, token) {
+  // `lost` is called once, when the server has said goodbye or the connection has failed.
+  constructor(pc, endpoint, token, lost) {
     this.pc = pc;
+    this.lost = lost;
     this.endpoint = endpoint;
     this.headers = token ? { Authorization: `Bearer ${token}` } : {};
   }
@@ -53,6 +55,16 @@ export class Session {
       return;
     }
     await this.pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+    // A goodbye closes the transport, which is no change of the connection's state.
+    const { transport } = this.pc.getTransceivers()[0].sender;
+    transport.addEventListener('statechange', () => ['closed', 'failed'].includes(transport.state) && this.lose());
+    this.pc.addEventListener('connectionstatechange', () => this.pc.connectionState === 'failed' && this.lose());
+  }
+
+  lose() {
+    const { lost } = this;
+    this.lost = null;
+    lost?.();
   }
 
   // New ICE credentials for the same session: after a change of network, say.
@@ -77,6 +89,7 @@ export class Session {
 
   // keepalive: also while the page is being left.
   async close() {
+    this.lost = null;
     this.pc.close();
     if (this.url) {
       const url = this.url;

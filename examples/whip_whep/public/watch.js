@@ -56,16 +56,12 @@ function overlay(now) {
 async function connect() {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const endpoint = new URL(`/whep/${encodeURIComponent(byId('stream').value)}`, location);
-  const mine = session = new Session(pc, endpoint, byId('token').value);
+  const mine = session = new Session(pc, endpoint, byId('token').value, () => again(mine));
   const figures = new Figures(pc, 'inbound-rtp');
   const stream = new MediaStream();
   for (const kind of ['video', 'audio']) pc.addTransceiver(kind, { direction: 'recvonly' });
   pc.ontrack = (event) => {
     stream.addTrack(event.track);
-    // A server that has said goodbye closes its transport, which is no failure of ICE.
-    event.transceiver.receiver.transport?.addEventListener('statechange', (change) => {
-      if (['closed', 'failed'].includes(change.target.state)) again(mine);
-    });
     if (video.srcObject !== stream) {
       video.srcObject = stream;
       play();
@@ -74,7 +70,7 @@ async function connect() {
   pc.onconnectionstatechange = () => {
     if (session !== mine) return;
     if (pc.connectionState === 'connected') setState('waiting for the stream');
-    if (['disconnected', 'failed', 'closed'].includes(pc.connectionState)) again(mine);
+    if (pc.connectionState === 'disconnected') mine.lose();
   };
   const start = performance.now();
   began = 0;
