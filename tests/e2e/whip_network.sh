@@ -65,7 +65,7 @@ try() {
         sleep 0.05
     done
     "${enter[@]}" "$load" --whip "http://$address:8080/whip/net" --whep "http://$address:8080/whep/net" \
-        --viewers 5 --seconds 2 --kbps 3000 >"$temporary/load" 2>&1 || fail "$what"
+        --viewers 5 --seconds 2 --kbps 3000 >"$temporary/load" 2>"$temporary/load.err" || fail "$what"
     # Connected sockets take nothing from another address than the one they asked.
     python3 - "$temporary/load" <<'END' || fail "$what: see the figures"
 import json, sys
