@@ -10,8 +10,9 @@
 
 #define PAGE_LEN 4096u
 #define SLAB_NODES 1023u  /* with the header 64 KiB */
-#define SLAB_BUFS 32u     /* small buffers added at once */
+#define SLAB_BUFS 32u     /* small and medium buffers added at once */
 #define BUF_SMALL_SIZE 2048u
+#define BUF_MEDIUM_SIZE 16384u
 #define BUF_TRAIN_SIZE 69632u /* header, headroom, BUF_TRAIN_LEN, up to whole pages */
 
 struct slab {
@@ -232,7 +233,8 @@ union node *pool_take_slow(struct pool *pool)
 
 static int bufs_add(struct pool *pool, enum buf_class class, uint32_t n)
 {
-    uint32_t size = class == BUF_SMALL ? BUF_SMALL_SIZE : BUF_TRAIN_SIZE;
+    static const uint32_t sizes[BUF_HEAP] = {BUF_SMALL_SIZE, BUF_MEDIUM_SIZE, BUF_TRAIN_SIZE};
+    uint32_t size = sizes[class];
     uint8_t *at = slab_add(pool, (size_t)n * size);
     if (at == NULL) {
         return -ENOMEM;
@@ -335,14 +337,15 @@ void buf_free(struct leat_buf *buf)
 struct leat_buf *buf_take(uint32_t size)
 {
     struct pool *pool = current;
-    if (pool != NULL && size <= BUF_SMALL_SIZE) {
-        struct leat_buf *buf = free_buf_take(pool, BUF_SMALL);
+    if (pool != NULL && size <= BUF_MEDIUM_SIZE) {
+        enum buf_class class = size <= BUF_SMALL_SIZE ? BUF_SMALL : BUF_MEDIUM;
+        struct leat_buf *buf = free_buf_take(pool, class);
         if (buf == NULL) {
             take_returned_bufs(pool);
-            buf = free_buf_take(pool, BUF_SMALL);
+            buf = free_buf_take(pool, class);
         }
-        if (buf == NULL && bufs_add(pool, BUF_SMALL, SLAB_BUFS) == 0) {
-            buf = free_buf_take(pool, BUF_SMALL);
+        if (buf == NULL && bufs_add(pool, class, SLAB_BUFS) == 0) {
+            buf = free_buf_take(pool, class);
         }
         return buf;
     }

@@ -19,9 +19,10 @@
 #define BUF_TRAIN_LEN 65536u  /* the longest train a receive buffer takes, bytes */
 
 enum buf_class {
-    BUF_SMALL, /* 2 KiB in all: what leat_buf_alloc gives for a datagram */
-    BUF_TRAIN, /* BUF_TRAIN_LEN bytes behind the headroom: what a backend receives into */
-    BUF_HEAP,  /* any other length */
+    BUF_SMALL,  /* 2 KiB in all: what leat_buf_alloc gives for a datagram */
+    BUF_MEDIUM, /* 16 KiB in all: for a train that is sent */
+    BUF_TRAIN,  /* BUF_TRAIN_LEN bytes behind the headroom: what a backend receives into */
+    BUF_HEAP,   /* any other length */
     BUF_CLASSES,
 };
 

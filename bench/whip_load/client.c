@@ -1,6 +1,8 @@
-/* A full ICE agent with one candidate, in the controlling role, and DTLS in the role the server leaves. */
+/* A full ICE agent with one candidate, in the controlling role, and DTLS in the role the server
+ * leaves. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/udp.h>
 #include <openssl/rand.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -46,35 +48,45 @@ static size_t section(const struct client *client, char *out, size_t cap, bool v
 {
     const char *const direction = client->publishes ? "sendonly" : "recvonly";
     const uint32_t ssrc = client->ssrc + (video ? 0 : 1);
-    int n = snprintf(out, cap,
-                     "m=%s 9 UDP/TLS/RTP/SAVPF %s\r\nc=IN IP4 0.0.0.0\r\na=mid:%d\r\na=%s\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
-                     "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=fingerprint:sha-256 %s\r\na=setup:actpass\r\n"
-                     "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n%s",
-                     video ? "video" : "audio", !video ? "111" : options.rtx ? "96 97" : "96", video, direction,
-                     client->local.ufrag, client->local.pwd, leat_dtls_context_fingerprint(dtls_context),
-                     video ? "a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n"
-                             "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\n"
-                             "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
-                           : "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n");
+    int n = snprintf(
+        out, cap,
+        "m=%s 9 UDP/TLS/RTP/SAVPF %s\r\nc=IN IP4 "
+        "0.0.0.0\r\na=mid:%d\r\na=%s\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
+        "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=fingerprint:sha-256 %s\r\na=setup:actpass\r\n"
+        "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n%s",
+        video ? "video" : "audio",
+        !video        ? "111"
+        : options.rtx ? "96 97"
+                      : "96",
+        video, direction, client->local.ufrag, client->local.pwd,
+        leat_dtls_context_fingerprint(dtls_context),
+        video ? "a=extmap:3 "
+                "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n"
+                "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 transport-cc\r\na=rtcp-fb:96 ccm fir\r\n"
+                "a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n"
+              : "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n");
     if (video && options.rtx) {
         n += snprintf(out + n, cap - (size_t)n, "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n");
     }
     if (client->publishes && video && options.rtx) {
-        n += snprintf(out + n, cap - (size_t)n, "a=ssrc-group:FID %u %u\r\na=ssrc:%u cname:load\r\n", ssrc, ssrc + 2,
-                      ssrc + 2);
+        n +=
+            snprintf(out + n, cap - (size_t)n, "a=ssrc-group:FID %u %u\r\na=ssrc:%u cname:load\r\n",
+                     ssrc, ssrc + 2, ssrc + 2);
     }
     if (client->publishes) {
-        n += snprintf(out + n, cap - (size_t)n, "a=msid:load %d\r\na=ssrc:%u cname:load\r\n", video, ssrc);
+        n += snprintf(out + n, cap - (size_t)n, "a=msid:load %d\r\na=ssrc:%u cname:load\r\n", video,
+                      ssrc);
     }
     return (size_t)n;
 }
 
 static void offer_write(const struct client *client, char out[OFFER_MAX])
 {
-    size_t n = (size_t)snprintf(out, OFFER_MAX,
-                                "v=0\r\no=- %u 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
-                                "a=msid-semantic: WMS *\r\n",
-                                client->ssrc);
+    size_t n = (size_t)snprintf(
+        out, OFFER_MAX,
+        "v=0\r\no=- %u 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
+        "a=msid-semantic: WMS *\r\n",
+        client->ssrc);
     n += section(client, out + n, OFFER_MAX - n, false);
     section(client, out + n, OFFER_MAX - n, true);
 }
@@ -100,7 +112,8 @@ static bool candidate_of(const char *sdp, struct client *client)
         unsigned port;
         struct sockaddr_in *const v4 = (struct sockaddr_in *)(void *)&client->server;
         struct sockaddr_in6 *const v6 = (struct sockaddr_in6 *)(void *)&client->server;
-        if (sscanf(at, "a=candidate:%*s %*u %15s %*u %79s %u typ host", protocol, host, &port) != 3 ||
+        if (sscanf(at, "a=candidate:%*s %*u %15s %*u %79s %u typ host", protocol, host, &port) !=
+                3 ||
             strcasecmp(protocol, "udp") != 0) {
             continue;
         }
@@ -125,7 +138,8 @@ static bool candidate_of(const char *sdp, struct client *client)
 static const char *answer_read(struct client *client, const char *sdp)
 {
     char ufrag[300], pwd[300], print[200];
-    if (!line_of(sdp, "a=ice-ufrag:", ufrag, sizeof(ufrag)) || !line_of(sdp, "a=ice-pwd:", pwd, sizeof(pwd)) ||
+    if (!line_of(sdp, "a=ice-ufrag:", ufrag, sizeof(ufrag)) ||
+        !line_of(sdp, "a=ice-pwd:", pwd, sizeof(pwd)) ||
         leat_ice_credentials_set(ufrag, strlen(ufrag), pwd, strlen(pwd), &client->remote) != 0) {
         return "no ICE credentials";
     }
@@ -143,12 +157,13 @@ static bool socket_open(struct client *client)
 {
     const int buffer = 1 << 20, one = 1;
     client->fd = socket(client->server.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&client->server, client->server_len) != 0) {
+    if (client->fd < 0 ||
+        connect(client->fd, (struct sockaddr *)&client->server, client->server_len) != 0) {
         return false;
     }
     setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
     if (options.gro) {
-        setsockopt(client->fd, IPPROTO_UDP, 104 /* UDP_GRO */, &one, sizeof(one));
+        setsockopt(client->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof(one));
     }
     return true;
 }
@@ -160,6 +175,23 @@ static void session_url(const char *endpoint, const char *location, char *ret, s
         snprintf(ret, cap, "%.*s%s", (int)(path - endpoint), endpoint, location);
     } else {
         snprintf(ret, cap, "%s", location);
+    }
+}
+
+static void check(struct client *client)
+{
+    uint8_t data[LEAT_ICE_CHECK_MAX];
+    size_t len = 0;
+    RAND_bytes(client->transaction, sizeof(client->transaction));
+    const struct leat_ice_check one = {.local = &client->local,
+                                       .remote = &client->remote,
+                                       .transaction = client->transaction,
+                                       .tie_breaker = client->ssrc,
+                                       .priority = 1845501695,
+                                       .controlling = true,
+                                       .use_candidate = true};
+    if (leat_ice_check_write(&one, data, sizeof(data), &len) == 0) {
+        client_send(client, data, len);
     }
 }
 
@@ -189,25 +221,22 @@ void client_post(struct client *client)
     } else if (!socket_open(client)) {
         client_fail(client, "socket: %s", strerror(errno));
     } else {
+        check(client);
+        client->next_check = now_ns() + CHECK_EACH_NS;
         client->give_up = now_ns() + GIVE_UP_NS;
-        client->state = CLIENT_CHECKING;
+        client->state = CLIENT_CHECKING; /* from here on it is another thread's */
+    }
+}
+
+void client_leave(struct client *client)
+{
+    static _Thread_local struct http_answer answer;
+    if (client->session[0] != '\0') {
+        http_ask("DELETE", client->session, NULL, NULL, &answer);
     }
 }
 
 /* ---- ICE and DTLS ---- */
-
-static void check(struct client *client)
-{
-    uint8_t data[LEAT_ICE_CHECK_MAX];
-    size_t len = 0;
-    RAND_bytes(client->transaction, sizeof(client->transaction));
-    const struct leat_ice_check one = {.local = &client->local, .remote = &client->remote,
-                                       .transaction = client->transaction, .tie_breaker = client->ssrc,
-                                       .priority = 1845501695, .controlling = true, .use_candidate = true};
-    if (leat_ice_check_write(&one, data, sizeof(data), &len) == 0) {
-        client_send(client, data, len);
-    }
-}
 
 static void flush_dtls(struct client *client)
 {
@@ -231,10 +260,10 @@ static void follow_dtls(struct client *client)
             break;
         }
         if (leat_dtls_keys(client->dtls, &keys) != 0 ||
-            leat_srtp_sender_open((enum leat_srtp_profile)keys.profile, keys.local_key, keys.local_salt,
-                                  &client->out) != 0 ||
-            leat_srtp_receiver_open((enum leat_srtp_profile)keys.profile, keys.remote_key, keys.remote_salt,
-                                    &client->in) != 0) {
+            leat_srtp_sender_open((enum leat_srtp_profile)keys.profile, keys.local_key,
+                                  keys.local_salt, &client->out) != 0 ||
+            leat_srtp_receiver_open((enum leat_srtp_profile)keys.profile, keys.remote_key,
+                                    keys.remote_salt, &client->in) != 0) {
             client_fail(client, "no keys");
             break;
         }
@@ -254,19 +283,21 @@ static void on_stun(struct client *client, const uint8_t *data, size_t len)
 {
     struct leat_stun_message message;
     uint8_t reply[LEAT_STUN_SUCCESS_MAX];
-    const struct leat_addr mapped = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}, .port = 9};
+    const struct leat_addr mapped = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1},
+                                     .port = 9};
     if (leat_stun_parse(data, len, &message) != 0) {
         return;
     }
     if (message.kind == LEAT_STUN_REQUEST &&
         leat_stun_verify(&message, client->local.pwd, strlen(client->local.pwd)) &&
-        leat_stun_write_success(reply, sizeof(reply), message.transaction, &mapped, client->local.pwd,
-                                strlen(client->local.pwd), &len) == 0) {
+        leat_stun_write_success(reply, sizeof(reply), message.transaction, &mapped,
+                                client->local.pwd, strlen(client->local.pwd), &len) == 0) {
         client_send(client, reply, len);
     } else if (message.kind == LEAT_STUN_SUCCESS && client->state == CLIENT_CHECKING &&
                memcmp(message.transaction, client->transaction, sizeof(client->transaction)) == 0 &&
                leat_stun_verify(&message, client->remote.pwd, strlen(client->remote.pwd))) {
-        if (leat_dtls_open(dtls_context, LEAT_DTLS_ACTIVE, &client->fingerprint, 1, now_ns(), &client->dtls) != 0) {
+        if (leat_dtls_open(dtls_context, LEAT_DTLS_ACTIVE, &client->fingerprint, 1, now_ns(),
+                           &client->dtls) != 0) {
             client_fail(client, "no memory for DTLS");
             return;
         }
@@ -300,7 +331,8 @@ void client_tick(struct client *client, leat_time now)
         follow_dtls(client);
     }
     if (state != CLIENT_UP && now > client->give_up) {
-        client_fail(client, state == CLIENT_CHECKING ? "no answer to checks" : "the handshake does not end");
+        client_fail(client, state == CLIENT_CHECKING ? "no answer to checks"
+                                                     : "the handshake does not end");
     }
 }
 

@@ -1,4 +1,5 @@
-/* One request over a connection of its own, with the client's machine of leat::http1 and a blocking socket. */
+/* One request over a connection of its own, with the client's machine of leat::http1 and a
+ * blocking socket. */
 #include <leat/http_client.h>
 #include <netdb.h>
 #include <string.h>
@@ -52,6 +53,7 @@ static int connect_to(const struct url *url)
     }
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* and of connect */
     if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
         close(fd);
         fd = -1;
@@ -116,15 +118,18 @@ static void read_answer(int fd, leat_http_client *client, struct http_answer *re
     ret->body[body_len] = '\0';
 }
 
-static int write_request(int fd, leat_http_client *client, const char *method, const struct url *url,
-                         const char *content_type, const char *body)
+static int write_request(int fd, leat_http_client *client, const char *method,
+                         const struct url *url, const char *content_type, const char *body)
 {
     static _Thread_local char bytes[65536];
     char bearer[512];
     struct leat_http_out out = {.data = bytes, .cap = sizeof(bytes)};
     struct leat_http_header headers[2];
-    struct leat_http_query query = {.method = leat_http_str_of(method), .target = leat_http_str_of(url->path),
-                                    .host = leat_http_str_of(url->authority), .close = true, .headers = headers,
+    struct leat_http_query query = {.method = leat_http_str_of(method),
+                                    .target = leat_http_str_of(url->path),
+                                    .host = leat_http_str_of(url->authority),
+                                    .close = true,
+                                    .headers = headers,
                                     .body_len = content_type != NULL ? strlen(body) : 0};
     if (options.token != NULL) {
         snprintf(bearer, sizeof(bearer), "Bearer %s", options.token);
@@ -132,18 +137,19 @@ static int write_request(int fd, leat_http_client *client, const char *method, c
             (struct leat_http_header){leat_http_str_of("Authorization"), leat_http_str_of(bearer)};
     }
     if (content_type != NULL) {
-        headers[query.header_count++] =
-            (struct leat_http_header){leat_http_str_of("Content-Type"), leat_http_str_of(content_type)};
+        headers[query.header_count++] = (struct leat_http_header){leat_http_str_of("Content-Type"),
+                                                                  leat_http_str_of(content_type)};
     }
     int status = leat_http_client_request(client, &query, &out);
     if (status == 0 && query.body_len > 0) {
         status = leat_http_client_write(client, leat_http_str_of(body), &out);
     }
     status = status == 0 ? leat_http_client_end(client, now_ns(), &out) : status;
-    return status == 0 && write(fd, out.data, out.len) == (ssize_t)out.len ? 0 : -1;
+    return status == 0 && send(fd, out.data, out.len, MSG_NOSIGNAL) == (ssize_t)out.len ? 0 : -1;
 }
 
-void http_ask(const char *method, const char *url, const char *content_type, const char *body, struct http_answer *ret)
+void http_ask(const char *method, const char *url, const char *content_type, const char *body,
+              struct http_answer *ret)
 {
     struct leat_http_config config;
     leat_http_client *client = NULL;
@@ -158,6 +164,9 @@ void http_ask(const char *method, const char *url, const char *content_type, con
     if (leat_http_client_open(&config, now_ns(), &client) == 0 &&
         write_request(fd, client, method, &parts, content_type, body) == 0) {
         read_answer(fd, client, ret);
+    }
+    if (ret->status == 0) {
+        snprintf(ret->body, sizeof(ret->body), "no answer from %.200s", url);
     }
     leat_http_client_close(client);
     close(fd);

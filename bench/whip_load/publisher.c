@@ -1,4 +1,5 @@
-/* VP8 and opus in shape only: flat frames, each with the time it was sent at; a key frame is four times as long. */
+/* VP8 and opus in shape only: flat frames, each with the time it was sent at; a key frame is
+ * four times as long. */
 #include <openssl/rand.h>
 #include <poll.h>
 #include <string.h>
@@ -43,8 +44,12 @@ static void seal(const uint8_t *header, size_t header_len, const uint8_t *prefix
 {
     uint8_t sealed[PACKET_MAX + 64];
     size_t len = 0;
-    const struct leat_srtp_packet packet = {.header = header, .header_len = header_len, .prefix = prefix,
-                                            .prefix_len = prefix_len, .payload = payload, .payload_len = payload_len};
+    const struct leat_srtp_packet packet = {.header = header,
+                                            .header_len = header_len,
+                                            .prefix = prefix,
+                                            .prefix_len = prefix_len,
+                                            .payload = payload,
+                                            .payload_len = payload_len};
     if (leat_srtp_protect(publisher.out, &packet, sealed, sizeof(sealed), &len) == 0) {
         client_send(&publisher, sealed, len);
     }
@@ -69,10 +74,20 @@ static void send_video(size_t payload_len, bool first, bool last, bool key)
     uint8_t *const bytes = sent->bytes;
     uint8_t *const payload = bytes + HEADER_LEN;
     const leat_time now = now_ns();
-    const uint8_t header[HEADER_LEN] = {0x90, (uint8_t)(RTP_VIDEO | (last ? 0x80 : 0)), (uint8_t)(source.video >> 8),
-                                        (uint8_t)source.video, [12] = 0xbe, 0xde, 0, 1, 0x31,
-                                        (uint8_t)(source.transport >> 8), (uint8_t)source.transport, 0};
-    static const uint8_t key_header[] = {0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01};
+    const uint8_t header[HEADER_LEN] = {0x90,
+                                        (uint8_t)(RTP_VIDEO | (last ? 0x80 : 0)),
+                                        (uint8_t)(source.video >> 8),
+                                        (uint8_t)source.video,
+                                        [12] = 0xbe,
+                                        0xde,
+                                        0,
+                                        1,
+                                        0x31,
+                                        (uint8_t)(source.transport >> 8),
+                                        (uint8_t)source.transport,
+                                        0};
+    static const uint8_t key_header[] = {0x10, 0x02, 0x00, 0x9d, 0x01,
+                                         0x2a, 0x80, 0x02, 0x68, 0x01};
     memcpy(bytes, header, sizeof(header));
     put32(bytes + 4, source.video_time);
     put32(bytes + 8, publisher.ssrc);
@@ -121,8 +136,8 @@ static void send_report(void)
     size_t len = 0;
     clock_gettime(CLOCK_REALTIME, &wall);
     const uint64_t ntp = leat_rtcp_ntp((uint64_t)wall.tv_sec * LEAT_SEC + (uint64_t)wall.tv_nsec);
-    leat_rtcp_put_sr(out, sizeof(out), &len, publisher.ssrc, ntp, source.video_time, (uint32_t)source.video_packets,
-                     (uint32_t)source.video_bytes);
+    leat_rtcp_put_sr(out, sizeof(out), &len, publisher.ssrc, ntp, source.video_time,
+                     (uint32_t)source.video_packets, (uint32_t)source.video_bytes);
     leat_rtcp_put_cname(out, sizeof(out), &len, publisher.ssrc, "load");
     client_send_rtcp(&publisher, out, len);
 }

@@ -1,4 +1,5 @@
-/* Counts what arrives by its clear header; decrypts repeats, and one packet in --decrypt for latency. */
+/* Counts what arrives by its clear header; decrypts repeats, and one packet in --decrypt for
+ * latency. */
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +31,9 @@ static struct stream *stream_of(struct viewer *viewer, uint32_t ssrc, uint8_t ty
     return made;
 }
 
-static void missing_remove(struct stream *stream, unsigned at)
+static void missing_remove(struct viewer *viewer, struct stream *stream, unsigned at)
 {
+    viewer->counts.missing -= stream->type == RTP_VIDEO;
     stream->missing[at] = stream->missing[--stream->missing_len];
 }
 
@@ -40,12 +42,18 @@ static void fill(struct viewer *viewer, struct stream *stream, uint16_t sequence
 {
     for (unsigned i = 0; i < stream->missing_len; i++) {
         if (stream->missing[i].sequence == sequence) {
-            missing_remove(stream, i);
-            viewer->repaired++;
+            missing_remove(viewer, stream, i);
+            viewer->counts.repaired += stream->type == RTP_VIDEO;
             return;
         }
     }
-    viewer->duplicates++;
+    viewer->counts.duplicates++;
+}
+
+static void give_up(struct viewer *viewer, struct stream *stream)
+{
+    stream->lost++;
+    *(stream->type == RTP_VIDEO ? &viewer->counts.lost : &viewer->counts.audio_lost) += 1;
 }
 
 static void count(struct viewer *viewer, struct stream *stream, uint16_t sequence, leat_time now)
@@ -60,12 +68,14 @@ static void count(struct viewer *viewer, struct stream *stream, uint16_t sequenc
         fill(viewer, stream, sequence);
         return;
     }
+    const bool video = stream->type == RTP_VIDEO;
     for (uint16_t one = (uint16_t)(stream->highest + 1); one != sequence; one++) {
-        stream->gaps++;
+        viewer->counts.gaps += video;
         if (stream->missing_len == MISSING_MAX) {
-            stream->lost++;
+            give_up(viewer, stream);
             continue;
         }
+        viewer->counts.missing += video;
         stream->missing[stream->missing_len].sequence = one;
         stream->missing[stream->missing_len].asked = 0;
         stream->missing[stream->missing_len++].since = now;
@@ -74,11 +84,13 @@ static void count(struct viewer *viewer, struct stream *stream, uint16_t sequenc
     stream->highest = sequence;
 }
 
-static void stamp_read(const uint8_t *plain, size_t len, const struct leat_rtp_header *header, leat_time now)
+static void stamp_read(const uint8_t *plain, size_t len, const struct leat_rtp_header *header,
+                       leat_time now)
 {
     const uint8_t *const payload = plain + header->header_len;
     leat_time sent;
-    if (!measuring || len < header->header_len + STAMP_AT + 12 || memcmp(payload + STAMP_AT, STAMP, 4) != 0) {
+    if (!measuring || len < header->header_len + STAMP_AT + 12 ||
+        memcmp(payload + STAMP_AT, STAMP, 4) != 0) {
         return;
     }
     memcpy(&sent, payload + STAMP_AT + 4, sizeof(sent));
@@ -95,9 +107,10 @@ static void on_rtp(struct viewer *viewer, const uint8_t *data, size_t len, leat_
     struct leat_rtp_header header;
     const uint8_t type = data[1] & 0x7f;
     const uint16_t sequence = (uint16_t)(data[2] << 8 | data[3]);
-    const uint32_t ssrc = (uint32_t)data[8] << 24 | (uint32_t)data[9] << 16 | (uint32_t)data[10] << 8 | data[11];
-    viewer->packets++;
-    viewer->bytes += len;
+    const uint32_t ssrc =
+        (uint32_t)data[8] << 24 | (uint32_t)data[9] << 16 | (uint32_t)data[10] << 8 | data[11];
+    viewer->counts.packets++;
+    viewer->counts.bytes += len;
     if (viewer->client.first == 0) {
         viewer->client.first = now;
     }
@@ -106,10 +119,11 @@ static void on_rtp(struct viewer *viewer, const uint8_t *data, size_t len, leat_
         return;
     }
     const bool repeat = type == RTP_RTX;
-    if (repeat || (options.decrypt != 0 && viewer->packets % options.decrypt == 0)) {
-        if (leat_srtp_unprotect(viewer->client.in, data, len, plain, sizeof(plain), &plain_len) != 0 ||
+    if (repeat || (options.decrypt != 0 && viewer->counts.packets % options.decrypt == 0)) {
+        if (leat_srtp_unprotect(viewer->client.in, data, len, plain, sizeof(plain), &plain_len) !=
+                0 ||
             leat_rtp_parse(plain, plain_len, &header) != 0) {
-            viewer->unauthentic++;
+            viewer->counts.unauthentic++;
             return;
         }
         if (!repeat) {
@@ -120,7 +134,7 @@ static void on_rtp(struct viewer *viewer, const uint8_t *data, size_t len, leat_
         count(viewer, stream, sequence, now);
         return;
     }
-    viewer->repeats++;
+    viewer->counts.repeats++;
     for (unsigned i = 0; i < viewer->streams_len && header.payload_len >= 2; i++) {
         if (viewer->streams[i].type == RTP_VIDEO) {
             const uint8_t *const original = plain + header.header_len;
@@ -136,7 +150,7 @@ static void on_rtcp(struct viewer *viewer, const uint8_t *data, size_t len, leat
     struct leat_rtcp_reader reader;
     struct leat_rtcp_item item;
     if (leat_srtcp_unprotect(viewer->client.in, data, len, plain, sizeof(plain), &plain_len) != 0) {
-        viewer->unauthentic++;
+        viewer->counts.unauthentic++;
         return;
     }
     leat_rtcp_read(&reader, plain, plain_len);
@@ -145,7 +159,7 @@ static void on_rtcp(struct viewer *viewer, const uint8_t *data, size_t len, leat
             if (viewer->streams[i].ssrc == item.sender) {
                 viewer->streams[i].last_sr = (uint32_t)(item.report.ntp >> 16);
                 viewer->streams[i].last_sr_at = now;
-                viewer->reports++;
+                viewer->counts.reports++;
             }
         }
     }
@@ -172,8 +186,9 @@ static void on_datagram(struct viewer *viewer, const uint8_t *data, size_t len)
 /* The length of the datagrams of a train, 0: it is one. */
 static size_t segment_of(struct msghdr *message)
 {
-    for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one != NULL; one = CMSG_NXTHDR(message, one)) {
-        if (one->cmsg_level == IPPROTO_UDP && one->cmsg_type == 104 /* UDP_GRO */) {
+    for (struct cmsghdr *one = CMSG_FIRSTHDR(message); one != NULL;
+         one = CMSG_NXTHDR(message, one)) {
+        if (one->cmsg_level == IPPROTO_UDP && one->cmsg_type == UDP_GRO) {
             int size;
             memcpy(&size, CMSG_DATA(one), sizeof(size));
             return (size_t)size;
@@ -188,7 +203,9 @@ void viewer_read(struct viewer *viewer)
     char control[CMSG_SPACE(sizeof(int))];
     for (unsigned i = 0; i < READ_MAX; i++) {
         struct iovec where = {.iov_base = data, .iov_len = sizeof(data)};
-        struct msghdr message = {.msg_iov = &where, .msg_iovlen = 1, .msg_control = control,
+        struct msghdr message = {.msg_iov = &where,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control,
                                  .msg_controllen = sizeof(control)};
         const ssize_t len = options.gro ? recvmsg(viewer->client.fd, &message, MSG_DONTWAIT)
                                         : recv(viewer->client.fd, data, sizeof(data), MSG_DONTWAIT);
@@ -219,7 +236,9 @@ static void report(struct viewer *viewer, leat_time now, uint8_t *out, size_t ca
             .lost = (int32_t)(stream->lost + stream->missing_len),
             .highest = stream->cycles << 16 | stream->highest,
             .last_sr = stream->last_sr,
-            .delay = stream->last_sr != 0 ? (uint32_t)((now - stream->last_sr_at) * 65536 / LEAT_SEC) : 0,
+            .delay = stream->last_sr != 0
+                         ? (uint32_t)((now - stream->last_sr_at) * 65536 / LEAT_SEC)
+                         : 0,
         };
     }
     leat_rtcp_put_rr(out, cap, len, viewer->client.ssrc, blocks, blocks_len);
@@ -240,8 +259,8 @@ static void ask(struct viewer *viewer, struct stream *stream, leat_time now)
     for (unsigned i = 0; i < stream->missing_len;) {
         const leat_time age = now - stream->missing[i].since;
         if (age > PATIENCE_NS || stream->type != RTP_VIDEO) {
-            stream->lost++;
-            missing_remove(stream, i);
+            give_up(viewer, stream);
+            missing_remove(viewer, stream, i);
             continue;
         }
         if (age >= stream->missing[i].asked * 100 * LEAT_MS + 5 * LEAT_MS) {
@@ -255,8 +274,9 @@ static void ask(struct viewer *viewer, struct stream *stream, leat_time now)
     }
     qsort(wanted, wanted_len, sizeof(wanted[0]), compare);
     report(viewer, now, out, sizeof(out), &len);
-    leat_rtcp_put_nack(out, sizeof(out), &len, viewer->client.ssrc, stream->ssrc, wanted, wanted_len, &taken);
-    viewer->nacks += taken;
+    leat_rtcp_put_nack(out, sizeof(out), &len, viewer->client.ssrc, stream->ssrc, wanted,
+                       wanted_len, &taken);
+    viewer->counts.nacks += taken;
     client_send_rtcp(&viewer->client, out, len);
 }
 

@@ -12,11 +12,11 @@
 
 /* Its own flags, and what they are made into. */
 struct service {
-    const char *tokens, *root, *cert, *key;
+    const char *tokens, *root, *cert, *key, *media_bind;
     struct flag_list advertise, origins;
     uint64_t media_port, sessions, stream_sessions, address_sessions;
     bool open, no_wait, self_signed, port_each;
-    struct leat_addr advertised[FLAG_LIST_MAX];
+    struct leat_addr media_local, advertised[FLAG_LIST_MAX];
     leat_tls_context *tls;
     leat_media *media;
     leat_http_files *files;
@@ -32,6 +32,10 @@ static bool is_loopback(const struct leat_addr *addr)
 static void check_flags(struct service *service, const struct flags *flags)
 {
     const struct leat_addr local = flags_local(flags);
+    const uint16_t port = (uint16_t)(service->media_port != 0 ? service->media_port : flags->port);
+    if (leat_addr_from_host(service->media_bind != NULL ? service->media_bind : flags->bind, port, &service->media_local) != 0) {
+        flags_wrong(flags, "--media-bind: \"%s\" is no numeric address", service->media_bind);
+    }
     if (service->tokens == NULL && !service->open && !is_loopback(&local)) {
         flags_wrong(flags, "--bind %s: without --tokens everybody there could publish; say --open if that is meant",
                     flags->bind);
@@ -71,8 +75,7 @@ static void read_files(struct service *service, const struct flags *flags)
 static int start_media(struct service *service, struct app *app, uint32_t workers)
 {
     struct leat_media_config config = leat_media_config_default();
-    config.local = flags_local(app->flags);
-    config.local.port = (uint16_t)(service->media_port != 0 ? service->media_port : app->flags->port);
+    config.local = service->media_local;
     config.workers = workers;
     config.port_each = service->port_each;
     config.advertised = service->advertised;
@@ -148,6 +151,7 @@ int main(int argc, char **argv)
 {
     struct service service = {.root = PUBLIC_DIR, .sessions = 10000};
     const struct flag own[] = {
+        {"media-bind", "ADDR", "local address of media, numeric; that of --bind without", FLAG_FILE, &service.media_bind, 0, 0},
         {"media-port", "N", "UDP port of media; 0: the number of --port", FLAG_NUMBER, &service.media_port, 0, UINT16_MAX},
         {"media-port-each", NULL, "worker i has UDP port N + i, instead of all sharing one", FLAG_SWITCH, &service.port_each, 0, 0},
         {"advertise", "ADDR[:PORT]", "say this address to clients, behind NAT; may be repeated", FLAG_LIST, &service.advertise, 0, 0},

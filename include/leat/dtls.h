@@ -154,6 +154,12 @@ LEAT_API enum leat_dtls_state leat_dtls_state(const leat_dtls        *dtls,
  * is CLOSED or FAILED stays so. Idempotent. */
 LEAT_API void leat_dtls_finish(leat_dtls *dtls);
 
+/* Call it when the peer has shown that the handshake is behind it too: a packet of SRTP of its was
+ * authentic. What OpenSSL keeps to repeat the handshake is freed then, 42 KB; alerts, close_notify
+ * among them, are read and said as before, everything else is dropped. Nothing happens unless the
+ * state is CONNECTED. Idempotent. */
+LEAT_API void leat_dtls_settle(leat_dtls *dtls);
+
 /* ---- keys ---- */
 
 /* Master keys and salts of SRTP, sorted for this side. Wipe them when they have been used. */

@@ -44,7 +44,8 @@ LEAT_API void leat_rtp_receiver_close(leat_rtp_receiver *receiver);
 /* One plaintext RTP packet of *len bytes, with its place in *ret. 0: it is to be forwarded; a retransmission has
  * become the packet it repeats, in place, and *len is shorter. -EAGAIN: it is not to be forwarded (a duplicate,
  * padding, a payload that is none of its codec's, a layer that nobody knows yet); -EBADMSG: no RTP. After either the
- * bytes may have been changed. */
+ * bytes may have been changed. Padding that comes when later packets have gone by is forwarded, empty: viewers would ask
+ * for it for ever. */
 LEAT_API int leat_rtp_receiver_packet(leat_rtp_receiver *receiver, leat_time now, uint8_t *packet,
                                       size_t *len, struct leat_rtp_packet *ret);
 

@@ -64,7 +64,7 @@ struct leat_rtp_sent {
 };
 
 /* The layer of video that is to be shown from its next key frame on; any other is shown until then, if it flows.
- * Layer 0 at first. */
+ * A key frame of it is wanted since `now`. Layer 0 at first. */
 LEAT_API void leat_rtp_sender_target(leat_rtp_sender *sender, leat_time now, uint8_t layer);
 
 /* Packets of that source will not be given. If it is the video that is shown, the viewer goes on with its next key

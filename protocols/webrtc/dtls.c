@@ -2,7 +2,8 @@
  *
  * Invariant: OpenSSL is called with nothing in the thread's queue of errors and leaves nothing
  * there; between calls it has no pointer to the caller's memory. CLOSED and FAILED are the end:
- * OpenSSL's object is freed, only datagrams that wait are left. */
+ * OpenSSL's object is freed, only datagrams that wait are left. It is freed too when a
+ * connection is settled: alerts are all that is said from then on (dtls_alert.c). */
 #include "dtls_internal.h"
 
 #include <assert.h>
@@ -27,6 +28,7 @@ static void end(leat_dtls *dtls, enum leat_dtls_state state)
     SSL_free(dtls->ssl);
     dtls->ssl = NULL;
     OPENSSL_cleanse(&dtls->keys, sizeof(dtls->keys));
+    OPENSSL_cleanse(&dtls->alerts, sizeof(dtls->alerts));
 }
 
 static void fail(leat_dtls *dtls, int status, const char *why)
@@ -154,6 +156,65 @@ static void step(leat_dtls *dtls)
     ERR_clear_error();
 }
 
+/* ---- settled ---- */
+
+void leat_dtls_settle(leat_dtls *dtls)
+{
+    if (dtls->state != LEAT_DTLS_CONNECTED || dtls->is_settled) {
+        return;
+    }
+    ERR_clear_error();
+    if (leat__dtls_alerts_init(dtls->ssl, &dtls->alerts)) {
+        dtls->is_settled = true;
+        SSL_free(dtls->ssl);
+        dtls->ssl = NULL;
+    }
+    ERR_clear_error();
+}
+
+static void say_close_notify(leat_dtls *dtls)
+{
+    uint8_t record[DTLS_ALERT_RECORD_MAX];
+    const size_t len =
+        leat__dtls_alerts_seal(&dtls->alerts, SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY, record);
+    if (!leat__dtls_queue_put(&dtls->out, 0, record, len)) {
+        dtls->counts.dropped++;
+    }
+}
+
+static void take_alert(leat_dtls *dtls, uint8_t level, uint8_t what)
+{
+    if (what == SSL_AD_CLOSE_NOTIFY) {
+        say_close_notify(dtls); /* the answer (RFC 5246, 7.2.1) */
+        end(dtls, LEAT_DTLS_CLOSED);
+    } else if (level == SSL3_AL_FATAL) {
+        fail(dtls, -ECONNRESET, SSL_alert_desc_string_long(what));
+        dtls->error.alert = what;
+    }
+}
+
+static void receive_settled(leat_dtls *dtls, const uint8_t *data, size_t len)
+{
+    ERR_clear_error();
+    while (len > 0 && dtls->state == LEAT_DTLS_CONNECTED) {
+        const size_t record_len = leat__dtls_record_len(data, len);
+        uint8_t level, what;
+        if (record_len == 0) {
+            dtls->counts.dropped++;
+            break;
+        }
+        if (leat__dtls_record_fits(dtls, data, record_len) &&
+            leat__dtls_alerts_open(&dtls->alerts, data, record_len, &level, &what)) {
+            take_alert(dtls, level, what);
+        } else {
+            dtls->counts.dropped++;
+        }
+        data += record_len;
+        len -= record_len;
+    }
+    ERR_clear_error();
+}
+
 /* ---- life ---- */
 
 static bool dtls_init(leat_dtls *dtls)
@@ -218,6 +279,10 @@ void leat_dtls_receive(leat_dtls *dtls, leat_time now, const uint8_t *data, size
 {
     dtls->now = now;
     dtls->counts.received++;
+    if (dtls->state == LEAT_DTLS_CONNECTED && dtls->is_settled) {
+        receive_settled(dtls, data, len);
+        return;
+    }
     if (!dtls->ssl || !leat_dtls_is(data, len) ||
         (dtls->state == LEAT_DTLS_HANDSHAKING &&
          dtls->handshake_datagrams++ >= HANDSHAKE_DATAGRAMS_MAX)) {
@@ -286,11 +351,13 @@ bool leat_dtls_transmit(leat_dtls *dtls, const uint8_t **ret_data, size_t *ret_l
 
 void leat_dtls_finish(leat_dtls *dtls)
 {
-    if (!dtls->ssl) {
+    if (dtls->state != LEAT_DTLS_HANDSHAKING && dtls->state != LEAT_DTLS_CONNECTED) {
         return;
     }
     ERR_clear_error();
-    if (dtls->state == LEAT_DTLS_CONNECTED && SSL_alloc_buffers(dtls->ssl) == 1) {
+    if (dtls->is_settled) {
+        say_close_notify(dtls);
+    } else if (dtls->state == LEAT_DTLS_CONNECTED && SSL_alloc_buffers(dtls->ssl) == 1) {
         (void)SSL_shutdown(dtls->ssl);
     }
     end(dtls, LEAT_DTLS_CLOSED);

@@ -38,19 +38,41 @@ struct leat_dtls_context {
     char fingerprint[3 * 32];
 };
 
+/* ---- dtls_alert.c: alerts without OpenSSL's object ---- */
+
+#define DTLS_ALERT_RECORD_MAX 39u /* header, explicit nonce, alert, tag */
+
+struct dtls_alerts {
+    const EVP_CIPHER *cipher;
+    uint8_t implicit_len; /* of the 12 bytes of a nonce; the rest is in the record */
+    uint8_t local_key[32], remote_key[32];
+    uint8_t local_iv[12], remote_iv[12];
+};
+
+/* From a connection that is connected. False: OpenSSL could not. */
+bool leat__dtls_alerts_init(SSL *ssl, struct dtls_alerts *ret);
+/* The record's length; 0: OpenSSL could not. Once for a connection. */
+size_t leat__dtls_alerts_seal(const struct dtls_alerts *alerts, uint8_t level, uint8_t what,
+                              uint8_t ret[DTLS_ALERT_RECORD_MAX]);
+/* A whole record of epoch 1; false: it is no alert, or not authentic. */
+bool leat__dtls_alerts_open(const struct dtls_alerts *alerts, const uint8_t *record, size_t len,
+                            uint8_t *ret_level, uint8_t *ret_what);
+
 /* ---- dtls.c ---- */
 
 struct leat_dtls {
     leat_dtls_context *context;
-    SSL *ssl; /* NULL: CLOSED or FAILED */
+    SSL *ssl; /* NULL: CLOSED or FAILED, or settled */
     enum leat_dtls_state state;
     enum leat_dtls_role role;
     struct leat_dtls_error error;
     struct leat_dtls_counts counts;
     bool is_verified; /* the certificate has one of the fingerprints */
+    bool is_settled;  /* `alerts` is all there is to read and write */
     uint8_t fingerprint_count;
     struct leat_dtls_fingerprint fingerprints[LEAT_DTLS_FINGERPRINTS_MAX];
     struct leat_dtls_srtp_keys keys;
+    struct dtls_alerts alerts;
 
     leat_time now;        /* of the call that is running */
     leat_time retransmit; /* deadlines: of the last flight, */

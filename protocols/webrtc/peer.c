@@ -16,7 +16,7 @@
 
 #define DATAGRAM_MAX 2048u /* bytes: nothing longer comes over a network in one piece */
 
-/* A datagram of DTLS that waits for its turn. */
+/* A datagram of DTLS that waits: one that came, for its turn; one of ours, until it may go. */
 struct waiting {
     uint8_t *data;
     size_t   len;
@@ -40,11 +40,14 @@ struct leat_peer {
 
     struct waiting queue[LEAT_PEER_QUEUE_MAX];
     uint32_t       queue_len;
+    struct waiting held; /* the first of what DTLS says */
+    bool           held_sent; /* and it was lent */
 
     struct remote remotes[LEAT_ICE_TUPLES_MAX]; /* that TUPLE was said of */
     uint32_t      remote_count;
 
     bool connected, connected_told;
+    bool settled; /* the client was heard with the keys */
     bool closed, closed_told; /* nothing more happens */
     int  closed_status;
 
@@ -113,6 +116,7 @@ void leat_peer_close(leat_peer *peer)
     while (peer->queue_len > 0) {
         queue_pop(peer);
     }
+    free(peer->held.data);
     leat_srtp_close(peer->srtp_in);
     leat_srtp_close(peer->srtp_out);
     leat_dtls_close(peer->dtls);
@@ -273,6 +277,16 @@ void leat_peer_receive(leat_peer *peer, leat_time now, const struct leat_addr *f
     }
 }
 
+/* Of a packet that was authentic: the client has the keys, so it does not need the handshake again. */
+static int settle(leat_peer *peer, int status)
+{
+    if (status == 0 && !peer->settled) {
+        peer->settled = true;
+        leat_dtls_settle(peer->dtls);
+    }
+    return status;
+}
+
 bool leat_peer_asked(const leat_peer *peer, const uint8_t *data, size_t len)
 {
     return leat_ice_asked(peer->ice, data, len);
@@ -281,15 +295,17 @@ bool leat_peer_asked(const leat_peer *peer, const uint8_t *data, size_t len)
 int leat_peer_unprotect(leat_peer *peer, const uint8_t *data, size_t len, uint8_t *out, size_t cap,
                         size_t *ret_len)
 {
-    return peer->srtp_in == NULL ? -EAGAIN
-                                 : leat_srtp_unprotect(peer->srtp_in, data, len, out, cap, ret_len);
+    return peer->srtp_in == NULL
+               ? -EAGAIN
+               : settle(peer, leat_srtp_unprotect(peer->srtp_in, data, len, out, cap, ret_len));
 }
 
 int leat_peer_unprotect_rtcp(leat_peer *peer, const uint8_t *data, size_t len, uint8_t *out,
                              size_t cap, size_t *ret_len)
 {
-    return peer->srtp_in == NULL ? -EAGAIN
-                                 : leat_srtcp_unprotect(peer->srtp_in, data, len, out, cap, ret_len);
+    return peer->srtp_in == NULL
+               ? -EAGAIN
+               : settle(peer, leat_srtcp_unprotect(peer->srtp_in, data, len, out, cap, ret_len));
 }
 
 int leat_peer_restart(leat_peer *peer, const struct leat_ice_credentials *local,
@@ -344,7 +360,44 @@ static void datagram_of(struct leat_peer_datagram *ret, const struct leat_ice_tu
     ret->len = len;
 }
 
-/* What DTLS says beyond what may go to that address is dropped: a retransmission says it again. */
+static void held_free(leat_peer *peer)
+{
+    free(peer->held.data);
+    peer->held = (struct waiting){0};
+    peer->held_sent = false;
+}
+
+/* The next datagram that DTLS has to send, while there is any. */
+static bool next_dtls(leat_peer *peer, const uint8_t **ret_data, size_t *ret_len)
+{
+    if (peer->held_sent) {
+        held_free(peer);
+    }
+    if (peer->held.data != NULL) {
+        *ret_data = peer->held.data;
+        *ret_len = peer->held.len;
+        return true;
+    }
+    return peer->dtls != NULL && leat_dtls_transmit(peer->dtls, ret_data, ret_len);
+}
+
+/* Keeps it until it may go. */
+static void hold(leat_peer *peer, const uint8_t *data, size_t len)
+{
+    if (peer->held.data != NULL) {
+        return;
+    }
+    peer->held.data = malloc(len);
+    if (peer->held.data == NULL) {
+        peer->dropped++;
+        return;
+    }
+    memcpy(peer->held.data, data, len);
+    peer->held.len = len;
+}
+
+/* A flight that may not go yet waits for the client's answer to our check, which is on its way: with a short ClientHello it
+ * is longer than what may go before. To wait for a retransmission would cost 50 ms. */
 bool leat_peer_transmit(leat_peer *peer, struct leat_peer_datagram *ret)
 {
     struct leat_ice_datagram check;
@@ -355,14 +408,16 @@ bool leat_peer_transmit(leat_peer *peer, struct leat_peer_datagram *ret)
         datagram_of(ret, &check.tuple, check.data, check.len);
         return true;
     }
-    while (peer->dtls != NULL && leat_dtls_transmit(peer->dtls, &data, &len)) {
-        if (peer->has_selected && leat_ice_allow(peer->ice, len)) {
-            datagram_of(ret, &peer->selected, data, len);
-            return true;
-        }
-        peer->dropped++;
+    if (!next_dtls(peer, &data, &len)) {
+        return false;
     }
-    return false;
+    if (!peer->has_selected || !leat_ice_allow(peer->ice, len)) {
+        hold(peer, data, len);
+        return false;
+    }
+    datagram_of(ret, &peer->selected, data, len);
+    peer->held_sent = peer->held.data != NULL;
+    return true;
 }
 
 /* Whether this is the first tuple with that address; or, of one that is dropped, was the last. */

@@ -267,8 +267,12 @@ static int accept(leat_rtp_receiver *receiver, struct source *source, leat_time 
     const enum leat_codec codec = receiver->tracks[source->kind].codecs[source->codec].codec;
     const uint8_t *const payload = packet + header->header_len;
     if (header->payload_len == 0) {
-        (void)leat__source_leave_out(source, &place);
-        return -EAGAIN;
+        if (leat__source_leave_out(source, &place)) {
+            return -EAGAIN;
+        }
+        describe(receiver, source, packet, header, &place, &found); /* viewers have a gap there */
+        *ret = found;
+        return 0;
     }
     if (leat_codec_look(codec, payload, header->payload_len, &found.payload) != 0) {
         receiver->stats.broken++;

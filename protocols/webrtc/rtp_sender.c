@@ -254,6 +254,10 @@ static int try_begin(leat_rtp_sender *sender, leat_time now, const struct leat_r
             begin(sender, now, packet, bytes, codec);
             return 0;
         }
+        if ((packet->flags & LEAT_RTP_LATE) && wants_key(sender) &&
+            (sender->waiting || packet->layer == sender->target)) {
+            sender->wants_since = now; /* it was no answer: the next key frame is wanted */
+        }
         sender->has_refused = true;
         sender->refused_source = packet->source;
         sender->refused_timestamp = packet->timestamp;

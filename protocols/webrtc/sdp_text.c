@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "codec_look.h"
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
@@ -81,29 +83,14 @@ bool leat__sdp_copy_id(struct span text, char ret[LEAT_RTP_MID_MAX + 1])
     return true;
 }
 
-static struct span trim(struct span text)
-{
-    while (text.len && text.data[0] == ' ') {
-        text.data++;
-        text.len--;
-    }
-    while (text.len && text.data[text.len - 1] == ' ') {
-        text.len--;
-    }
-    return text;
-}
-
 bool leat__sdp_parameter(struct span fmtp, const char *name, struct span *ret)
 {
-    while (fmtp.len) {
-        struct span value = leat__sdp_cut(&fmtp, ';');
-        const struct span key = trim(leat__sdp_cut(&value, '='));
-        if (leat__sdp_same_nocase(key, span_of(name, strlen(name)))) {
-            *ret = trim(value);
-            return true;
-        }
+    size_t len = 0;
+    const char *const value = leat__codec_parameter(fmtp.data, fmtp.len, name, &len);
+    if (value) {
+        *ret = span_of(value, len);
     }
-    return false;
+    return value != NULL;
 }
 
 int leat__sdp_refuse(struct leat_sdp_error *error, unsigned status, const char *format, ...)

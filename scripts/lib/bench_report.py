@@ -353,21 +353,91 @@ def scripts_rows(scripts):
     return rows
 
 
+# Whether a WHIP row is good at all: everybody was up, and nothing that could be had was missing in the end.
+def whip_whole(record):
+    return record["ok"] and record["lost"] == 0 and (record["case"] == "loss" or record["audio_lost"] == 0)
+
+
+def latency(record):
+    return f"{record['latency_ms']['p50']:.0f}/{record['latency_ms']['p99']:.0f} ms"
+
+
+def whip_crowd_row(record):
+    profile = "AES-CM with HMAC-SHA1" if record["case"] == "sha1" else "AES-GCM"
+    peer = "Janus: 79 % for 100, 34 µs; of 200 it loses 27 %" if record["viewers"] == 100 else ""
+    target, met = "", None
+    if record["viewers"] == 1000:
+        target = "≤ 90 %, ≤ 3.8 µs, 0 lost, ≤ 12/25 ms"
+        met = (whip_whole(record) and record["server_cpu_percent"] <= 90 and record["server_us_per_packet"] <= 3.8
+               and record["latency_ms"]["p50"] <= 12 and record["latency_ms"]["p99"] <= 25)
+    return (f"{record['viewers']:,} viewers, {profile}",
+            f"{record['server_cpu_percent']:.0f} % of a core, {record['server_us_per_packet']:.2f} µs a packet, "
+            f"{record['lost'] + record['audio_lost']:,} lost, {latency(record)}", peer, target, met)
+
+
+def whip_rows(scripts):
+    """The same of bench/whip.py; met is None where there is no target."""
+    rows, no_loss = [], None
+    for record in (record for record in scripts if record["bench"] == "whip"):
+        case = record["case"]
+        if case in ("viewers", "sha1"):
+            rows.append(whip_crowd_row(record))
+        elif case == "memory":
+            rows.append((f"Memory of a viewer: RSS from {record['from']} to {record['to']:,}",
+                         f"{record['kb_per_viewer']:.0f} KB", "", "≤ 60 KB",
+                         record["ok"] and record["kb_per_viewer"] <= 60))
+        elif case == "no_loss":
+            no_loss = record
+        elif case == "loss":
+            more = record["server_us_per_packet"] / no_loss["server_us_per_packet"] - 1
+            rows.append((f"2 % of all packets lost, {record['viewers']} viewers",
+                         f"{record['repaired']:,} of {record['gaps']:,} gaps repaired, {record['lost']:,} lost, "
+                         f"{more:+.0%} CPU a packet", "", "0 lost, ≤ +15 %", whip_whole(record) and more <= 0.15))
+        elif case == "joins":
+            rows.append(("A viewer joins, 10 a second: POST to the first packet",
+                         f"p50 {record['first_packet_ms']['p50']:.0f} ms, p95 {record['first_packet_ms']['p95']:.0f}; "
+                         f"to keys {record['connect_ms']['p50']:.0f}", "", "p50 ≤ 15 ms",
+                         record["ok"] and record["first_packet_ms"]["p50"] <= 15))
+        elif case == "storm":
+            rows.append((f"{record['viewers']} viewers join in 1 s beside {record['viewers']}",
+                         f"all served in {record['new_served_ms'] / 1000:.1f} s; the old ones: "
+                         f"{record['lost'] + record['audio_lost']:,} lost, {latency(record)}", "",
+                         "≤ 2 s, 0 lost, p99 ≤ 50 ms",
+                         record["new_ok"] and whip_whole(record) and record["new_served_ms"] <= 2000
+                         and record["latency_ms"]["p99"] <= 50))
+    return rows
+
+
+def verdict(met):
+    return "" if met is None else "met" if met else "**missed**"
+
+
 def scripts_table(rows):
-    lines = ["", "## HTTP, and a tunnel", "",
-             "HTTP: `examples/http_hello` and nginx on one CPU in turn, driven by `wrk` from the other; medians. "
-             "Tunnel: two network namespaces and all that runs in them on this machine.", "",
-             "| | leat | beside it | target | |", "|---|---:|---:|---|---|"]
-    lines += [f"| {what} | {value} | {peer} | {target} | {'met' if met else '**missed**'} |"
-              for what, value, peer, target, met in rows]
+    return ["| | leat | beside it | target | |", "|---|---:|---:|---|---|",
+            *(f"| {what} | {value} | {peer} | {target} | {verdict(met)} |" for what, value, peer, target, met in rows)]
+
+
+def scripts_sections(others, whip):
+    lines = []
+    if others:
+        lines += ["", "## HTTP, and a tunnel", "",
+                  "HTTP: `examples/http_hello` and nginx on one CPU in turn, driven by `wrk` from the other; medians. "
+                  "Tunnel: two network namespaces and all that runs in them on this machine.", "",
+                  *scripts_table(others)]
+    if whip:
+        lines += ["", "## WHIP and WHEP", "",
+                  "`examples/whip_whep` with one worker on one CPU, `bench/whip_load` on the other: one publisher of "
+                  "1.5 Mb/s of video in flat frames and audio, 230 packets a second for each viewer. Latency (p50/p99) "
+                  "is from the publisher's send call to the viewer's receive call. Janus is 1.1.2, of another "
+                  f"run ({PEERS_NOTE}).", "", *scripts_table(whip)]
     return lines
 
 
 def page(results, scripts, plots):
-    others = scripts_rows(scripts)
+    others, whip = scripts_rows(scripts), whip_rows(scripts)
     judged = [met for record in results.values() for _, _, _, met in targets_of(record)]
-    judged += [row[-1] for row in others]
-    quick = any(record.get("quick") for record in results.values())
+    judged += [row[-1] for row in others + whip if row[-1] is not None]
+    quick = any(record.get("quick") for record in [*results.values(), *scripts])
     lines = [
         "# Benchmarks",
         "",
@@ -397,8 +467,7 @@ def page(results, scripts, plots):
         lines += ["", "<details><summary>Further figures</summary>", ""]
         lines += further_table(records)
         lines += ["", "</details>"]
-    if others:
-        lines += scripts_table(others)
+    lines += scripts_sections(others, whip)
     return "\n".join(lines) + "\n"
 
 

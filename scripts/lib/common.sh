@@ -14,6 +14,8 @@ packages_build=(build-essential cmake ninja-build pkg-config libck-dev libmimall
 packages_test=("${packages_build[@]}" libcriterion-dev curl iperf3 iproute2 iputils-ping libsrtp2-dev
     openssl patch python3 spin)
 packages_fuzz=(clang libclang-rt-14-dev)
+packages_browser=(chromium chromium-driver firefox-esr iproute2 python3-aiortc python3-selenium
+    python3-websockets)
 packages_bench=("${packages_build[@]}" libuv1-dev python3)
 
 say() { printf '%s\n' "$*" >&2; }

@@ -2,4 +2,4 @@
 # Firefox publishes and watches.
 # shellcheck source=tests/e2e/browser/common.bash
 source "$(dirname "${BASH_SOURCE[0]}")/browser/common.bash"
-needs_network=yes cases firefox-esr python3-websockets -- firefox_cases.py "$@"
+cases firefox-esr python3-websockets -- firefox_cases.py "$@"

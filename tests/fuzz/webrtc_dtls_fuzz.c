@@ -3,7 +3,7 @@
  * - even: each two bytes of length and so many bytes are a datagram for a passive side;
  * - odd: a program of what becomes of the datagrams of a handshake between two sides of ours, one
  *   byte each and what it needs: delivered, lost, repeated, held back, changed, cut, made up, or time
- *   passes.
+ *   passes, or a side finishes or is settled.
  *
  * Properties: nothing aborts; what leaves is bounded and DTLS; whatever is done to the datagrams,
  * two sides that are connected have the same keys; the queue of errors is left empty; nothing comes
@@ -147,7 +147,8 @@ static void step(struct scene *s)
         if (choice == 9) {
             make_up(s, take(s) & 1);
         } else if (choice == 10) {
-            leat_dtls_finish(s->side[take(s) & 1]);
+            const unsigned how = take(s);
+            (how & 2 ? leat_dtls_settle : leat_dtls_finish)(s->side[how & 1]);
         } else {
             pass_time(s, take(s) & 1);
         }

@@ -62,7 +62,7 @@ static void require_new(const struct leat_rtp_packet *packet)
 
 static void require_inside(const struct leat_rtp_packet *packet, size_t len)
 {
-    REQUIRE(packet->payload_len > 0);
+    REQUIRE(packet->payload_len > 0 || (packet->flags & LEAT_RTP_LATE)); /* padding */
     REQUIRE((size_t)packet->payload_offset + packet->payload_len <= len);
     REQUIRE(packet->dependency_offset + packet->dependency_len <= packet->payload_offset);
     REQUIRE(packet->kind < LEAT_MEDIA_KINDS && packet->layer < LEAT_RTP_LAYERS_MAX);

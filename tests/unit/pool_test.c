@@ -130,13 +130,17 @@ TEST(pool, without_memory)
 TEST(pool, buffers_come_from_the_pool_of_the_thread)
 {
     struct two two;
-    leat_slice slice, large;
+    leat_slice slice, medium, large;
     two_open(&two);
     pool_set_current(two.a);
     CHECK(pool_current() == two.a);
     REQUIRE(leat_buf_alloc(1500, &slice) == 0);
     CHECK(slice.buf->home == two.a);
-    REQUIRE(leat_buf_alloc(5000, &large) == 0);
+    REQUIRE(leat_buf_alloc(9000, &medium) == 0); /* a train of seven packets */
+    CHECK(medium.buf->home == two.a);
+    CHECK_EQ(pool_bufs_out(two.a), 2);
+    leat_buf_unref(medium.buf);
+    REQUIRE(leat_buf_alloc(20000, &large) == 0);
     CHECK(large.buf->home == NULL);
     CHECK_EQ(pool_bufs_out(two.a), 1);
     struct leat_buf *first = slice.buf;

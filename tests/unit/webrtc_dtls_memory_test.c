@@ -89,7 +89,7 @@ TEST(webrtc_dtls_memory, of_a_connection)
 {
     enum { CROWD = 100 };
     static leat_dtls *passive[CROWD], *active[CROWD];
-    size_t waiting = 0, peak = 0, idle = 0;
+    size_t waiting = 0, peak = 0, idle = 0, settled = 0;
     warm_up();
     rig_open(&rig, 2, 0, 0);
     const struct leat_dtls_fingerprint of[2] = {rig_fingerprint(rig.context[0]),
@@ -111,9 +111,14 @@ TEST(webrtc_dtls_memory, of_a_connection)
         (void)carry(passive[i], active[i]);
         CHECK_EQ(leat_dtls_state(passive[i], NULL), LEAT_DTLS_CONNECTED);
         CHECK_EQ(leat_dtls_state(active[i], NULL), LEAT_DTLS_CONNECTED);
+        const size_t connected = in_use;
+        leat_dtls_settle(passive[i]);
+        settled = idle - (connected - in_use);
     }
-    printf("OpenSSL's: %zu bytes connected, %zu waiting in the handshake, %zu in a step\n", idle,
-           waiting, peak);
+    printf("OpenSSL's: %zu bytes settled, %zu connected, %zu waiting in the handshake, %zu in a "
+           "step\n",
+           settled, idle, waiting, peak);
+    CHECK(settled <= 1024);
     CHECK(idle <= 44 * 1024);
     CHECK(waiting <= 56 * 1024);
     CHECK(peak <= 112 * 1024);

@@ -287,6 +287,36 @@ TEST(webrtc_peer, an_address_that_never_answers_gets_three_times_what_it_sent)
     pair_close(&pair);
 }
 
+/* The client's answer to our check comes behind its ClientHello, as it does from a real one: a short ClientHello, after some
+ * checks of ours, does not pay for our flight. That waits for the answer and for nothing else. */
+TEST(webrtc_peer, a_flight_that_may_not_go_yet_waits_for_the_answer)
+{
+    struct pair pair;
+    uint8_t     data[LEAT_ICE_CHECK_MAX], answer[sizeof(pair.client.reply)];
+    pair_open(&pair, false);
+    to_peer(&pair, data, webrtc_client_check(&pair.client, true, data, sizeof(data)));
+    const size_t len = pair.client.reply_len;
+    REQUIRE(len > 0);
+    memcpy(answer, pair.client.reply, len);
+    for (unsigned i = 0; i < 2; i++) {
+        pair.now = leat_peer_deadline(pair.peer);
+        leat_peer_timeout(pair.peer, pair.now);
+        drain(&pair);
+    }
+    pair.client.reply_len = 0;
+    webrtc_client_receive(&pair.client, pair.now, NULL, 0); /* opens DTLS */
+    client_to_peer(&pair);
+    const size_t before = pair.sent;
+    to_peer(&pair, answer, len);
+    CHECK(pair.sent > before + 600); /* a certificate is in it */
+    for (unsigned i = 0; i < 4; i++) {
+        client_to_peer(&pair);
+    }
+    CHECK_EQ(pair.kinds[LEAT_PEER_CONNECTED], 1);
+    exchange(&pair, 1);
+    pair_close(&pair);
+}
+
 TEST(webrtc_peer, another_certificate_than_the_offers_closes_it)
 {
     struct pair        pair;
@@ -325,6 +355,28 @@ TEST(webrtc_peer, a_goodbye_of_the_other_side_closes_it)
     CHECK_EQ(pair.closed_status, 0);
     CHECK_EQ(leat_peer_deadline(pair.peer), LEAT_NEVER);
     pair_close(&pair);
+}
+
+/* With media the handshake's memory has gone, the goodbyes have not. */
+TEST(webrtc_peer, goodbyes_both_ways_after_media)
+{
+    for (unsigned ours = 0; ours < 2; ours++) {
+        struct pair pair;
+        pair_open(&pair, false);
+        REQUIRE(connect_both(&pair));
+        exchange(&pair, 1);
+        if (ours) {
+            leat_peer_goodbye(pair.peer);
+            drain(&pair);
+        } else {
+            leat_dtls_finish(pair.client.dtls);
+            client_to_peer(&pair);
+        }
+        CHECK_EQ(pair.kinds[LEAT_PEER_CLOSED], 1);
+        CHECK_EQ(pair.closed_status, 0);
+        CHECK_EQ(leat_dtls_state(pair.client.dtls, NULL), LEAT_DTLS_CLOSED);
+        pair_close(&pair);
+    }
 }
 
 TEST(webrtc_peer, silence_ends_it)

@@ -342,6 +342,26 @@ TEST(webrtc_rtp_receiver, padding_leaves_no_gap)
     CHECK_EQ(stats_of().missing, 1);
 }
 
+/* Viewers have a gap in its place, and would ask for it. */
+TEST(webrtc_rtp_receiver, late_padding_fills_its_gap)
+{
+    set_tracks();
+    open_receiver();
+    struct sent sent = video;
+    REQUIRE(frame(&sent) == 0);
+    const uint64_t first = got.index;
+    sent.sequence += 2;
+    REQUIRE(frame(&sent) == 0);
+    CHECK_EQ(got.index, first + 2);
+    sent.sequence--;
+    sent.padding = 200;
+    REQUIRE(arrive(&sent, NULL, 0) == 0);
+    CHECK_EQ(got.index, first + 1);
+    CHECK_EQ(got.payload_len, 0);
+    CHECK_EQ(got.flags, LEAT_RTP_LATE);
+    CHECK_EQ(arrive(&sent, NULL, 0), -EAGAIN); /* once */
+}
+
 TEST(webrtc_rtp_receiver, goodbye)
 {
     set_tracks();

@@ -68,8 +68,11 @@ TEST(webrtc_sender, a_late_key_frame_is_no_beginning)
     struct rig_packet key = rig_make(&source, RIG_KEY, viewer.now);
     CHECK_EQ(next(&viewer, &source, RIG_REST), -EAGAIN);
     key.packet.flags |= LEAT_RTP_LATE;
+    leat_time since = 0;
+    viewer.now += 40 * LEAT_MS;
     CHECK_EQ(give(&viewer, &key), -EAGAIN);
-    CHECK(wants(&viewer));
+    REQUIRE(leat_rtp_sender_wants_key(viewer.sender, &since));
+    CHECK_EQ(since, viewer.now); /* it is no answer either */
     CHECK_EQ(frame(&viewer, &source, RIG_KEY), 0);
     free(viewer.sender);
 }

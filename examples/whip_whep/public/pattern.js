@@ -11,7 +11,7 @@ export function testPattern(width, height) {
 
   function wheel(angle) {
     context.save();
-    context.translate(width * 0.72, height * 0.42);
+    context.translate(width * 0.26, height * 0.4);
     context.rotate(angle);
     context.strokeStyle = '#e9d8b4';
     context.lineWidth = height / 70;
@@ -37,9 +37,9 @@ export function testPattern(width, height) {
     wheel(now / 4000 * 2 * Math.PI);
     context.fillStyle = '#e6e2d8';
     context.font = `600 ${height / 9}px ui-monospace, monospace`;
-    context.fillText(new Date(now).toISOString().slice(11, 23), width * 0.05, height * 0.4);
+    context.fillText(new Date(now).toISOString().slice(11, 23), width * 0.5, height * 0.56);
     context.font = `${height / 22}px system-ui`;
-    context.fillText('leat test pattern', width * 0.05, height * 0.52);
+    context.fillText('leat test pattern', width * 0.5, height * 0.67);
   }
 
   draw();

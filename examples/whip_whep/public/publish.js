@@ -53,6 +53,10 @@ function addTracks(pc) {
       const all = RTCRtpSender.getCapabilities('video').codecs;
       transceiver.setCodecPreferences(all.filter((one) => one.mimeType === `video/${codec}` || /rtx/i.test(one.mimeType)));
     }
+    if (track.kind === 'video' && byId('source').value !== 'camera') { // to be read: rather few frames than small ones
+      const { sender } = transceiver;
+      sender.setParameters({ ...sender.getParameters(), degradationPreference: 'maintain-resolution' }).catch(() => {});
+    }
   }
 }
 
@@ -64,15 +68,17 @@ function setState(text, live) {
 async function connect() {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const endpoint = new URL(`/whip/${encodeURIComponent(byId('stream').value)}`, location);
-  const mine = session = new Session(pc, endpoint, byId('token').value);
+  const mine = session = new Session(pc, endpoint, byId('token').value, (why) => again(mine, why));
   const figures = new Figures(pc, 'outbound-rtp');
   addTracks(pc);
   setState('connecting');
   pc.onconnectionstatechange = () => {
     if (session !== mine) return;
-    if (pc.connectionState === 'connected') setState('live', true);
-    if (pc.connectionState === 'disconnected') mine.restart().catch(() => again(mine));
-    if (pc.connectionState === 'failed' || pc.connectionState === 'closed') again(mine);
+    if (pc.connectionState === 'connected') {
+      setState('live', true);
+      byId('error').textContent = '';
+    }
+    if (pc.connectionState === 'disconnected') mine.restart().catch(() => mine.lose());
   };
   await mine.open();
   clearInterval(timer);
@@ -85,6 +91,7 @@ async function connect() {
       'frames / s': now.video?.framesPerSecond ?? '–',
       'codec': now.codec ?? '–',
       'round trip': now.roundTrip === null ? '–' : `${Math.round(now.roundTrip * 1000)} ms`,
+      'limited by': now.video?.qualityLimitationReason ?? '–',
       'lost': now.remote?.packetsLost ?? 0,
       'sent again': now.video?.retransmittedPacketsSent ?? 0,
       'key frames asked': (now.video?.pliCount ?? 0) + (now.video?.firCount ?? 0),
@@ -92,8 +99,9 @@ async function connect() {
   }, 500);
 }
 
-async function again(old) {
+async function again(old, why) {
   if (session !== old || !wanted) return;
+  byId('error').textContent = why;
   session = null;
   await old.close();
   attempt(0.5);
@@ -107,14 +115,13 @@ async function attempt(seconds) {
   if (!wanted) return;
   try {
     await connect();
-    byId('error').textContent = '';
   } catch (error) {
     byId('error').textContent = error.message;
     const failed = session;
     session = null;
     failed?.pc.close();
     const network = error instanceof TypeError;
-    if (wanted && (network || error.retryAfter)) attempt(error.retryAfter || 1);
+    if (wanted && (network || error.retryAfter)) attempt(network ? 0.5 : error.retryAfter);
     else stop();
   }
 }

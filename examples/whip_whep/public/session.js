@@ -30,8 +30,10 @@ async function refusalOf(response) {
 }
 
 export class Session {
-  constructor(pc, endpoint, token) {
+  // `lost` is called once: without a word when the server has said goodbye, with what went wrong when the connection has failed.
+  constructor(pc, endpoint, token, lost) {
     this.pc = pc;
+    this.lost = lost;
     this.endpoint = endpoint;
     this.headers = token ? { Authorization: `Bearer ${token}` } : {};
   }
@@ -53,6 +55,24 @@ export class Session {
       return;
     }
     await this.pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+    // A goodbye closes the transport, which is no change of the connection's state.
+    const { transport } = this.pc.getTransceivers()[0].sender;
+    transport.addEventListener('statechange', () => transport.state === 'closed' && this.lose());
+    this.pc.addEventListener('connectionstatechange', () => this.pc.connectionState === 'failed' && this.lose(this.failure()));
+  }
+
+  lose(why = '') {
+    const { lost } = this;
+    this.lost = null;
+    lost?.(why);
+  }
+
+  // Firefox pairs loopback addresses with no others, and has none of its own.
+  failure() {
+    const addresses = [...this.pc.remoteDescription.sdp.matchAll(/^a=candidate:\S+ 1 udp \d+ (\S+)/gmi)].map((found) => found[1]);
+    const unreachable = navigator.userAgent.includes('Firefox') && addresses.every((one) => /^127\.|^::1$/.test(one));
+    return unreachable ? 'Firefox sends no media to loopback addresses: start the server with --media-bind 0.0.0.0.'
+      : 'No connection to the server\'s media port.';
   }
 
   // New ICE credentials for the same session: after a change of network, say.
@@ -77,6 +97,7 @@ export class Session {
 
   // keepalive: also while the page is being left.
   async close() {
+    this.lost = null;
     this.pc.close();
     if (this.url) {
       const url = this.url;

@@ -56,16 +56,12 @@ function overlay(now) {
 async function connect() {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const endpoint = new URL(`/whep/${encodeURIComponent(byId('stream').value)}`, location);
-  const mine = session = new Session(pc, endpoint, byId('token').value);
+  const mine = session = new Session(pc, endpoint, byId('token').value, (why) => again(mine, why));
   const figures = new Figures(pc, 'inbound-rtp');
   const stream = new MediaStream();
   for (const kind of ['video', 'audio']) pc.addTransceiver(kind, { direction: 'recvonly' });
   pc.ontrack = (event) => {
     stream.addTrack(event.track);
-    // A server that has said goodbye closes its transport, which is no failure of ICE.
-    event.transceiver.receiver.transport?.addEventListener('statechange', (change) => {
-      if (['closed', 'failed'].includes(change.target.state)) again(mine);
-    });
     if (video.srcObject !== stream) {
       video.srcObject = stream;
       play();
@@ -73,8 +69,11 @@ async function connect() {
   };
   pc.onconnectionstatechange = () => {
     if (session !== mine) return;
-    if (pc.connectionState === 'connected') setState('waiting for the stream');
-    if (['disconnected', 'failed', 'closed'].includes(pc.connectionState)) again(mine);
+    if (pc.connectionState === 'connected') {
+      setState('waiting for the stream');
+      byId('error').textContent = '';
+    }
+    if (pc.connectionState === 'disconnected') mine.lose();
   };
   const start = performance.now();
   began = 0;
@@ -92,8 +91,9 @@ async function connect() {
   }, 500);
 }
 
-async function again(old) {
+async function again(old, why) {
   if (session !== old || !wanted) return;
+  byId('error').textContent = why;
   session = null;
   await old.close();
   attempt(0.3);
@@ -107,7 +107,6 @@ async function attempt(seconds) {
   if (!wanted) return;
   try {
     await connect();
-    byId('error').textContent = '';
   } catch (error) {
     byId('error').textContent = error.message;
     const failed = session;

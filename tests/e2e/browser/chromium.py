@@ -15,7 +15,7 @@ FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --d
     --disable-renderer-backgrounding --use-fake-device-for-media-stream --use-fake-ui-for-media-stream
     --force-color-profile=srgb --hide-scrollbars""".split()
 # Nobody else is asked for anything; one name is for pages of a foreign origin.
-HOSTS = "MAP foreign.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+HOSTS = "MAP foreign.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE ::1, EXCLUDE localhost"
 
 # Sound without a gesture.
 AUTOPLAY = "--autoplay-policy=no-user-gesture-required"
@@ -51,6 +51,11 @@ class Window(Page):
         field = self.find(selector)
         field.clear()
         field.send_keys(text)
+
+    def resize(self, width, height):
+        """Of what is shown, without the window's frame."""
+        frame = self.run("return [outerWidth - innerWidth, outerHeight - innerHeight]")
+        self.front().set_window_size(round(width + frame[0]), round(height + frame[1]))
 
     def screenshot(self, path):
         self.front().save_screenshot(path)
