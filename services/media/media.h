@@ -150,7 +150,6 @@ struct session_setup {
     uint64_t                     session;  /* signaling's id, in its messages */
     leat_channel                 media;    /* of the stream; open for as long as signaling has the stream */
     leat_channel                 back;
-    uint64_t                     stream;   /* id of the stream, for the fanout */
     struct leat_ice_credentials  local, remote;
     struct leat_dtls_fingerprint fingerprints[LEAT_SDP_FINGERPRINTS_MAX];
     size_t                       fingerprint_count;

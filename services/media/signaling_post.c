@@ -203,7 +203,6 @@ static int setup_fill(struct signaling *self, struct session *session)
     setup->session = session->number;
     setup->media = session->stream->media;
     setup->back = session->stream->back;
-    setup->stream = session->stream->id;
     setup->remote = offer->remote;
     memcpy(setup->fingerprints, offer->fingerprints, sizeof(setup->fingerprints));
     setup->fingerprint_count = offer->fingerprint_count;

@@ -247,7 +247,6 @@ static inline struct session_setup *rig_setup(struct media_rig *rig, struct clie
     setup->session = at;
     setup->media = rig->media;
     setup->back = rig->back;
-    setup->stream = 1;
     setup->remote = client->rtc.local;
     client->rtc.remote = setup->local;
     webrtc_client_fingerprint(rig->contexts, &setup->fingerprints[0]);

@@ -625,6 +625,28 @@ TEST(media_path, a_made_up_address_takes_nothing_from_whose_it_is)
     }
 }
 
+/* rig_close looks at what is left. */
+TEST(media_path, who_is_killed_at_any_moment_leaves_nothing)
+{
+    uint32_t random = 1;
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        struct media_rig rig;
+        rig_open(&rig, 2, seed, &lossy);
+        rig_publisher(&rig, seed % 2, 2, 0);
+        for (uint32_t i = 0; i < 4; i++) {
+            rig_viewer(&rig, i % 2, i != 0);
+        }
+        for (int i = 0; i < 4; i++) {
+            random = random * 1664525u + 1013904223u;
+            const uint32_t at = (random >> 8) % 6;
+            rig_run(&rig, (random >> 16) % 100 * (i < 3 ? LEAT_MS : 10 * LEAT_MS));
+            leat_kill(rig.controller, at < 5 ? rig.sessions[at].ref : rig.groups[random >> 31]);
+        }
+        rig_run(&rig, seed % 3 * LEAT_MS);
+        rig_close(&rig);
+    }
+}
+
 TEST(media_path, what_is_not_authentic_goes_to_no_other_worker)
 {
     uint64_t handovers = 0;
