@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The code in README.md and the guide is what it says: the echo server compiles, runs and answers, the
-# tests are those of tests/unit/first_actor_test.c, everything else compiles; no link is dead.
+# The code in README.md and the guide is what it says: the echo server and the media server compile, run and
+# answer, the tests are those of tests/unit/first_actor_test.c, everything else compiles; no link is dead.
 # shellcheck source=tests/examples/common.bash
 source "$(dirname "${BASH_SOURCE[0]}")/common.bash"
 
@@ -78,6 +78,42 @@ sys.exit(1)
 END
 kill -TERM "$pid"
 ends "$pid" 0
+
+# The media server, which answers, and says so if its port is taken; and an answer without the runtime.
+if [[ -e $build/leat-media.pc ]]; then # OpenSSL is there
+    rm "$temporary"/block-*.c
+    blocks docs/guide/whip-whep.md
+    sed "s/127\.0\.0\.1:8080/127.0.0.1:$port/" "$temporary"/block-*.c >"$temporary/service.c"
+    cmake --build "$build" --target leat_media >/dev/null
+    cc "${flags[@]}" -O1 "$temporary/service.c" -L"$build" -Wl,-rpath,"$build" -lleat-media -lleat-http -lleat \
+        -o "$temporary/service" || fail "docs/guide/whip-whep.md does not compile"
+    offer=$root/tests/fuzz/corpus/webrtc_sdp/chromium_publish_simulcast
+    start service "$temporary/service"
+    wait_for service '^POST http'
+    python3 - "$port" "$offer" <<'END' || fail "the guide's media server does not answer as it says"
+import http.client, sys
+port, offer = int(sys.argv[1]), open(sys.argv[2], "rb").read()
+def ask(method, path, body=None, **headers):
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    client.request(method, path, body, {"Content-Type": "application/sdp", **headers})
+    return client.getresponse()
+secret = {"Authorization": "Bearer secret"}
+assert ask("GET", "/streams").read() == b"[]"
+assert ask("POST", "/whip/demo", offer).status == 401
+assert ask("POST", "/whip/demo", offer, Authorization="Bearer secret!").status == 401
+assert ask("POST", "/whip/demo", offer, **secret).status == 201
+assert ask("POST", "/whip/endpoint", offer, **secret).headers["Location"].startswith("/whip/demo/")
+END
+    kill -TERM "$pid"
+    ends "$pid" 0
+    python3 - "$port" "$temporary/service" <<'END' || fail "the guide's media server has not said that its port is taken"
+import socket, subprocess, sys
+with socket.socket(type=socket.SOCK_DGRAM) as taken:
+    taken.bind(("127.0.0.1", int(sys.argv[1])))
+    ended = subprocess.run([sys.argv[2]], stderr=subprocess.PIPE, timeout=10)
+sys.exit(ended.returncode != 1 or b"service: Address already in use" not in ended.stderr)
+END
+fi
 
 # Links to files of this tree.
 python3 - "$root" <<'END' || fail "dead links"
