@@ -106,6 +106,13 @@ assert ask("POST", "/whip/endpoint", offer, **secret).headers["Location"].starts
 END
     kill -TERM "$pid"
     ends "$pid" 0
+
+    rm "$temporary"/block-*.c
+    blocks protocols/webrtc/README.md
+    cc "${flags[@]}" -O1 "$temporary"/block-*.c -L"$build" -Wl,-rpath,"$build" -lleat-webrtc -o "$temporary/answer" ||
+        fail "protocols/webrtc/README.md does not compile"
+    "$temporary/answer" <"$offer" >"$temporary/answer.out" || fail "it does not answer an offer"
+    says answer '^a=candidate:.* 127\.0\.0\.1 8080 typ host'
     python3 - "$port" "$temporary/service" <<'END' || fail "the guide's media server has not said that its port is taken"
 import socket, subprocess, sys
 with socket.socket(type=socket.SOCK_DGRAM) as taken:
