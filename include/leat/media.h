@@ -12,6 +12,9 @@
  * A stream is a name, made by the first POST that names it. Its media is on the bus: whoever subscribes to
  * leat_media_channel hears it, a recorder, a probe, or a model; whoever publishes there is heard by viewers.
  *
+ * What it does not do: a stream has one audio and one video track at most; with simulcast all its viewers are shown the
+ * same layer, the best that flows; no TURN, no ICE over TCP, no data channels, no recording.
+ *
  * What clients send never aborts the process. At SHUTDOWN both sides are told goodbye. */
 #ifndef LEAT_MEDIA_H
 #define LEAT_MEDIA_H
@@ -45,12 +48,13 @@ struct leat_media_question {
 
 enum leat_media_verdict {
     LEAT_MEDIA_DENY,  /* 401, with WWW-Authenticate */
-    LEAT_MEDIA_ALLOW,
-    LEAT_MEDIA_OWNER, /* and takes the stream over from another publisher at once */
+    LEAT_MEDIA_ALLOW, /* who publishes gets 409 while another does, until that one has been silent for 2 s */
+    LEAT_MEDIA_OWNER, /* who publishes takes the stream over from another publisher at once; else as ALLOW */
 };
 
-/* Answers it; the stream's name goes into ret_stream if the question has none. Called by the actor that answers HTTP, on its
- * worker: it must not block. Tokens are to be compared in constant time. */
+/* Answers it; the stream's name, with its NUL, goes into ret_stream if the question has none, and is not read else: without a
+ * name of a stream there the answer is DENY. Asked about each POST, each request to a session, and LIST for each stream
+ * of a list. Called by the actor that answers HTTP, on its worker: it must not block. Tokens are to be compared in constant time. */
 typedef enum leat_media_verdict leat_media_authorize(void *context,
                                                      const struct leat_media_question *question,
                                                      char ret_stream[LEAT_MEDIA_STREAM_MAX + 1]);
@@ -110,7 +114,8 @@ LEAT_API void leat_media_close(leat_media *media);
 
 /* What is published on the channel of a stream. */
 enum leat_media_message {
-    LEAT_MEDIA_PACKETS = 0x4d450100, /* a batch (leat_batch_len, _at) of packets: leat_media_packet_of */
+    LEAT_MEDIA_PACKETS = 0x4d450100, /* a batch (leat_batch_len, _at) of packets, about a frame, of all layers:
+                                        leat_media_packet_of. A packet may come again */
     LEAT_MEDIA_REPORT,               /* struct leat_rtp_report */
     LEAT_MEDIA_STATE,                /* struct leat_media_state: when it changes, and each second */
     LEAT_MEDIA_WANT_KEY,             /* on the back channel, to the publisher: struct leat_media_want */
@@ -120,7 +125,7 @@ enum leat_media_message {
 struct leat_media_state {
     uint32_t source;    /* base of the publisher's sources */
     uint16_t width, height;
-    uint8_t  best_layer; /* of video that flows */
+    uint8_t  best_layer; /* of video that flows: what viewers are shown */
     uint8_t  layers;     /* bit i: layer i flows */
     uint8_t  kinds;      /* bit: enum leat_media_kind is published */
     uint8_t  live;       /* 0: the publisher has left */
@@ -128,9 +133,10 @@ struct leat_media_state {
 
 struct leat_media_want {
     uint64_t  index;  /* WANT_PACKET */
-    leat_time since;  /* WANT_KEY: waited for since then */
+    leat_time since;  /* WANT_KEY: a key frame counts if it began to arrive after this; event->now: only a new one,
+                         0: any will do, so that nothing is asked for if there has been one */
     uint32_t  source; /* WANT_PACKET */
-    uint8_t   layer;  /* WANT_KEY */
+    uint8_t   layer;  /* WANT_KEY: best_layer of the state. If it does not flow the best one is asked */
     uint8_t   zero[3];
 };
 
