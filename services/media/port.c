@@ -50,7 +50,7 @@ static int port_init(void *state, const void *arg, leat_time now)
     out->open.recv_buf = RECV_BUF;
     out->open.send_buf = SEND_BUF;
     if (worker->config->workers > 1 && !worker->config->port_each) {
-        out->open.flags |= LEAT_UDP_REUSEPORT;
+        out->open.flags |= worker->index == 0 ? LEAT_UDP_REUSEPORT_FIRST : LEAT_UDP_REUSEPORT;
     }
     static const uint8_t any[16];
     if (memcmp(worker->local.ip, any, sizeof(any)) == 0) {
