@@ -60,7 +60,8 @@ typedef enum leat_media_verdict leat_media_authorize(void *context,
 
 struct leat_media_config {
     struct leat_addr local;   /* UDP. A wildcard takes all addresses of that family, [::] both */
-    uint32_t         workers; /* 0 to workers-1 carry media; default 1 */
+    uint32_t         workers; /* 0 to workers-1 carry media; default 1. They share a port among themselves: DOWN
+                                 says -EADDRINUSE if another server has it */
     bool port_each; /* worker i has local.port + i, instead of all sharing one with hand-over */
     const struct leat_addr *advertised; /* candidates in the place of the interfaces' addresses, for NAT; port 0: the
                                            bound one. Copied */
