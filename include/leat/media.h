@@ -150,7 +150,7 @@ LEAT_API const struct leat_rtp_packet *leat_media_packet_of(leat_slice slice,
 struct leat_media_stats {
     uint64_t streams, publishers, viewers; /* now; connected or not yet */
     uint64_t connected;                    /* of both, now */
-    uint64_t posts, refused;               /* since start, like all below */
+    uint64_t posts, refused;               /* since start, like all below; also for want of a token */
     uint64_t expired, closed, replaced;
     uint64_t packets_in, bytes_in;
     uint64_t packets_out, bytes_out;       /* to viewers, repeats included */

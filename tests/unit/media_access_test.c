@@ -61,6 +61,8 @@ TEST(media_access, rfc9725_4_7_1_without_the_token_401_and_how)
     CHECK_EQ(whip_watch(&whip, "open", ""), 201);
     CHECK_EQ(whip_ask(&whip, "GET /whip/demo", "", ""), 401);
     CHECK_EQ(whip_ask(&whip, "OPTIONS /whip/demo", "", ""), 401);
+    CHECK_EQ(whip_stats(&whip).posts, 7); /* not the last two */
+    CHECK_EQ(whip_stats(&whip).refused, 4);
     whip_close(&whip);
 }
 
