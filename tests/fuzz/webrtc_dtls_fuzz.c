@@ -8,7 +8,6 @@
  * Properties: nothing aborts; what leaves is bounded and DTLS; whatever is done to the datagrams,
  * two sides that are connected have the same keys; the queue of errors is left empty; nothing comes
  * after the end but what waited. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

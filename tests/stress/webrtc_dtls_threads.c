@@ -1,7 +1,6 @@
 /* Threads that share two contexts: each opens connections, shakes hands and says goodbye. Every
  * connection must succeed. */
 #include <pthread.h>
-#include <stdio.h>
 
 #include <leat/dtls.h>
 
