@@ -127,6 +127,9 @@ static int submit_open(struct sim *sim, const struct io_op *op)
     sock->port.dual_stack =
         (op->open.flags & LEAT_UDP_DUAL_STACK) != 0 && !leat_addr_is_v4(&op->open.local);
     sock->status = sim_bind(sim->world, &sock->port, &op->open.local);
+    if ((op->open.flags & LEAT_UDP_REUSEPORT_FIRST) != 0) {
+        sock->port.reuseport = true; /* from now on */
+    }
     sock->state = sock->status < 0 ? STATE_FAILED : STATE_OPEN;
     sock->opened = true;
     sim->base.stats.sockets += sock->status == 0;

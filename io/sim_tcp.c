@@ -66,6 +66,9 @@ static int begin_listen(struct sim *sim, struct sim_tcp *tcp, const struct io_op
     bool dual_stack = (options & LEAT_STREAM_DUAL_STACK) != 0 && !leat_addr_is_v4(&local);
     tcp->stream = sim_stream_listen(sim->world, &local, backlog,
                                     (options & LEAT_STREAM_REUSEPORT) != 0, dual_stack, &status);
+    if (tcp->stream != NULL && (options & LEAT_STREAM_REUSEPORT_FIRST) != 0) {
+        tcp->stream->port.reuseport = true; /* from now on */
+    }
     return status;
 }
 

@@ -176,6 +176,11 @@ static int listen_on(struct tcp_sock *sock, const struct io_op *op)
     if (listen(sock->fd, (int)backlog) < 0) {
         return -errno;
     }
+    /* Shared from now on, the port was nobody's: the first is refused as one that shares is not. */
+    if ((op->listen.options & LEAT_STREAM_REUSEPORT_FIRST) != 0 &&
+        !option(sock->fd, SOL_SOCKET, SO_REUSEPORT, 1)) {
+        return -errno;
+    }
     read_bound(sock);
     return 0;
 }

@@ -103,7 +103,8 @@ static int set_options(struct udp_sock *sock, const struct io_op *op)
     return 0;
 }
 
-static int bind_local(struct udp_sock *sock, const struct leat_addr *local)
+/* Shared from now on, the port was nobody's: at bind the first is refused as one that shares is not. */
+static int bind_local(struct udp_sock *sock, const struct leat_addr *local, uint32_t flags)
 {
     union addr_any any;
     socklen_t len = addr_to_any(local, sock->family, &any);
@@ -116,6 +117,9 @@ static int bind_local(struct udp_sock *sock, const struct leat_addr *local)
     }
     if (!addr_from_any(&any, &sock->bound)) {
         return -EAFNOSUPPORT;
+    }
+    if ((flags & LEAT_UDP_REUSEPORT_FIRST) != 0 && !option(sock->fd, SOL_SOCKET, SO_REUSEPORT, on)) {
+        return -errno;
     }
     sock->fixed = !addr_is_wildcard(&sock->bound) && !addr_is_group(&sock->bound);
     return 0;
@@ -136,7 +140,7 @@ int udp_open(struct udp *udp, struct udp_sock *sock, const struct io_op *op)
     }
     int status = set_options(sock, op);
     if (status == 0) {
-        status = bind_local(sock, &op->open.local);
+        status = bind_local(sock, &op->open.local, op->open.flags);
     }
     if (status < 0) {
         close(sock->fd);

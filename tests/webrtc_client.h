@@ -25,9 +25,8 @@ struct webrtc_client {
 static inline void webrtc_client_fingerprint(const leat_dtls_context *context,
                                              struct leat_dtls_fingerprint *ret)
 {
-    char text[128];
-    const int len = snprintf(text, sizeof(text), "sha-256 %s", leat_dtls_context_fingerprint(context));
-    if (leat_dtls_fingerprint_parse(text, (size_t)len, ret) != 0) {
+    const char *text = leat_dtls_context_fingerprint(context);
+    if (leat_dtls_fingerprint_parse(text, strlen(text), ret) != 0) {
         abort();
     }
 }
@@ -46,9 +45,8 @@ static inline void webrtc_client_init(struct webrtc_client *client, leat_dtls_co
         leat_ice_credentials_make("", &client->local) != 0) {
         abort();
     }
-    client->address = (struct leat_addr){.ip = {[10] = 0xff, [11] = 0xff, [12] = (uint8_t)a, [13] = (uint8_t)b,
-                                                [14] = (uint8_t)c, [15] = (uint8_t)d},
-                                         .port = (uint16_t)port};
+    const uint8_t ip[4] = {(uint8_t)a, (uint8_t)b, (uint8_t)c, (uint8_t)d};
+    client->address = leat_addr_from_ip(ip, sizeof(ip), (uint16_t)port);
 }
 
 static inline void webrtc_client_fini(struct webrtc_client *client)

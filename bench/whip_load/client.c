@@ -52,7 +52,7 @@ static size_t section(const struct client *client, char *out, size_t cap, bool v
         out, cap,
         "m=%s 9 UDP/TLS/RTP/SAVPF %s\r\nc=IN IP4 "
         "0.0.0.0\r\na=mid:%d\r\na=%s\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
-        "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=fingerprint:sha-256 %s\r\na=setup:actpass\r\n"
+        "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=fingerprint:%s\r\na=setup:actpass\r\n"
         "a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n%s",
         video ? "video" : "audio",
         !video        ? "111"
@@ -283,8 +283,7 @@ static void on_stun(struct client *client, const uint8_t *data, size_t len)
 {
     struct leat_stun_message message;
     uint8_t reply[LEAT_STUN_SUCCESS_MAX];
-    const struct leat_addr mapped = {.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1},
-                                     .port = 9};
+    const struct leat_addr mapped = leat_addr_from_ip((const uint8_t[]){127, 0, 0, 1}, 4, 9);
     if (leat_stun_parse(data, len, &message) != 0) {
         return;
     }

@@ -58,6 +58,11 @@ static size_t flags_all(struct flags *flags, struct flag ret[FLAGS_MAX])
 
 static void flags_help(const struct flags *flags, const struct flag *all, size_t n)
 {
+    int width = 18;
+    for (size_t i = 0; i < n; i++) {
+        const int len = (int)(strlen("-- ") + strlen(all[i].name) + (all[i].value ? strlen(all[i].value) : 0));
+        width = len > width ? len : width;
+    }
     printf("usage: %s [FLAG]...\n\n%s\n\n", flags->program, flags->about);
     for (size_t i = 0; i < n; i++) {
         char left[64];
@@ -66,20 +71,18 @@ static void flags_help(const struct flags *flags, const struct flag *all, size_t
             continue;
         }
         snprintf(left, sizeof(left), "--%s %s", all[i].name, all[i].value ? all[i].value : "");
-        printf("  %-18s %s", left, all[i].help);
+        printf("  %-*s %s", width, left, all[i].help);
         switch (all[i].kind) {
         case FLAG_NUMBER:
             printf(" [%" PRIu64 "]", *(const uint64_t *)all[i].target);
-            break;
-        case FLAG_IO:
-        case FLAG_HOST:
-            printf(" [%s]", *(const char *const *)all[i].target);
             break;
         case FLAG_ADDR:
             if (((const struct leat_addr *)all[i].target)->port != 0) {
                 printf(" [%s]", leat_addr_format(all[i].target, addr));
             }
             break;
+        case FLAG_IO:
+        case FLAG_HOST:
         case FLAG_TEXT:
             if (*(const char *const *)all[i].target != NULL) {
                 printf(" [%s]", *(const char *const *)all[i].target);
@@ -92,7 +95,7 @@ static void flags_help(const struct flags *flags, const struct flag *all, size_t
         }
         printf("\n");
     }
-    printf("  %-18s this text\n", "--help");
+    printf("  %-*s this text\n", width, "--help");
     exit(fflush(stdout) == 0 ? 0 : 1);
 }
 
@@ -149,8 +152,8 @@ static void flags_value(const struct flags *flags, const struct flag *flag, cons
     case FLAG_HOST:
         if (leat_addr_from_host(text, 0, &addr) != 0) {
             flags_wrong(flags,
-                        "--%s: \"%s\" is not a numeric address such as 127.0.0.1, 0.0.0.0 or ::1",
-                        flag->name, text);
+                        "--%s: \"%s\" is not a numeric address such as 127.0.0.1, 0.0.0.0 or ::1%s",
+                        flag->name, text, text[0] == '[' ? ", without brackets" : "");
         }
         *(const char **)flag->target = text;
         break;

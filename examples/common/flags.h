@@ -10,7 +10,7 @@ enum flag_kind {
     FLAG_NUMBER, /* uint64_t, a whole number from min to max */
     FLAG_SWITCH, /* bool, has no value */
     FLAG_IO,     /* const char *, a backend of this build */
-    FLAG_HOST,   /* const char *, a numeric address without a port */
+    FLAG_HOST,   /* const char *, a numeric address without a port; NULL: none */
     FLAG_ADDR,   /* struct leat_addr, a numeric address with its port */
     FLAG_FILE,   /* const char *, a path; NULL: none */
     FLAG_TEXT,   /* const char *, not empty; NULL: none */

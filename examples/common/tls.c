@@ -16,6 +16,7 @@ static struct {
     const char *cert, *key;
 } watched;
 
+/* With a 0 behind its bytes. */
 static int read_file(const char *path, leat_tls_bytes *ret)
 {
     FILE *const file = fopen(path, "rb");
@@ -30,6 +31,7 @@ static int read_file(const char *path, leat_tls_bytes *ret)
         free(data);
         return status;
     }
+    data[len] = 0;
     *ret = leat_tls_bytes_of(data, len);
     return 0;
 }
@@ -41,11 +43,31 @@ static void files_free(struct leat_tls_certificate *certificate)
     memset(certificate, 0, sizeof(*certificate));
 }
 
-static int files_read(const char *cert, const char *key, struct leat_tls_certificate *ret)
+/* What a PEM file of that kind has; what follows its dashes says which algorithm's it is, or nothing. */
+static bool has_block(leat_tls_bytes file, const char *end_of_label)
+{
+    return strstr((const char *)file.data, end_of_label) != NULL;
+}
+
+static int files_read(const char *cert, const char *key, struct leat_tls_certificate *ret,
+                      struct leat_tls_why *ret_why)
 {
     memset(ret, 0, sizeof(*ret));
+    const char *path = cert;
     int status = read_file(cert, &ret->chain);
-    status = status != 0 ? status : read_file(key, &ret->key);
+    if (status == 0) {
+        path = key;
+        status = read_file(key, &ret->key);
+    }
+    if (status != 0) {
+        snprintf(ret_why->text, sizeof(ret_why->text), "cannot read %s: %s", path, strerror(-status));
+    } else if (!has_block(ret->chain, "CERTIFICATE-----")) {
+        snprintf(ret_why->text, sizeof(ret_why->text), "no certificate in %s", cert);
+        status = -EINVAL;
+    } else if (!has_block(ret->key, "PRIVATE KEY-----")) {
+        snprintf(ret_why->text, sizeof(ret_why->text), "no private key in %s", key);
+        status = -EINVAL;
+    }
     if (status != 0) {
         files_free(ret);
     }
@@ -57,7 +79,7 @@ static void reload(void *context)
     struct leat_tls_why why = {""};
     struct leat_tls_certificate fresh;
     (void)context;
-    int status = files_read(watched.cert, watched.key, &fresh);
+    int status = files_read(watched.cert, watched.key, &fresh, &why);
     if (status == 0) {
         status = leat_tls_context_reload(watched.context, &fresh, 1, &why);
         files_free(&fresh);
@@ -70,8 +92,8 @@ static void reload(void *context)
     fflush(stdout);
 }
 
-leat_tls_context *tls_server(const struct flags *flags, const char *cert, const char *key,
-                             const char *protocol)
+leat_tls_context *tls_server(const struct flags *flags, const char *prefix, const char *cert,
+                             const char *key, const char *protocol)
 {
     struct leat_tls_certificate certificate;
     struct leat_tls_config config;
@@ -81,11 +103,11 @@ leat_tls_context *tls_server(const struct flags *flags, const char *cert, const 
         return NULL;
     }
     if (cert == NULL || key == NULL) {
-        flags_wrong(flags, "--cert and --key go together");
+        flags_wrong(flags, "--%scert and --%skey go together", prefix, prefix);
     }
-    int status = files_read(cert, key, &certificate);
+    int status = files_read(cert, key, &certificate, &why);
     if (status != 0) {
-        flags_wrong(flags, "cannot read %s and %s: %s", cert, key, strerror(-status));
+        flags_wrong(flags, "%s", why.text);
     }
     leat_tls_config_default(LEAT_TLS_SERVER, &config);
     config.certificates = &certificate;

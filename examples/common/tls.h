@@ -12,9 +12,9 @@
     {"key", "FILE", "its private key, PEM", FLAG_FILE, &(key), 0, 0}
 
 /* A context that shows this certificate and speaks `protocol` (ALPN; NULL: any); it lasts as long as the process. NULL
- * when neither file is given. Says what is wrong and ends the process. Once, before any thread is started. */
-leat_tls_context *tls_server(const struct flags *flags, const char *cert, const char *key,
-                             const char *protocol);
+ * when neither file is given. Their flags are --cert and --key behind `prefix`, such as "tls-". Says what is wrong and ends the process. Once, before any thread is started. */
+leat_tls_context *tls_server(const struct flags *flags, const char *prefix, const char *cert,
+                             const char *key, const char *protocol);
 
 /* A context that speaks http/1.1 and shows a fresh certificate, signed by itself, which browsers warn of: for a trial on
  * the local network, for they give cameras to secure pages only. NULL: no memory, or a build without TLS. */

@@ -79,7 +79,7 @@ int main(int argc, char **argv)
     flags_parse(&flags, argc, argv);
     const struct leat_config config = app_config(&flags);
     struct leat_httpd_config http = leat_httpd_config_default();
-    http.tls = tls_server(&flags, cert, key, "http/1.1");
+    http.tls = tls_server(&flags, "", cert, key, "http/1.1");
     struct ticker first = {0};
     leat_http_files *files = NULL;
     struct app app;

@@ -70,7 +70,7 @@ int main(int argc, char **argv)
     const struct leat_addr local = flags_local(&flags);
     struct listener first = {.main = leat_controller_ref(app.controller)};
     leat_output_listen(&first.listen, &local, 0);
-    first.listen.options = config.workers > 1 ? LEAT_STREAM_REUSEPORT : 0;
+    first.listen.options = config.workers > 1 ? LEAT_STREAM_REUSEPORT_FIRST : 0;
     leat_ref ref;
     int status = leat_spawn(app.controller, &listener, &first, sizeof(first), 0, &ref);
     status = status != 0 ? status : leat_monitor(app.controller, ref, 0);
@@ -84,6 +84,7 @@ int main(int argc, char **argv)
             memcpy(&first.listen.listen.local, event.payload, sizeof(struct leat_addr));
             printf("listening on %s\n", leat_addr_format(&first.listen.listen.local, text));
             fflush(stdout);
+            first.listen.options = LEAT_STREAM_REUSEPORT;
             for (int worker = 1; worker < (int)config.workers; worker++) { /* share its port */
                 (void)leat_spawn(app.controller, &listener, &first, sizeof(first), worker, NULL);
             }

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
     if (cert == NULL || key == NULL) {
         flags_wrong(&flags, "--cert and --key are needed");
     }
-    struct listener first = {.session.context = tls_server(&flags, cert, key, NULL),
+    struct listener first = {.session.context = tls_server(&flags, "", cert, key, NULL),
                              .local = flags_local(&flags)};
     const struct leat_config config = app_config(&flags);
     struct app app;

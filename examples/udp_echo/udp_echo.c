@@ -76,6 +76,7 @@ static void on_listening(struct app *app, struct echo_config *config, const void
     memcpy(&config->open.open.local, local, sizeof(config->open.open.local));
     printf("listening on %s\n", leat_addr_format(&config->open.open.local, text));
     fflush(stdout);
+    config->open.open.flags = LEAT_UDP_REUSEPORT;
     for (int worker = 1; worker < (int)app->flags->workers; worker++) {
         (void)spawn(app, config, worker);
     }
@@ -112,7 +113,7 @@ int main(int argc, char **argv)
     const struct leat_addr local = flags_local(&flags);
     struct echo_config first = {.main = leat_controller_ref(app.controller)};
     leat_output_open(&first.open, &local, 0);
-    first.open.open.flags = flags.workers > 1 ? LEAT_UDP_REUSEPORT : 0;
+    first.open.open.flags = flags.workers > 1 ? LEAT_UDP_REUSEPORT_FIRST : 0;
     int status = spawn(&app, &first, 0);
     status = status != 0 ? status : app_start(&app);
 

@@ -195,6 +195,8 @@ enum leat_udp_flags {
     LEAT_UDP_REUSEPORT = 1 << 0,  /* several sockets share the port (SO_REUSEPORT) */
     LEAT_UDP_DUAL_STACK = 1 << 1, /* a socket bound to [::] takes IPv4 too */
     LEAT_UDP_TRAINS = 1 << 2,     /* the owner takes a whole train as one event */
+    LEAT_UDP_REUSEPORT_FIRST = 1 << 3, /* as REUSEPORT, but the first to share it: refused, -EADDRINUSE,
+                                          if any socket has the port, also one that shares */
 };
 
 /* Options of a stream socket, as bits. */
@@ -206,6 +208,9 @@ enum leat_stream_options {
     LEAT_STREAM_KEEPALIVE = 1 << 3,  /* a silent peer that is gone is noticed within a minute */
     LEAT_STREAM_RESET = 1 << 4,      /* CLOSE: at once, what is queued is dropped, the peer is told
                                         (RST) */
+    LEAT_STREAM_REUSEPORT_FIRST = 1 << 5, /* LISTEN: as REUSEPORT, but the first to share it: refused,
+                                             -EADDRINUSE, if any listener has the port, also one
+                                             that shares */
 };
 
 /* One output. The memory given to pop_output is not cleared: assign a whole struct, or use the

@@ -31,6 +31,22 @@ LEAT_API int leat_addr_from_host(const char *host, uint16_t port, struct leat_ad
 /* Writes the form that leat_addr_parse reads; returns `text`. */
 LEAT_API const char *leat_addr_format(const struct leat_addr *addr, char text[LEAT_ADDR_STRLEN]);
 
+/* Of `len` bytes in network order, 4 or 16 (in_addr, in6_addr), and a port in host order: no call into the
+ * library. Of any other length: all zero. */
+static inline struct leat_addr leat_addr_from_ip(const void *ip, size_t len, uint16_t port)
+{
+    struct leat_addr addr;
+    memset(&addr, 0, sizeof(addr));
+    if (len == 4) {
+        memset(addr.ip + 10, 0xff, 2);
+    }
+    if (len == 4 || len == sizeof(addr.ip)) {
+        memcpy(addr.ip + sizeof(addr.ip) - len, ip, len);
+        addr.port = port;
+    }
+    return addr;
+}
+
 static inline bool leat_addr_equal(const struct leat_addr *a, const struct leat_addr *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;

@@ -83,8 +83,8 @@ LEAT_API int leat_dtls_context_open(const struct leat_dtls_config *config, leat_
 LEAT_API leat_dtls_context *leat_dtls_context_ref(leat_dtls_context *context);
 LEAT_API void               leat_dtls_context_unref(leat_dtls_context *context);
 
-/* The SHA-256 fingerprint of its certificate for SDP: "AB:CD:...", 95 letters; lives as long as
- * the context. The line is "a=fingerprint:sha-256 " and this. */
+/* The fingerprint of its certificate for SDP (RFC 8122, 5): "sha-256 AB:CD:...", as struct
+ * leat_sdp_answer has it and leat_dtls_fingerprint_parse reads it; lives as long as the context. */
 LEAT_API const char *leat_dtls_context_fingerprint(const leat_dtls_context *context);
 
 /* ---- a connection ---- */

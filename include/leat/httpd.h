@@ -151,8 +151,8 @@ struct leat_httpd_config {
     struct leat_addr local; /* port 0: the kernel chooses; [::] takes IPv4 too */
     const char      *path;  /* a Unix socket instead: one listener, on the first worker; lent */
     uint32_t workers; /* listeners, one each on workers 0 to workers-1; default 1. More than the runtime has:
-                         DOWN says -EINVAL. Several share the port, also with another process of the same
-                         user: it is not refused then */
+                         DOWN says -EINVAL. They share the port among themselves: another server's is refused,
+                         DOWN says -EADDRINUSE */
     leat_tls_context *tls; /* a server's: every connection is TLS, and nothing else; NULL: none is. The server
                               holds a reference; leat_tls_context_reload is for later connections */
     const struct leat_httpd_route *routes; /* copied */

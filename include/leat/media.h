@@ -64,7 +64,8 @@ typedef enum leat_media_verdict leat_media_authorize(void *context,
 
 struct leat_media_config {
     struct leat_addr local;   /* UDP. A wildcard takes all addresses of that family, [::] both */
-    uint32_t         workers; /* 0 to workers-1 carry media; default 1 */
+    uint32_t         workers; /* 0 to workers-1 carry media; default 1. They share a port among themselves: DOWN
+                                 says -EADDRINUSE if another server has it */
     bool port_each; /* worker i has local.port + i, instead of all sharing one with hand-over */
     const struct leat_addr *advertised; /* candidates in the place of the interfaces' addresses, for NAT; port 0: the
                                            bound one. Copied */
@@ -155,7 +156,7 @@ LEAT_API const struct leat_rtp_packet *leat_media_packet_of(leat_slice slice,
 struct leat_media_stats {
     uint64_t streams, publishers, viewers; /* now; connected or not yet */
     uint64_t connected;                    /* of both, now */
-    uint64_t posts, refused;               /* since start, like all below */
+    uint64_t posts, refused;               /* since start, like all below; also for want of a token */
     uint64_t expired, closed, replaced;
     uint64_t packets_in, bytes_in;
     uint64_t packets_out, bytes_out;       /* to viewers, repeats included */

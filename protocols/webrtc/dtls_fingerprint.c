@@ -85,7 +85,7 @@ bool leat__dtls_fingerprints_match(const struct leat_dtls_fingerprint *fingerpri
     return found;
 }
 
-bool leat__dtls_fingerprint_write(const X509 *certificate, char ret[3 * 32])
+bool leat__dtls_fingerprint_write(const X509 *certificate, char ret[DTLS_FINGERPRINT_STRLEN])
 {
     static const char digits[] = "0123456789ABCDEF";
     uint8_t digest[EVP_MAX_MD_SIZE];
@@ -93,10 +93,11 @@ bool leat__dtls_fingerprint_write(const X509 *certificate, char ret[3 * 32])
     if (X509_digest(certificate, EVP_sha256(), digest, &len) != 1 || len != 32) {
         return false;
     }
+    char *at = stpcpy(ret, "sha-256 ");
     for (unsigned i = 0; i < len; i++) {
-        ret[3 * i] = digits[digest[i] >> 4];
-        ret[3 * i + 1] = digits[digest[i] & 15];
-        ret[3 * i + 2] = i + 1 < len ? ':' : '\0';
+        *at++ = digits[digest[i] >> 4];
+        *at++ = digits[digest[i] & 15];
+        *at++ = i + 1 < len ? ':' : '\0';
     }
     return true;
 }

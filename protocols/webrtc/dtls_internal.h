@@ -30,12 +30,14 @@ void leat__dtls_queue_free(struct dtls_queue *queue);
 
 /* ---- dtls_context.c ---- */
 
+#define DTLS_FINGERPRINT_STRLEN (sizeof("sha-256") + 3 * 32) /* its terminating 0 counted */
+
 struct leat_dtls_context {
     int refs;
     CRYPTO_RWLOCK *lock; /* of refs, where there are no atomics */
     SSL_CTX *ssl_ctx;    /* not changed once it is made */
     BIO_METHOD *bio_method;
-    char fingerprint[3 * 32];
+    char fingerprint[DTLS_FINGERPRINT_STRLEN];
 };
 
 /* ---- dtls_alert.c: alerts without OpenSSL's object ---- */
@@ -107,7 +109,7 @@ bool leat__dtls_record_fits(leat_dtls *dtls, const uint8_t *record, size_t len);
 /* Whether the certificate has one of them. */
 bool leat__dtls_fingerprints_match(const struct leat_dtls_fingerprint *fingerprints, size_t count,
                                    const X509 *certificate);
-/* "AB:CD:..." of SHA-256. */
-bool leat__dtls_fingerprint_write(const X509 *certificate, char ret[3 * 32]);
+/* "sha-256 AB:CD:...". */
+bool leat__dtls_fingerprint_write(const X509 *certificate, char ret[DTLS_FINGERPRINT_STRLEN]);
 
 #endif

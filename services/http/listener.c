@@ -34,7 +34,9 @@ static int listener_init(void *state, const void *arg, leat_time now)
     leat_output_listen(out, config->path == NULL ? &self->local : NULL, 0);
     out->path = config->path;
     out->options = config->path == NULL ? LEAT_STREAM_DUAL_STACK : 0;
-    out->options |= config->workers > 1 ? LEAT_STREAM_REUSEPORT : 0;
+    if (config->workers > 1) {
+        out->options |= is_first(self) ? LEAT_STREAM_REUSEPORT_FIRST : LEAT_STREAM_REUSEPORT;
+    }
     return 0;
 }
 

@@ -17,20 +17,18 @@ static bool is_any(const struct leat_addr *addr)
 /* False: no address of the internet, or one that means nothing without its interface. */
 static bool address_of(const struct sockaddr *from, struct leat_addr *ret)
 {
-    struct leat_addr addr = {.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}};
     if (from != NULL && from->sa_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)from;
-        memcpy(addr.ip + 12, &v4->sin_addr, 4);
+        *ret = leat_addr_from_ip(&v4->sin_addr, sizeof(v4->sin_addr), 0);
     } else if (from != NULL && from->sa_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)from;
         if (IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr) || IN6_IS_ADDR_MULTICAST(&v6->sin6_addr)) {
             return false;
         }
-        memcpy(addr.ip, &v6->sin6_addr, 16);
+        *ret = leat_addr_from_ip(&v6->sin6_addr, sizeof(v6->sin6_addr), 0);
     } else {
         return false;
     }
-    *ret = addr;
     return true;
 }
 

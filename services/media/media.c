@@ -94,8 +94,6 @@ static int dtls_open(leat_media *media, const struct leat_media_config *config)
             return status;
         }
     }
-    (void)snprintf(media->fingerprint, sizeof(media->fingerprint), "sha-256 %s",
-                   leat_dtls_context_fingerprint(media->config.dtls));
     return 0;
 }
 

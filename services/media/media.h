@@ -78,7 +78,6 @@ struct leat_media {
     leat_ref                 starter; /* to be told LEAT_MEDIA_READY */
     leat_ref                 signaling; /* for the routes */
     bool                     is_started;
-    char                     fingerprint[112]; /* "sha-256 AA:..." */
     struct leat_addr         advertised[LEAT_MEDIA_ADDRESSES_MAX];
     struct leat_addr         addresses[LEAT_MEDIA_ADDRESSES_MAX]; /* candidates, without a port where it is the bound one */
     uint32_t                 address_count;

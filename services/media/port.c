@@ -10,7 +10,10 @@
 #include "handover.h"
 #include "media.h"
 
-#define SOCKET_BUF (4u << 20) /* bytes; the system cuts it to what it allows */
+/* Bytes; the system cuts them to what it allows. What is sent is a frame to each viewer at once; and what a receiver on this
+ * machine has not read yet counts as not sent. */
+#define RECV_BUF (4u << 20)
+#define SEND_BUF (32u << 20)
 #define LINGER_NS                                                                                  \
     (5 * LEAT_MS) /* at the end, between two looks whether the sessions have said goodbye */
 
@@ -44,10 +47,10 @@ static int port_init(void *state, const void *arg, leat_time now)
     self->look_at = LEAT_NEVER;
     struct leat_output *out = leat_outbox_put(&self->out);
     leat_output_open(out, &worker->local, 0);
-    out->open.recv_buf = SOCKET_BUF;
-    out->open.send_buf = SOCKET_BUF;
+    out->open.recv_buf = RECV_BUF;
+    out->open.send_buf = SEND_BUF;
     if (worker->config->workers > 1 && !worker->config->port_each) {
-        out->open.flags |= LEAT_UDP_REUSEPORT;
+        out->open.flags |= worker->index == 0 ? LEAT_UDP_REUSEPORT_FIRST : LEAT_UDP_REUSEPORT;
     }
     static const uint8_t any[16];
     if (memcmp(worker->local.ip, any, sizeof(any)) == 0) {

@@ -45,7 +45,7 @@ static int fragment_write(struct signaling *self, const struct ask *ask,
     const bool is_near = whip_host_is_loopback(ask->request->http.host);
     const struct leat_sdp_answer answer = {
         .local = local,
-        .fingerprint = self->media->fingerprint,
+        .fingerprint = leat_dtls_context_fingerprint(self->media->config.dtls),
         .candidates = candidates,
         .candidate_count =
             media_candidates(&self->media->workers[session->worker], is_near, candidates),

@@ -225,7 +225,7 @@ static int answer_write(struct signaling *self, struct session *session, bool is
     struct leat_addr candidates[LEAT_MEDIA_ADDRESSES_MAX];
     struct leat_sdp_answer answer = {
         .local = &setup->local,
-        .fingerprint = self->media->fingerprint,
+        .fingerprint = leat_dtls_context_fingerprint(self->media->config.dtls),
         .candidates = candidates,
         .candidate_count = media_candidates(setup->worker, is_near, candidates),
         .cname = setup->cname,

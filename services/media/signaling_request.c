@@ -183,6 +183,10 @@ static void dispatch(struct signaling *self, struct ask *ask)
         return;
     }
     if (!authorize(self, ask)) {
+        if (http->method == LEAT_HTTP_POST) { /* a session has no route of that method */
+            media_count(&self->media->stats.posts, 1);
+            media_count(&self->media->stats.refused, 1);
+        }
         return;
     }
     if (ask->target.session.len > 0) {

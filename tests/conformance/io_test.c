@@ -81,6 +81,22 @@ BACKENDS(open_reuseport_shares_by_peer)
     rig_close(&rig);
 }
 
+BACKENDS(open_reuseport_first_is_alone)
+{
+    const uint32_t shared = LEAT_UDP_REUSEPORT, first = LEAT_UDP_REUSEPORT_FIRST;
+    struct rig rig;
+    rig_open(&rig, ops, 8, 8);
+    struct io_done a = rig_try_socket(&rig, "127.0.0.1", 0, first);
+    REQUIRE(a.status == 0);
+    struct io_done b = rig_try_socket(&rig, "127.0.0.1", a.peer.port, shared);
+    CHECK_EQ(b.status, 0);
+    CHECK_EQ(rig_try_socket(&rig, "127.0.0.1", a.peer.port, first).status, -EADDRINUSE);
+    CHECK_EQ(rig_try_socket(&rig, "0.0.0.0", a.peer.port, first).status, -EADDRINUSE);
+    CHECK_EQ(rig_try_socket(&rig, "127.0.0.1", a.peer.port, 0).status, -EADDRINUSE);
+    CHECK_EQ(rig_try_socket(&rig, "127.0.0.1", a.peer.port, shared).status, 0);
+    rig_close(&rig);
+}
+
 BACKENDS(dual_stack_takes_both)
 {
     need_ipv6(ops);

@@ -219,6 +219,43 @@ STREAMS(an_address_in_use)
     end_free(&other);
 }
 
+/* The status of a listener there, opened with `options`. */
+static int listen_at(struct net *net, struct end *end, const struct leat_addr *local,
+                     uint32_t options)
+{
+    end_spawn(net, end);
+    struct leat_output *out = put_listen(end);
+    out->listen.local = *local;
+    out->options = options;
+    net_poke(net, &end->puppet);
+    AWAIT(net, end->opened == 1);
+    return end->opened_status;
+}
+
+STREAMS(the_first_to_share_an_address)
+{
+    if (kind == KIND_UNIX || kind == KIND_ABSTRACT) {
+        return; /* a path is not shared */
+    }
+    const uint32_t shared = LEAT_STREAM_REUSEPORT, first = LEAT_STREAM_REUSEPORT_FIRST;
+    struct net net;
+    struct leat_config config = net_config(io);
+    net_open(&net, &config, kind);
+    const struct leat_addr any = net_addr(&net, 0);
+    struct end ends[5];
+    memset(ends, 0, sizeof(ends));
+    CHECK_EQ(listen_at(&net, &ends[0], &any, first), 0);
+    const struct leat_addr local = ends[0].local;
+    CHECK_EQ(listen_at(&net, &ends[1], &local, shared), 0);
+    CHECK_EQ(listen_at(&net, &ends[2], &local, first), -EADDRINUSE);
+    CHECK_EQ(listen_at(&net, &ends[3], &local, 0), -EADDRINUSE);
+    CHECK_EQ(listen_at(&net, &ends[4], &local, shared), 0);
+    net_close(&net);
+    for (int i = 0; i < 5; i++) {
+        end_free(&ends[i]);
+    }
+}
+
 /* ---- what may not be done ---- */
 
 STREAMS(refusals)

@@ -6,7 +6,7 @@
 
 #include <leat/http.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 #define BODY_MAX 300u
 
@@ -16,14 +16,6 @@ struct result {
     size_t len;
     char body[BODY_MAX];
 };
-
-#define REQUIRE(expr)                                                                              \
-    do {                                                                                           \
-        if (!(expr)) {                                                                             \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #expr);                             \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static void decode(const char *bytes, size_t len, size_t step, struct result *ret)
 {

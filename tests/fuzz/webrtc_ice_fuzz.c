@@ -6,18 +6,11 @@
  * - Who has not answered is sent at most 3 times what came from there, all that leat_ice_allow
  *   permits included.
  * - Media moves only to who has answered. */
+#include "fuzz.h"
 #include "webrtc_ice.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-#define REQUIRE(expr)                                                                              \
-    do {                                                                                           \
-        if (!(expr)) {                                                                             \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #expr);                             \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 enum { PLACES = 24, LOCALS = 2, DATAGRAM_MAX = 700 };
 

@@ -6,13 +6,7 @@
 
 #include <leat/stun.h>
 
-#define REQUIRE(expr)                                                                              \
-    do {                                                                                           \
-        if (!(expr)) {                                                                             \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #expr);                             \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
+#include "fuzz.h"
 
 static void check_inside(const struct leat_stun_message *m, leat_stun_bytes bytes)
 {

@@ -174,3 +174,18 @@ TEST(addr, set_keeps_places)
     addr.ip[15] = 3;
     CHECK(addr_set_intern(&set, &addr) == at[3]);
 }
+
+TEST(addr, from_bytes)
+{
+    static const uint8_t v4[] = {192, 0, 2, 1};
+    static const uint8_t v6[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 7};
+    struct leat_addr expected;
+    struct leat_addr made = leat_addr_from_ip(v4, sizeof(v4), 50000);
+    REQUIRE(leat_addr_parse("192.0.2.1:50000", &expected) == 0);
+    CHECK(leat_addr_equal(&made, &expected));
+    made = leat_addr_from_ip(v6, sizeof(v6), 9);
+    REQUIRE(leat_addr_parse("[2001:db8::7]:9", &expected) == 0);
+    CHECK(leat_addr_equal(&made, &expected));
+    made = leat_addr_from_ip(v6, 5, 9);
+    CHECK(leat_addr_equal(&made, &(struct leat_addr){.port = 0}));
+}

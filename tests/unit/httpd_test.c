@@ -371,3 +371,23 @@ TEST(httpd, settings_are_looked_at)
     config.workers = 2;
     CHECK_EQ(leat_httpd_open(&config, &httpd), -EINVAL);
 }
+
+TEST(httpd, workers_share_a_port_with_nobody_else)
+{
+    struct site site;
+    leat_httpd *second;
+    struct leat_httpd_config config = site_config(NULL, 0);
+    struct leat_config runtime = rig_config();
+    runtime.workers = 2;
+    config.workers = 2;
+    rig_open(&site.rig, &runtime);
+    site_open(&site, &config);
+    config.local = site.local;
+    REQUIRE(leat_httpd_open(&config, &second) == 0);
+    REQUIRE(leat_httpd_start(second, site.rig.controller) == 0);
+    rig_run(&site.rig, LEAT_MS);
+    const struct leat_event event = rig_last(&site.rig);
+    CHECK(event.kind == LEAT_EVENT_DOWN && event.status == -EADDRINUSE);
+    site_close(&site);
+    leat_httpd_close(second);
+}

@@ -61,6 +61,8 @@ TEST(media_access, rfc9725_4_7_1_without_the_token_401_and_how)
     CHECK_EQ(whip_watch(&whip, "open", ""), 201);
     CHECK_EQ(whip_ask(&whip, "GET /whip/demo", "", ""), 401);
     CHECK_EQ(whip_ask(&whip, "OPTIONS /whip/demo", "", ""), 401);
+    CHECK_EQ(whip_stats(&whip).posts, 7); /* not the last two */
+    CHECK_EQ(whip_stats(&whip).refused, 4);
     whip_close(&whip);
 }
 
@@ -385,4 +387,21 @@ TEST(media_access, the_starter_hears_why_a_port_cannot_open)
     CHECK_EQ(rig_last(&rig).status, -EINVAL);
     rig_close(&rig);
     leat_media_close(media);
+}
+
+TEST(media_access, workers_share_a_port_with_nobody_else)
+{
+    struct whip whip;
+    leat_media *second;
+    struct leat_media_config config = whip_config();
+    config.workers = 2;
+    config.local.port = 40000;
+    whip_open_with(&whip, &config, 2);
+    REQUIRE(leat_media_open(&config, &second) == 0);
+    REQUIRE(leat_media_start(second, whip.site.rig.controller) == 0);
+    rig_run(&whip.site.rig, LEAT_MS);
+    const struct leat_event event = rig_last(&whip.site.rig);
+    CHECK(event.kind == LEAT_EVENT_DOWN && event.status == -EADDRINUSE);
+    whip_close(&whip);
+    leat_media_close(second);
 }

@@ -349,8 +349,7 @@ static inline enum leat_dtls_state rig_state(const struct rig *rig, unsigned at)
 static inline struct leat_dtls_fingerprint rig_fingerprint(const leat_dtls_context *context)
 {
     struct leat_dtls_fingerprint made = {0};
-    char text[128];
-    snprintf(text, sizeof(text), "sha-256 %s", leat_dtls_context_fingerprint(context));
+    const char *text = leat_dtls_context_fingerprint(context);
     REQUIRE(leat_dtls_fingerprint_parse(text, strlen(text), &made) == 0);
     return made;
 }

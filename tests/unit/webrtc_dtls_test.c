@@ -84,7 +84,8 @@ TEST(webrtc_dtls, context_checks_what_it_is_told)
              -EINVAL);
     CHECK(context == NULL);
     context = rig_context(0);
-    CHECK_EQ(strlen(leat_dtls_context_fingerprint(context)), 95);
+    CHECK_EQ(strlen(leat_dtls_context_fingerprint(context)), 8 + 95);
+    CHECK(strncmp(leat_dtls_context_fingerprint(context), "sha-256 ", 8) == 0);
     CHECK_EQ(leat_dtls_open(context, LEAT_DTLS_PASSIVE, some, 0, 0, &dtls), -EINVAL);
     CHECK_EQ(leat_dtls_open(context, LEAT_DTLS_PASSIVE, some, 5, 0, &dtls), -EINVAL);
     CHECK(dtls == NULL);

@@ -39,16 +39,22 @@ async function capture() {
   return { stream, stop: () => stream.getTracks().forEach((track) => track.stop()) };
 }
 
+// Chromium makes streams of their own of VP9 and AV1 only when it is told that each has one layer.
+function threeSizes(rate, codec) {
+  const mode = /VP9|AV1/.test(codec) ? { scalabilityMode: 'L1T1' } : {};
+  return [
+    { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: rate / 10, ...mode },
+    { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: rate / 3, ...mode },
+    { rid: 'f', maxBitrate: rate, ...mode },
+  ];
+}
+
 function addTracks(pc) {
   const rate = Number(byId('rate').value);
+  const codec = byId('codec').value;
   for (const track of source.stream.getTracks()) {
-    const encodings = track.kind === 'audio' ? [{}] : !byId('simulcast').checked ? [{ maxBitrate: rate }] : [
-      { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: rate / 10 },
-      { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: rate / 3 },
-      { rid: 'f', maxBitrate: rate },
-    ];
+    const encodings = track.kind === 'audio' ? [{}] : byId('simulcast').checked ? threeSizes(rate, codec) : [{ maxBitrate: rate }];
     const transceiver = pc.addTransceiver(track, { direction: 'sendonly', streams: [source.stream], sendEncodings: encodings });
-    const codec = byId('codec').value;
     if (track.kind === 'video' && codec) {
       const all = RTCRtpSender.getCapabilities('video').codecs;
       transceiver.setCodecPreferences(all.filter((one) => one.mimeType === `video/${codec}` || /rtx/i.test(one.mimeType)));

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <leat/webrtc.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,18 +17,27 @@ int main(void)
     struct leat_ice_credentials   local;
     const struct leat_dtls_config config = {.unix_time = 1800000000};
     leat_dtls_context            *context;
-    char                          print[128], answer_text[4096];
+    char                          answer_text[4096];
+    struct in_addr                host;
+    struct leat_addr              candidate;
     int                           len;
 
     if (leat_sdp_offer_read(offer_text, strlen(offer_text), LEAT_SDP_PUBLISH, &offer, &error) != 0) {
         fprintf(stderr, "%s\n", error.text);
         return 1;
     }
+    if (inet_pton(AF_INET, "192.0.2.1", &host) != 1) {
+        return 1;
+    }
+    candidate = leat_addr_from_ip(&host, sizeof(host), 50000);
     if (leat_dtls_context_open(&config, &context) != 0 || leat_ice_credentials_make("A", &local) != 0) {
         return 1;
     }
-    snprintf(print, sizeof(print), "sha-256 %s", leat_dtls_context_fingerprint(context));
-    const struct leat_sdp_answer answer = {.session_id = 1, .local = &local, .fingerprint = print};
+    const struct leat_sdp_answer answer = {.session_id = 1,
+                                           .local = &local,
+                                           .fingerprint = leat_dtls_context_fingerprint(context),
+                                           .candidates = &candidate,
+                                           .candidate_count = 1};
     len = leat_sdp_answer_write(&offer, &answer, answer_text, sizeof(answer_text));
     printf("%d bytes\n", len);
     leat_dtls_context_unref(context);

@@ -87,10 +87,11 @@ def pages(bench):
 
 @case
 def camera(bench):
-    """The page publishes a camera, in three sizes"""
+    """The page publishes a camera, in three sizes of VP9"""
     server = bench.serve()
     publisher = bench.page(f"{server.url}/publish.html?stream=camera")
     publisher.choose("#source", "camera")
+    publisher.choose("#codec", "VP9")
     publisher.click("#simulcast")
     publisher.click("#go")
     state(publisher, "live")

@@ -19,7 +19,9 @@ def grows(viewer, width, seconds):
 def layers(bench, codec):
     server = bench.serve()
     publisher, viewer = bench.page(), bench.page()
-    publish(publisher, server.whip("demo"), codec=codec, width=WIDTH, height=540, fps=15, encodings=ENCODINGS)
+    mode = {"scalabilityMode": "L1T1"} if codec in ("VP9", "AV1") else {}  # else Chromium sends one stream alone
+    publish(publisher, server.whip("demo"), codec=codec, width=WIDTH, height=540, fps=15,
+            encodings=[{**one, **mode} for one in ENCODINGS])
     watch(viewer, server.whep("demo"))
     sees(viewer)
     grows(viewer, WIDTH, 15)
@@ -53,6 +55,18 @@ def vp8(bench):
 def h264(bench):
     """H264 in three sizes; the largest stops and comes back"""
     layers(bench, "H264")
+
+
+@case
+def vp9(bench):
+    """VP9 in three sizes; the largest stops and comes back"""
+    layers(bench, "VP9")
+
+
+@case
+def av1(bench):
+    """AV1 in three sizes; the largest stops and comes back"""
+    layers(bench, "AV1")
 
 
 main(Chromium)
