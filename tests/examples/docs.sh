@@ -81,6 +81,19 @@ ends "$pid" 0
 
 # The media server, which answers, and says so if its port is taken; and an answer without the runtime.
 if [[ -e $build/leat-media.pc ]]; then # OpenSSL is there
+    port=$(python3 - <<'END'
+import socket
+for _ in range(100):
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        tcp.bind(("127.0.0.1", 0))
+        try:
+            udp.bind(tcp.getsockname())
+        except OSError:
+            continue
+        print(tcp.getsockname()[1])
+        break
+END
+    )
     rm "$temporary"/block-*.c
     blocks docs/guide/whip-whep.md
     sed "s/127\.0\.0\.1:8080/127.0.0.1:$port/" "$temporary"/block-*.c >"$temporary/service.c"
