@@ -47,7 +47,9 @@ for block in "$temporary"/block-*.c; do
 done
 
 # Each of the other pages is one program without a main: its blocks build on each other.
-for page in one-to-many streams tls http names tun; do
+pages=(one-to-many streams tls http names tun)
+[[ ! -e $build/leat-media.pc ]] || pages+=(media-bus)
+for page in "${pages[@]}"; do
     rm "$temporary"/block-*.c
     blocks "docs/guide/$page.md"
     cat "$temporary"/block-*.c >"$temporary/$page.c"
