@@ -210,7 +210,7 @@ static size_t read_chunk(uint16_t chunk, uint8_t symbols[NARROW])
     return n;
 }
 
-/* The symbols of all packets, into ret_arrivals for now. Returns where the deltas begin; 0: broken. */
+/* The symbols of all packets, into ret_arrivals, where the deltas take their place. Returns where those begin; 0: broken. */
 static size_t read_symbols(const uint8_t *data, size_t len, size_t count, int64_t *ret_arrivals,
                            size_t cap)
 {

@@ -1,56 +1,9 @@
 /* What a connection costs, and what a peer can make it cost: by counting what OpenSSL and we
  * allocate. */
+#include "counted_memory.h"
 #include "tls_pair.h"
 
-#include <malloc.h>
-
 #include <openssl/crypto.h>
-
-static size_t in_use, most;
-
-static void count(void *memory, bool more)
-{
-    const size_t size = malloc_usable_size(memory);
-    in_use = more ? in_use + size : in_use - size;
-    most = in_use > most ? in_use : most;
-}
-
-static void *counted_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    void *const memory = malloc(size);
-    if (memory) {
-        count(memory, true);
-    }
-    return memory;
-}
-
-static void counted_free(void *memory, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    if (memory) {
-        count(memory, false);
-        free(memory);
-    }
-}
-
-static void *counted_realloc(void *memory, size_t size, const char *file, int line)
-{
-    if (size == 0) {
-        counted_free(memory, file, line);
-        return NULL;
-    }
-    if (memory) {
-        count(memory, false);
-    }
-    void *const grown = realloc(memory, size);
-    if (grown || memory) {
-        count(grown ? grown : memory, true);
-    }
-    return grown;
-}
 
 static struct cert authority, certs[1];
 static leat_tls_context *client, *server;

@@ -1,14 +1,12 @@
 // Publishes a camera, a screen or a test pattern by WHIP, and goes on after a loss of the connection.
 import { Figures, Plot, bits, show } from './figures.js';
 import { testPattern } from './pattern.js';
-import { Session, streamOfPage, tokenOfPage } from './session.js';
+import { Keeper, Session, streamOfPage, tokenOfPage } from './session.js';
 
 const byId = (id) => document.getElementById(id);
 const plot = new Plot(byId('plot'));
 let source = null; // { stream, stop }
-let session = null;
 let timer = null;
-let wanted = false;
 
 byId('stream').value = streamOfPage();
 byId('token').value = tokenOfPage();
@@ -74,12 +72,12 @@ function setState(text, live) {
 async function connect() {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const endpoint = new URL(`/whip/${encodeURIComponent(byId('stream').value)}`, location);
-  const mine = session = new Session(pc, endpoint, byId('token').value, (why) => again(mine, why));
+  const mine = keeper.session = new Session(pc, endpoint, byId('token').value, (why) => keeper.lost(mine, why));
   const figures = new Figures(pc, 'outbound-rtp');
   addTracks(pc);
   setState('connecting');
   pc.onconnectionstatechange = () => {
-    if (session !== mine) return;
+    if (keeper.session !== mine) return;
     if (pc.connectionState === 'connected') {
       setState('live', true);
       byId('error').textContent = '';
@@ -105,39 +103,8 @@ async function connect() {
   }, 500);
 }
 
-async function again(old, why) {
-  if (session !== old || !wanted) return;
-  byId('error').textContent = why;
-  session = null;
-  await old.close();
-  attempt(0.5);
-}
-
-async function attempt(seconds) {
-  if (seconds > 0) {
-    setState('reconnecting');
-    await new Promise((done) => setTimeout(done, seconds * 1000));
-  }
-  if (!wanted) return;
-  try {
-    await connect();
-  } catch (error) {
-    byId('error').textContent = error.message;
-    const failed = session;
-    session = null;
-    failed?.pc.close();
-    const network = error instanceof TypeError;
-    if (wanted && (network || error.retryAfter)) attempt(network ? 0.5 : error.retryAfter);
-    else stop();
-  }
-}
-
-async function stop() {
-  wanted = false;
+function stopped() {
   clearInterval(timer);
-  const old = session;
-  session = null;
-  await old?.close();
   source?.stop();
   source = null;
   byId('preview').srcObject = null;
@@ -146,10 +113,12 @@ async function stop() {
   byId('go').classList.remove('stop');
 }
 
+const keeper = new Keeper({ connect, setState, setError: (text) => { byId('error').textContent = text; }, stopped }, 0.5);
+
 byId('form').addEventListener('submit', async (event) => {
   event.preventDefault();
-  if (wanted) {
-    stop();
+  if (keeper.wanted) {
+    keeper.stop();
     return;
   }
   byId('error').textContent = '';
@@ -159,11 +128,10 @@ byId('form').addEventListener('submit', async (event) => {
     byId('error').textContent = error.message;
     return;
   }
-  wanted = true;
   byId('preview').srcObject = source.stream;
   byId('go').textContent = 'stop';
   byId('go').classList.add('stop');
-  attempt(0);
+  keeper.start();
 });
 
-addEventListener('pagehide', () => session?.close());
+addEventListener('pagehide', () => keeper.session?.close());

@@ -106,3 +106,56 @@ export class Session {
     }
   }
 }
+
+// Keeps a session going for as long as it is wanted: what is lost, or refused for a while, is tried again. `page` has
+// connect(), which makes a session and puts it into keeper.session before it waits for anything, setState(text),
+// setError(text) and stopped().
+export class Keeper {
+  constructor(page, pause) {
+    this.page = page;
+    this.pause = pause; // seconds before another try
+    this.session = null;
+    this.wanted = false;
+  }
+
+  start() {
+    this.wanted = true;
+    this.page.setError('');
+    return this.attempt(0);
+  }
+
+  async lost(old, why) {
+    if (this.session !== old || !this.wanted) return;
+    this.page.setError(why);
+    this.session = null;
+    await old.close();
+    this.attempt(this.pause);
+  }
+
+  async attempt(seconds) {
+    if (seconds > 0) {
+      this.page.setState('reconnecting');
+      await new Promise((done) => setTimeout(done, seconds * 1000));
+    }
+    if (!this.wanted) return;
+    try {
+      await this.page.connect();
+    } catch (error) {
+      this.page.setError(error.message);
+      const failed = this.session;
+      this.session = null;
+      failed?.pc.close();
+      const network = error instanceof TypeError;
+      if (this.wanted && (network || error.retryAfter)) this.attempt(network ? 0.5 : error.retryAfter);
+      else this.stop();
+    }
+  }
+
+  async stop() {
+    this.wanted = false;
+    const old = this.session;
+    this.session = null;
+    await old?.close();
+    this.page.stopped();
+  }
+}

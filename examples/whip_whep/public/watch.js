@@ -1,13 +1,11 @@
 // Watches a stream by WHEP. Begins by itself when the page names a stream, and is back within a second after a loss.
 import { Figures, Plot, bits } from './figures.js';
-import { Session, streamOfPage, tokenOfPage } from './session.js';
+import { Keeper, Session, streamOfPage, tokenOfPage } from './session.js';
 
 const byId = (id) => document.getElementById(id);
 const video = byId('video');
 const plot = new Plot(byId('plot'));
-let session = null;
 let timer = null;
-let wanted = false;
 let began = 0;
 
 byId('stream').value = streamOfPage();
@@ -56,7 +54,7 @@ function overlay(now) {
 async function connect() {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const endpoint = new URL(`/whep/${encodeURIComponent(byId('stream').value)}`, location);
-  const mine = session = new Session(pc, endpoint, byId('token').value, (why) => again(mine, why));
+  const mine = keeper.session = new Session(pc, endpoint, byId('token').value, (why) => keeper.lost(mine, why));
   const figures = new Figures(pc, 'inbound-rtp');
   const stream = new MediaStream();
   for (const kind of ['video', 'audio']) pc.addTransceiver(kind, { direction: 'recvonly' });
@@ -68,7 +66,7 @@ async function connect() {
     }
   };
   pc.onconnectionstatechange = () => {
-    if (session !== mine) return;
+    if (keeper.session !== mine) return;
     if (pc.connectionState === 'connected') {
       setState('waiting for the stream');
       byId('error').textContent = '';
@@ -78,52 +76,21 @@ async function connect() {
   const start = performance.now();
   began = 0;
   video.requestVideoFrameCallback?.(() => {
-    if (session === mine) began = start - performance.now();
+    if (keeper.session === mine) began = start - performance.now();
   });
   await mine.open((sdp) => sdp.replace(/(a=fmtp:111 .*useinbandfec=1)/g, '$1;stereo=1'));
   clearInterval(timer);
   timer = setInterval(async () => {
     const now = await figures.read();
-    if (session !== mine || pc.connectionState !== 'connected') return;
+    if (keeper.session !== mine || pc.connectionState !== 'connected') return;
     setState(now.rate > 0 ? 'live' : 'waiting for the stream', now.rate > 0);
     plot.add(now.rate);
     overlay(now);
   }, 500);
 }
 
-async function again(old, why) {
-  if (session !== old || !wanted) return;
-  byId('error').textContent = why;
-  session = null;
-  await old.close();
-  attempt(0.3);
-}
-
-async function attempt(seconds) {
-  if (seconds > 0) {
-    setState('reconnecting');
-    await new Promise((done) => setTimeout(done, seconds * 1000));
-  }
-  if (!wanted) return;
-  try {
-    await connect();
-  } catch (error) {
-    byId('error').textContent = error.message;
-    const failed = session;
-    session = null;
-    failed?.pc.close();
-    const network = error instanceof TypeError;
-    if (wanted && (network || error.retryAfter)) attempt(network ? 0.5 : error.retryAfter);
-    else stop();
-  }
-}
-
-async function stop() {
-  wanted = false;
+function stopped() {
   clearInterval(timer);
-  const old = session;
-  session = null;
-  await old?.close();
   video.srcObject = null;
   setState('off');
   byId('overlay').hidden = true;
@@ -131,22 +98,22 @@ async function stop() {
   byId('go').classList.remove('stop');
 }
 
+const keeper = new Keeper({ connect, setState, setError: (text) => { byId('error').textContent = text; }, stopped }, 0.3);
+
 function start() {
-  wanted = true;
-  byId('error').textContent = '';
   byId('overlay').hidden = !byId('statistics').checked;
   byId('go').textContent = 'stop';
   byId('go').classList.add('stop');
-  attempt(0);
+  keeper.start();
 }
 
 byId('statistics').addEventListener('change', () => {
-  byId('overlay').hidden = !wanted || !byId('statistics').checked;
+  byId('overlay').hidden = !keeper.wanted || !byId('statistics').checked;
 });
 byId('form').addEventListener('submit', (event) => {
   event.preventDefault();
-  if (wanted) stop();
+  if (keeper.wanted) keeper.stop();
   else start();
 });
-addEventListener('pagehide', () => session?.close());
+addEventListener('pagehide', () => keeper.session?.close());
 if (new URLSearchParams(location.search).has('stream')) start();
